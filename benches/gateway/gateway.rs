@@ -1,0 +1,86 @@
+//! The gateway under test: its configuration and how it is started.
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::tools;
+
+const LOG: &str = "log";
+
+/// What differs between the scenarios.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) routes: usize,
+    pub(crate) access_log: bool,
+}
+
+impl Setup {
+    pub(crate) const USUAL: Self = Self { routes: 1, access_log: false };
+
+    /// The route that is called: the worst one, if routes were searched one after the other.
+    pub(crate) fn path(self) -> String {
+        route(self.routes - 1)
+    }
+}
+
+/// The gateway to measure: `PORTCULLIS_BIN`, or the one that Cargo built for this bench.
+pub(crate) fn binary() -> Option<PathBuf> {
+    let chosen = std::env::var_os("PORTCULLIS_BIN").map(PathBuf::from);
+    chosen.or_else(|| option_env!("CARGO_BIN_EXE_portcullis").map(PathBuf::from))
+}
+
+/// A command that starts it, in a directory of its own with its configuration.
+pub(crate) fn command(binary: &Path, directory: &Path, config: &Value) -> Result<Command> {
+    fs::create_dir_all(directory)?;
+    let file = directory.join("routes.json");
+    fs::write(&file, config.to_string())?;
+    let mut command = Command::new(fs::canonicalize(binary)?);
+    command.arg("serve").arg("--config").arg(file).current_dir(directory);
+    let (out, errors) = output(directory, config)?;
+    command.stdout(out).stderr(errors);
+    Ok(command)
+}
+
+/// What it has written, for the error when it does not start.
+pub(crate) fn log(directory: &Path) -> String {
+    let log = fs::read_to_string(directory.join(LOG)).unwrap_or_default();
+    format!("the gateway wrote: {log}")
+}
+
+/// With an access log both go to /dev/null: the cost of writing a line counts, that of a disk does not.
+fn output(directory: &Path, config: &Value) -> Result<(Stdio, Stdio)> {
+    if config["gateway"]["log"]["access"] == true {
+        return Ok((Stdio::null(), Stdio::null()));
+    }
+    let log = File::create(directory.join(LOG))?;
+    Ok((log.try_clone()?.into(), log.into()))
+}
+
+pub(crate) fn config(listen: SocketAddr, upstream: SocketAddr, setup: Setup) -> Value {
+    json!({
+        "compatibilityDate": "2026-11-20",
+        "gateway": { "listen": listen.to_string(), "log": { "access": setup.access_log } },
+        "policies": {
+            "fair-use": {
+                "policy": "rate-limit",
+                "options": { "rateLimitBy": "ip", "requestsAllowed": 1_000_000_000, "timeWindowMinutes": 1 },
+            },
+            "some-tools": { "policy": "mcp-capability-filter", "options": { "tools": tools::allowed() } },
+        },
+        "routes": routes(upstream, setup.routes),
+    })
+}
+
+fn routes(upstream: SocketAddr, count: usize) -> Map<String, Value> {
+    let url = format!("http://{upstream}/mcp");
+    let chain = json!({ "upstream": { "url": url }, "policies": ["fair-use", "some-tools"] });
+    (0..count).map(|number| (route(number), chain.clone())).collect()
+}
+
+fn route(number: usize) -> String {
+    format!("/mcp/bench-{number}")
+}

@@ -1,0 +1,359 @@
+//! Where HTTP becomes MCP: method, media types, size and speed of the body, and the one reading of the message.
+//!
+//! An [`Edge`] is a whole route as a Tower service over any request body, for the gateway and for other programs alike.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderValue, Method as HttpMethod,
+    header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+};
+use http_body::Body;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::kit::{
+    chain::{Arrival, Inbound, Request, Response, RouteService},
+    json::{FlawKind, Limits},
+    message::{Disagreement, Kind, Message, Method, Unreadable, check_headers},
+    refusal::{Addressee, Reason, Refusal},
+};
+
+/// What one route takes from clients.
+#[derive(Clone, Debug)]
+pub struct EdgeLimits {
+    /// Bytes of a request's body.
+    pub request_bytes: usize,
+    /// Shape of a message.
+    pub message: Limits,
+    /// How long a body may take before its speed is looked at.
+    pub body_grace: Duration,
+    /// Slowest allowed body after that, in bytes a second, on average.
+    pub body_rate: u32,
+    /// Methods beyond those that MCP defines.
+    pub allow_methods: Vec<Box<str>>,
+    /// May tools have names outside `[A-Za-z0-9_.\-/]{1,128}`?
+    pub unusual_tool_names: bool,
+}
+
+impl Default for EdgeLimits {
+    fn default() -> Self {
+        Self {
+            request_bytes: 1 << 20,
+            message: Limits::MESSAGE,
+            body_grace: Duration::from_secs(5),
+            body_rate: 1 << 10,
+            allow_methods: Vec::new(),
+            unusual_tool_names: false,
+        }
+    }
+}
+
+/// An answer, and the message that it answers if there was one: for logs and metrics.
+#[derive(Debug)]
+pub struct Handled {
+    /// The answer.
+    pub response: Response,
+    /// What was asked.
+    pub message: Option<Message>,
+}
+
+/// A route: reads what comes and hands it to a chain.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    chain: RouteService,
+    limits: Arc<EdgeLimits>,
+}
+
+impl Edge {
+    /// Puts the edge in front of a chain.
+    pub fn new(chain: RouteService, limits: EdgeLimits) -> Self {
+        Self { chain, limits: Arc::new(limits) }
+    }
+
+    /// Answers one HTTP request. [`Arrival`] should stand in its extensions, for ids and for policies that look at the
+    /// client's address.
+    pub async fn handle<B>(&self, request: http::Request<B>) -> Handled
+    where
+        B: Body<Data = Bytes>,
+    {
+        let (head, body) = request.into_parts();
+        match self.read(&head.method, &head.headers, body).await {
+            Ok(message) => {
+                let inbound = Inbound::Message(message.clone());
+                let response = answer(self.chain.run(Request::from_parts(head, inbound))).await;
+                Handled { response, message: Some(message) }
+            }
+            Err(Unread { refusal, id: None }) => {
+                let inbound = Inbound::Refused(Box::new(refusal));
+                let response = answer(self.chain.run(Request::from_parts(head, inbound))).await;
+                Handled { response, message: None }
+            }
+            // The id of a message that was understood well enough to have one.
+            Err(Unread { refusal, id: Some(id) }) => {
+                Handled { response: self.refuse_with_id(head, refusal, &id).await, message: None }
+            }
+        }
+    }
+
+    /// The chain still sees the request, without a message, and may answer otherwise (401, CORS); if it has nothing to
+    /// say against it, the refusal that comes back carries the caller's id.
+    async fn refuse_with_id(&self, head: http::request::Parts, refusal: Refusal, id: &str) -> Response {
+        let request_id = head.extensions.get::<Arrival>().map(|arrival| arrival.request_id);
+        let reason = refusal.reason();
+        let addressee = Addressee { id: Some(id), request_id: request_id.as_ref().map(|id| id.as_str()) };
+        let body = refusal.body(addressee);
+        let mut response =
+            answer(self.chain.run(Request::from_parts(head, Inbound::Refused(Box::new(refusal))))).await;
+        if response.extensions().get() == Some(&reason) {
+            *response.body_mut() = body.into();
+        }
+        response
+    }
+
+    async fn read<B>(&self, method: &HttpMethod, headers: &HeaderMap, body: B) -> Result<Message, Unread>
+    where
+        B: Body<Data = Bytes>,
+    {
+        check_http(method, headers)?;
+        let bytes = self.collect(headers, body).await?;
+        let message = Message::read(bytes, &self.limits.message)?;
+        self.judge(&message, headers).map_err(|refusal| Unread {
+            refusal,
+            id: message.id().map(Into::into),
+        })?;
+        Ok(message)
+    }
+
+    /// What the message must be on any route, whatever its policies.
+    fn judge(&self, message: &Message, headers: &HeaderMap) -> Result<(), Refusal> {
+        check_headers(message, headers).map_err(|disagreement| match disagreement {
+            Disagreement::Header(what) => Refusal::new(Reason::HeaderMismatch, what),
+            Disagreement::MissingMeta => Refusal::new(
+                Reason::InvalidParams,
+                "`params._meta` must name `io.modelcontextprotocol/protocolVersion` in this revision",
+            ),
+        })?;
+        if let Kind::Request(Method::Unknown(name)) = message.kind()
+            && !self.limits.allow_methods.iter().any(|allowed| allowed == name)
+        {
+            let refusal = Refusal::from(Reason::UnknownMethod);
+            // To older clients a 404 says that their session has ended.
+            return Err(if message.is_modern() { refusal } else { refusal.with_status(http::StatusCode::OK) });
+        }
+        match message.tool() {
+            Some(name) if !self.limits.unusual_tool_names && !is_usual_name(name) => {
+                Err(Refusal::from(Reason::UnusualName))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the whole body, within its limits of size and time.
+    async fn collect<B>(&self, headers: &HeaderMap, body: B) -> Result<Bytes, Unread>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let limit = self.limits.request_bytes;
+        let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > limit) {
+            return Err(too_large(limit).into());
+        }
+        let mut body = pin!(body);
+        let mut collected = Collected::default();
+        let mut clock = BodyClock::new(&self.limits);
+        let mut sleep = pin!(None);
+        poll_fn(|context| {
+            loop {
+                match body.as_mut().poll_frame(context) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        if let Ok(data) = frame.into_data() {
+                            collected.push(data, announced);
+                        }
+                        if collected.len() > limit {
+                            return Poll::Ready(Err(too_large(limit).into()));
+                        }
+                    }
+                    Poll::Ready(Some(Err(_))) => {
+                        return Poll::Ready(Err(Refusal::new(Reason::BadRequest, "The body broke off.").closing().into()));
+                    }
+                    Poll::Ready(None) => return Poll::Ready(Ok(collected.take())),
+                    Poll::Pending => return clock.poll(sleep.as_mut(), collected.len(), context).map(Err),
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// A body that has come, usually in one piece: then it is not copied.
+#[derive(Default)]
+struct Collected {
+    first: Bytes,
+    rest: BytesMut,
+}
+
+impl Collected {
+    fn push(&mut self, data: Bytes, announced: Option<usize>) {
+        if self.len() == 0 {
+            self.first = data;
+            return;
+        }
+        if self.rest.is_empty() {
+            self.rest.reserve(announced.unwrap_or(2 * (self.first.len() + data.len())));
+            self.rest.extend_from_slice(&self.first);
+            self.first = Bytes::new();
+        }
+        self.rest.extend_from_slice(&data);
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+
+    fn take(&mut self) -> Bytes {
+        if self.rest.is_empty() { std::mem::take(&mut self.first) } else { self.rest.split().freeze() }
+    }
+}
+
+/// Cuts off bodies that trickle. No timer exists until a body keeps us waiting.
+struct BodyClock {
+    grace: Duration,
+    rate: u32,
+    started: Option<Instant>,
+}
+
+impl BodyClock {
+    fn new(limits: &EdgeLimits) -> Self {
+        Self { grace: limits.body_grace, rate: limits.body_rate.max(1), started: None }
+    }
+
+    fn poll(
+        &mut self,
+        mut sleep: Pin<&mut Option<Sleep>>,
+        received: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<Unread> {
+        let started = *self.started.get_or_insert_with(Instant::now);
+        let earned = Duration::from_secs(received as u64) / self.rate;
+        let deadline = started + self.grace + earned;
+        if sleep.is_none() {
+            sleep.set(Some(sleep_until(deadline)));
+        }
+        while let Some(timer) = sleep.as_mut().as_pin_mut() {
+            if timer.poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() >= deadline {
+                return Poll::Ready(Refusal::from(Reason::BodyTooSlow).closing().into());
+            }
+            sleep.set(Some(sleep_until(deadline)));
+        }
+        Poll::Pending
+    }
+}
+
+/// Why there is no message, and whom the answer is for.
+struct Unread {
+    refusal: Refusal,
+    id: Option<Box<str>>,
+}
+
+impl From<Refusal> for Unread {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, id: None }
+    }
+}
+
+impl From<Unreadable> for Unread {
+    fn from(unreadable: Unreadable) -> Self {
+        let (reason, message) = match unreadable {
+            Unreadable::Batch => return Refusal::from(Reason::BatchNotSupported).into(),
+            Unreadable::NotAMessage(why) => (Reason::NotAMessage, why.into()),
+            Unreadable::Params(why, id) => {
+                let id = (!id.is_empty()).then_some(id);
+                return Self { refusal: Refusal::new(Reason::InvalidParams, why), id };
+            }
+            Unreadable::Flaw(flaw) => {
+                let reason = match &flaw.kind {
+                    FlawKind::Syntax(_) | FlawKind::NotUtf8 => Reason::MalformedJson,
+                    kind if kind.is_ambiguous() => Reason::AmbiguousJson,
+                    _ => Reason::MessageTooComplex,
+                };
+                (reason, flaw.to_string())
+            }
+        };
+        Refusal::new(reason, message).into()
+    }
+}
+
+async fn answer(answer: crate::kit::chain::Answer) -> Response {
+    match answer.await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+fn check_http(method: &HttpMethod, headers: &HeaderMap) -> Result<(), Refusal> {
+    if method != HttpMethod::POST {
+        let refusal = Refusal::from(Reason::MethodNotAllowed).closing();
+        return Err(refusal.with_header(ALLOW, HeaderValue::from_static("POST")));
+    }
+    if !is_json(headers) {
+        return Err(Refusal::from(Reason::UnsupportedMediaType).closing());
+    }
+    if headers.contains_key(CONTENT_ENCODING) {
+        return Err(Refusal::from(Reason::EncodedBody).closing());
+    }
+    if !accepts_both(headers) {
+        return Err(Refusal::from(Reason::NotAcceptable).closing());
+    }
+    Ok(())
+}
+
+/// Exactly one `Content-Type`, exactly JSON, and if it names a charset, UTF-8 (RFC 8259 §8.1).
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    if value == "application/json" {
+        return true;
+    }
+    let Ok(value) = value.to_str() else { return false };
+    let mut parts = value.split(';').map(str::trim);
+    let json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    json && parts.all(|parameter| {
+        let charset = parameter.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("charset"));
+        charset.is_none_or(|(_, charset)| charset.trim_matches('"').eq_ignore_ascii_case("utf-8"))
+    })
+}
+
+/// A client that takes only one of the two kinds of answers would be at the mercy of the upstream's choice.
+fn accepts_both(headers: &HeaderMap) -> bool {
+    let mut any = false;
+    let (mut json, mut events) = (false, false);
+    for value in headers.get_all(ACCEPT) {
+        any = true;
+        for range in value.as_bytes().split(|byte| *byte == b',') {
+            let range = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            let is = |kind: &str| range.eq_ignore_ascii_case(kind.as_bytes());
+            json |= is("application/json") || is("application/*") || is("*/*");
+            events |= is("text/event-stream") || is("text/*") || is("*/*");
+        }
+    }
+    !any || (json && events)
+}
+
+fn is_usual_name(name: &str) -> bool {
+    (1..=128).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'/'))
+}
+
+fn too_large(limit: usize) -> Refusal {
+    Refusal::new(Reason::BodyTooLarge, format!("The request's body is longer than {limit} bytes.")).closing()
+}

@@ -1,0 +1,108 @@
+//! Headers that repeat the body must repeat it truthfully (MCP 2026-07-28, "Standard Request Headers").
+//!
+//! The body is what is judged and what the upstream runs. A proxy or a log that trusts `Mcp-Method` must not be told
+//! something else, whatever the revision.
+
+use std::borrow::Cow;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::HeaderMap;
+
+use super::{FIRST_MODERN, Kind, Message, Method};
+
+const VERSION: &str = "mcp-protocol-version";
+const METHOD: &str = "mcp-method";
+const NAME: &str = "mcp-name";
+const SESSION: &str = "mcp-session-id";
+const PARAM_PREFIX: &str = "mcp-param-";
+
+/// How headers and body differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disagreement {
+    /// A header is missing, repeated, malformed or different: JSON-RPC -32020.
+    Header(String),
+    /// The headers speak of a revision that demands `_meta`, and the body has none: JSON-RPC -32602.
+    MissingMeta,
+}
+
+/// Checks every `Mcp-*` header against the message.
+pub fn check_headers(message: &Message, headers: &HeaderMap) -> Result<(), Disagreement> {
+    single_and_well_formed(headers)?;
+    check_version(message, one(headers, VERSION)?)?;
+    let modern_request = message.is_modern() && matches!(message.kind(), Kind::Request(_));
+    agree(METHOD, one(headers, METHOD)?, message.method().map(Method::name), modern_request)?;
+    if let Some(method) = message.method()
+        && method.has_name_header()
+    {
+        let target = message.target().map(|(_, target)| target);
+        agree(NAME, one(headers, NAME)?, target, modern_request)?;
+    }
+    Ok(())
+}
+
+fn check_version(message: &Message, header: Option<Cow<'_, str>>) -> Result<(), Disagreement> {
+    if header.as_deref().is_some_and(|version| !is_revision(version)) {
+        return Err(different(format!("`{VERSION}` is not a revision such as {FIRST_MODERN}")));
+    }
+    let modern_header = header.as_deref().is_some_and(|version| version >= FIRST_MODERN);
+    match message.version() {
+        Some(version) => agree(VERSION, header, Some(version), matches!(message.kind(), Kind::Request(_))),
+        None if modern_header && matches!(message.kind(), Kind::Request(_)) => Err(Disagreement::MissingMeta),
+        None => Ok(()),
+    }
+}
+
+fn agree(
+    name: &str,
+    header: Option<Cow<'_, str>>,
+    body: Option<&str>,
+    required: bool,
+) -> Result<(), Disagreement> {
+    match (header, body) {
+        (Some(header), Some(body)) if header == body => Ok(()),
+        (Some(_), _) => Err(different(format!("`{name}` differs from the message"))),
+        (None, Some(body)) if required => Err(different(format!("`{name}` is missing; the message says {body:?}"))),
+        (None, _) => Ok(()),
+    }
+}
+
+/// The header's value, decoded; an error if it is there twice.
+fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<Cow<'a, str>>, Disagreement> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(different(format!("`{name}` is there more than once")));
+    }
+    first.map(|value| decode(name, value)).transpose()
+}
+
+/// Values that do not fit a header travel as `=?base64?…?=`; the marker is matched in exact lower case.
+fn decode<'a>(name: &str, value: &'a http::HeaderValue) -> Result<Cow<'a, str>, Disagreement> {
+    let malformed = || different(format!("`{name}` is malformed"));
+    let value = value.to_str().map_err(|_| malformed())?.trim_matches([' ', '\t']);
+    let Some(encoded) = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
+        return Ok(Cow::Borrowed(value));
+    };
+    let decoded = STANDARD.decode(encoded).map_err(|_| malformed())?;
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| malformed())
+}
+
+fn single_and_well_formed(headers: &HeaderMap) -> Result<(), Disagreement> {
+    one(headers, SESSION)?;
+    for name in headers.keys().map(http::HeaderName::as_str).filter(|name| name.starts_with(PARAM_PREFIX)) {
+        one(headers, name)?;
+    }
+    Ok(())
+}
+
+fn is_revision(version: &str) -> bool {
+    version.len() == 10
+        && version.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+}
+
+fn different(why: String) -> Disagreement {
+    Disagreement::Header(why)
+}

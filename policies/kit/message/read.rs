@@ -1,0 +1,303 @@
+//! The one strict reader.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use unicode_normalization::UnicodeNormalization;
+
+use super::{
+    Kind, Message, Method, Target, TargetKind, Text,
+    method::TargetIn,
+};
+use crate::kit::json::{Flaw, FlawKind, Limits, Reader, Span, Str};
+
+/// Keys that MCP gives a meaning, by level. Another spelling of one of them, in case or in a compatibility form, could
+/// be taken for it by a lenient parser behind us (CVE-2026-27896), so it is refused. Inside `arguments` anything goes.
+const TOP_LEVEL: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
+const IN_PARAMS: &[&str] = &[
+    "_meta", "name", "arguments", "uri", "taskId", "ref", "argument", "cursor", "protocolVersion", "capabilities",
+    "clientInfo", "requestState", "inputResponses", "requestId", "progressToken", "level",
+];
+const IN_META: &[&str] = &[VERSION_KEY, "io.modelcontextprotocol/clientCapabilities", "progressToken"];
+const IN_REFERENCE: &[&str] = &["type", "name", "uri"];
+const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
+
+/// Why bytes are not a message that can be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Not strict JSON, ambiguous, or over a limit.
+    Flaw(Flaw),
+    /// An array: JSON-RPC batches left MCP with 2025-06-18 and are not supported.
+    Batch,
+    /// JSON, but not one JSON-RPC message.
+    NotAMessage(&'static str),
+    /// A JSON-RPC request whose parameters are not what its method demands. Carries the id, as text.
+    Params(&'static str, Box<str>),
+}
+
+impl From<Flaw> for Unreadable {
+    fn from(flaw: Flaw) -> Self {
+        Self::Flaw(flaw)
+    }
+}
+
+impl Message {
+    /// Reads one message, walking every byte of it.
+    pub fn read(bytes: Bytes, limits: &Limits) -> Result<Self, Unreadable> {
+        let parts = Parts::read(&bytes, limits)?;
+        let kind = parts.kind(&bytes)?;
+        let target = parts.target(&kind, &bytes)?;
+        Ok(Self { kind, target, id: parts.id, params: parts.params, version: parts.version, bytes })
+    }
+}
+
+/// What stands where, before it is known which of it counts: `method` may come after `params`.
+#[derive(Default)]
+struct Parts {
+    id: Option<Span>,
+    version_2: bool,
+    method: Option<Method>,
+    params: Option<Span>,
+    result: bool,
+    error: bool,
+    name: Member,
+    uri: Member,
+    task_id: Member,
+    reference: Reference,
+    version: Option<Text>,
+}
+
+/// A member that is only good for something as a string.
+#[derive(Default)]
+enum Member {
+    #[default]
+    Absent,
+    NotText,
+    Text(Text),
+}
+
+#[derive(Default)]
+struct Reference {
+    name: Member,
+    uri: Member,
+}
+
+impl Parts {
+    fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Unreadable> {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| Flaw { kind: FlawKind::NotUtf8, at: error.valid_up_to() })?;
+        let mut reader = Reader::new(text, limits);
+        match reader.peek() {
+            Some(b'{') => {}
+            Some(b'[') => return Err(Unreadable::Batch),
+            Some(b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                return Err(Unreadable::NotAMessage("a message is a JSON object"));
+            }
+            _ => return Err(reader.flaw(FlawKind::Syntax("a JSON object")).into()),
+        }
+        let mut parts = Self::default();
+        reader.object(|reader, key| parts.top_level(reader, key))?;
+        reader.end()?;
+        Ok(parts)
+    }
+
+    fn top_level(&mut self, reader: &mut Reader<'_>, key: Str) -> Result<(), Flaw> {
+        match &*unambiguous(reader, key, TOP_LEVEL)? {
+            "jsonrpc" => {
+                let version = reader.value()?;
+                self.version_2 = version.of(reader.document().as_bytes()) == br#""2.0""#;
+            }
+            "id" => self.id = Some(reader.value()?),
+            "method" => {
+                let method = text_or_skip(reader)?;
+                self.method = method.text(reader.document()).map(|name| Method::from_name(&name));
+            }
+            "params" => self.params(reader)?,
+            "result" => {
+                self.result = true;
+                reader.value()?;
+            }
+            "error" => {
+                self.error = true;
+                reader.value()?;
+            }
+            _ => {
+                reader.value()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn params(&mut self, reader: &mut Reader<'_>) -> Result<(), Flaw> {
+        let start = reader.peek();
+        if start != Some(b'{') {
+            // `null` is what some clients write for "none"; anything else is refused by `kind`.
+            self.params = Some(reader.value()?);
+            return Ok(());
+        }
+        let begin = reader.offset();
+        reader.object(|reader, key| {
+            match &*unambiguous(reader, key, IN_PARAMS)? {
+                "name" => self.name = text_or_skip(reader)?,
+                "uri" => self.uri = text_or_skip(reader)?,
+                "taskId" => self.task_id = text_or_skip(reader)?,
+                "ref" => self.reference(reader)?,
+                "_meta" => self.meta(reader)?,
+                _ => {
+                    reader.value()?;
+                }
+            }
+            Ok(())
+        })?;
+        self.params = Some(reader.since(begin));
+        Ok(())
+    }
+
+    fn reference(&mut self, reader: &mut Reader<'_>) -> Result<(), Flaw> {
+        if reader.peek() != Some(b'{') {
+            return reader.value().map(drop);
+        }
+        reader.object(|reader, key| {
+            match &*unambiguous(reader, key, IN_REFERENCE)? {
+                "name" => self.reference.name = text_or_skip(reader)?,
+                "uri" => self.reference.uri = text_or_skip(reader)?,
+                _ => {
+                    reader.value()?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn meta(&mut self, reader: &mut Reader<'_>) -> Result<(), Flaw> {
+        if reader.peek() != Some(b'{') {
+            return reader.value().map(drop);
+        }
+        reader.object(|reader, key| {
+            if &*unambiguous(reader, key, IN_META)? == VERSION_KEY {
+                if let Member::Text(version) = text_or_skip(reader)? {
+                    self.version = Some(version);
+                }
+            } else {
+                reader.value()?;
+            }
+            Ok(())
+        })
+    }
+
+    fn kind(&self, bytes: &[u8]) -> Result<Kind, Unreadable> {
+        let not = |why| Err(Unreadable::NotAMessage(why));
+        if !self.version_2 {
+            return not("`jsonrpc` must be \"2.0\"");
+        }
+        if let Some(id) = self.id
+            && !is_id(id.of(bytes))
+        {
+            return not("`id` must be a string or an integer");
+        }
+        if let Some(params) = self.params
+            && !matches!(params.of(bytes).first(), Some(b'{' | b'n'))
+        {
+            return not("`params` must be an object");
+        }
+        match (&self.method, self.result, self.error) {
+            (Some(method), false, false) if self.id.is_some() => Ok(Kind::Request(method.clone())),
+            (Some(method), false, false) => Ok(Kind::Notification(method.clone())),
+            (None, true, false) | (None, false, true) if self.id.is_some() => Ok(Kind::Response),
+            (None, false, false) => not("`method` must be a string"),
+            (Some(_), ..) => not("a message has a method or a result, not both"),
+            (None, ..) => not("a response has an id and either a result or an error"),
+        }
+    }
+
+    fn target(&self, kind: &Kind, bytes: &[u8]) -> Result<Option<Target>, Unreadable> {
+        let Kind::Request(method) = kind else { return Ok(None) };
+        let Some(place) = method.target_in() else { return Ok(None) };
+        let (kind, member, missing) = match place {
+            TargetIn::Name if *method == Method::CallTool => {
+                (TargetKind::Tool, &self.name, "`params.name` must be a string")
+            }
+            TargetIn::Name => (TargetKind::Prompt, &self.name, "`params.name` must be a string"),
+            TargetIn::Uri => (TargetKind::Resource, &self.uri, "`params.uri` must be a string"),
+            TargetIn::TaskId => (TargetKind::Task, &self.task_id, "`params.taskId` must be a string"),
+            TargetIn::Reference => match &self.reference {
+                Reference { name, uri: Member::Absent } => {
+                    (TargetKind::Prompt, name, "`params.ref` must have a `name` or a `uri`")
+                }
+                Reference { name: Member::Absent, uri } => {
+                    (TargetKind::Resource, uri, "`params.ref` must have a `name` or a `uri`")
+                }
+                _ => return Err(self.wrong_params("`params.ref` must have either a `name` or a `uri`", bytes)),
+            },
+        };
+        match member {
+            Member::Text(text) => Ok(Some(Target { kind, text: text.clone() })),
+            Member::Absent | Member::NotText => Err(self.wrong_params(missing, bytes)),
+        }
+    }
+
+    fn wrong_params(&self, why: &'static str, bytes: &[u8]) -> Unreadable {
+        let id = self.id.map(|id| String::from_utf8_lossy(id.of(bytes)).into());
+        Unreadable::Params(why, id.unwrap_or_default())
+    }
+}
+
+impl Member {
+    fn text<'a>(&'a self, document: &'a str) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Some(Cow::Borrowed(text.get(document.as_bytes()))),
+            Self::Absent | Self::NotText => None,
+        }
+    }
+}
+
+/// JSON-RPC allows any number as an id; MCP allows integers, and only those can be echoed without rounding.
+fn is_id(id: &[u8]) -> bool {
+    match id.first() {
+        Some(b'"') => true,
+        Some(b'-' | b'0'..=b'9') => id.iter().all(|byte| matches!(byte, b'-' | b'0'..=b'9')),
+        _ => false,
+    }
+}
+
+fn text_or_skip(reader: &mut Reader<'_>) -> Result<Member, Flaw> {
+    if reader.peek() != Some(b'"') {
+        reader.value()?;
+        return Ok(Member::NotText);
+    }
+    let string = reader.string()?;
+    Ok(Member::Text(match string.text(reader.document()) {
+        Cow::Borrowed(_) => Text::At(string.span),
+        Cow::Owned(decoded) => Text::Decoded(decoded.into()),
+    }))
+}
+
+/// The key's text, unless it is a variant of a reserved one.
+fn unambiguous<'a>(reader: &Reader<'a>, key: Str, reserved: &[&'static str]) -> Result<Cow<'a, str>, Flaw> {
+    let text = key.text(reader.document());
+    if reserved.contains(&&*text) {
+        return Ok(text);
+    }
+    let lookalike = if text.is_ascii() {
+        reserved.iter().find(|known| known.eq_ignore_ascii_case(&text))
+    } else {
+        let folded = fold(&text);
+        reserved.iter().find(|known| known.eq_ignore_ascii_case(&folded))
+    };
+    match lookalike {
+        None => Ok(text),
+        Some(reserved) => Err(reader.flaw(FlawKind::ReservedKey { found: (&*text).into(), reserved })),
+    }
+}
+
+/// Compatibility composition, lower case, and without the characters that no reader sees: close enough to Unicode's
+/// `NFKC_Casefold` to find every key that a folding parser would take for an ASCII one.
+fn fold(key: &str) -> String {
+    key.nfkc().flat_map(char::to_lowercase).nfkc().filter(|c| !is_invisible(*c)).collect()
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{e0000}'..='\u{e0fff}')
+}

@@ -1,0 +1,11 @@
+//! What every policy is written with.
+
+pub mod catalogue;
+pub mod chain;
+pub mod edge;
+pub mod host;
+pub mod json;
+pub mod message;
+pub mod policy;
+pub mod refusal;
+pub mod reply;

@@ -1,0 +1,212 @@
+//! What a policy is: declared once, everything else is derived.
+
+use std::{any::TypeId, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::kit::{catalogue::Catalogue, chain::RouteLayer, host::Host};
+
+/// A kind of policy, as `routes.json` can name it.
+///
+/// The schema of the options, the table in the README, `portcullis explain` and the order check all come from this one
+/// declaration. Adding a policy is a folder with an implementation and a line in [`STANDARD`](crate::STANDARD).
+pub trait Policy: 'static {
+    /// As written in `routes.json`, in kebab-case.
+    const NAME: &'static str;
+    /// Other names under which users of other gateways know it.
+    const ALIASES: &'static [&'static str] = &[];
+    /// One line for the table of policies.
+    const SUMMARY: &'static str;
+    /// Facts that an earlier policy must have given.
+    const NEEDS: &'static [Fact] = &[];
+    /// Facts that later policies may rely on.
+    const GIVES: &'static [Fact] = &[];
+    /// Must stand outside (before) whoever gives these.
+    const BEFORE: &'static [Fact] = &[];
+    /// Must be the first of its chain, to see everything.
+    const OUTERMOST: bool = false;
+    /// How it is set up. Its doc comments are the schema's descriptions.
+    type Options: DeserializeOwned + JsonSchema;
+
+    /// What it needs with these options, where that depends on them.
+    fn needs(_options: &Self::Options) -> Vec<Fact> {
+        Self::NEEDS.to_vec()
+    }
+
+    /// Builds the layer. Pure: no network, no clock, no spawning. Reports every problem, not only the first.
+    fn layer(options: Self::Options, host: &Host) -> Result<RouteLayer, Vec<Problem>>;
+
+    /// Compares the options with what the upstream really has: a typo must not look like an empty server.
+    fn review(_options: &Self::Options, _upstream: &Catalogue) -> Vec<Problem> {
+        Vec::new()
+    }
+}
+
+/// The name of something that one policy finds out and others rely on. The value itself is a type of its own in the
+/// request's extensions.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fact {
+    /// As shown to people.
+    pub name: &'static str,
+    /// What it says about a request.
+    pub meaning: &'static str,
+}
+
+impl Fact {
+    /// Who is calling: the verified person or program.
+    pub const CALLER: Self = Self { name: "Caller", meaning: "who is calling, verified" };
+    /// The credential that will be shown to the upstream.
+    pub const UPSTREAM_CREDENTIAL: Self =
+        Self { name: "UpstreamCredential", meaning: "the credential that the upstream will see" };
+    /// The target's name may have been rewritten for the upstream.
+    pub const RENAMED_TARGET: Self =
+        Self { name: "RenamedTarget", meaning: "the tool's, prompt's or resource's name is the upstream's, not the client's" };
+}
+
+impl fmt::Debug for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Something in a configuration that is wrong, at its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// JSON pointer (RFC 6901); from a policy, relative to its options.
+    pub at: String,
+    /// What is wrong.
+    pub why: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Must it be mended before anything can run?
+    pub severity: Severity,
+}
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing runs until it is mended.
+    Error,
+    /// It runs, and is probably not what was meant.
+    Warning,
+}
+
+impl Problem {
+    /// A problem at a JSON pointer.
+    pub fn new(at: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { at: at.into(), why: why.into(), hint: None, severity: Severity::Error }
+    }
+
+    /// Makes it a warning.
+    #[must_use]
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// The same problem, seen from further out: `outer` is put before its pointer.
+    #[must_use]
+    pub fn within(mut self, outer: &str) -> Self {
+        self.at.insert_str(0, outer);
+        self
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// A policy with its type forgotten, so that many can stand in one list.
+#[derive(Clone, Copy)]
+pub struct PolicyKind {
+    /// [`Policy::NAME`].
+    pub name: &'static str,
+    /// [`Policy::ALIASES`].
+    pub aliases: &'static [&'static str],
+    /// [`Policy::SUMMARY`].
+    pub summary: &'static str,
+    /// [`Policy::GIVES`].
+    pub gives: &'static [Fact],
+    /// [`Policy::NEEDS`], before options are known.
+    pub needs: &'static [Fact],
+    /// [`Policy::BEFORE`].
+    pub before: &'static [Fact],
+    /// [`Policy::OUTERMOST`].
+    pub outermost: bool,
+    schema: fn(&mut SchemaGenerator) -> Schema,
+    needs_with: fn(&Value) -> Vec<Fact>,
+    layer: fn(&Value, &Host) -> Result<RouteLayer, Vec<Problem>>,
+    review: fn(&Value, &Catalogue) -> Vec<Problem>,
+    type_id: fn() -> TypeId,
+}
+
+impl PolicyKind {
+    /// The kind that `P` declares.
+    pub const fn of<P: Policy>() -> Self {
+        Self {
+            name: P::NAME,
+            aliases: P::ALIASES,
+            summary: P::SUMMARY,
+            gives: P::GIVES,
+            needs: P::NEEDS,
+            before: P::BEFORE,
+            outermost: P::OUTERMOST,
+            schema: |generator| generator.subschema_for::<P::Options>(),
+            needs_with: |options| {
+                serde_json::from_value(options.clone()).map_or_else(|_| P::NEEDS.to_vec(), |options| P::needs(&options))
+            },
+            layer: |options, host| P::layer(parse::<P>(options)?, host),
+            review: |options, upstream| {
+                parse::<P>(options).map_or_else(|problems| problems, |options| P::review(&options, upstream))
+            },
+            type_id: TypeId::of::<P>,
+        }
+    }
+
+    /// Does `routes.json` mean this kind when it says `name`?
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+
+    /// The JSON Schema of the options.
+    pub fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.schema)(generator)
+    }
+
+    /// What it needs with these options.
+    pub fn needs_with(&self, options: &Value) -> Vec<Fact> {
+        (self.needs_with)(options)
+    }
+
+    /// Builds the layer from checked options.
+    pub fn layer(&self, options: &Value, host: &Host) -> Result<RouteLayer, Vec<Problem>> {
+        (self.layer)(options, host)
+    }
+
+    /// Compares the options with what the upstream really has.
+    pub fn review(&self, options: &Value, upstream: &Catalogue) -> Vec<Problem> {
+        (self.review)(options, upstream)
+    }
+}
+
+/// Options that passed the schema parse; where serde knows more than the schema, its words are the problem.
+fn parse<P: Policy>(options: &Value) -> Result<P::Options, Vec<Problem>> {
+    serde_json::from_value(options.clone()).map_err(|error| vec![Problem::new("", error.to_string())])
+}
+
+impl PartialEq for PolicyKind {
+    fn eq(&self, other: &Self) -> bool {
+        (self.type_id)() == (other.type_id)()
+    }
+}
+
+impl fmt::Debug for PolicyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PolicyKind({})", self.name)
+    }
+}

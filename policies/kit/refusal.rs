@@ -1,0 +1,292 @@
+//! The one way to say no.
+//!
+//! A [`Refusal`] says what happened, why, and what to do, to a person and to an agent at once: an HTTP status, a
+//! JSON-RPC error with the caller's own id, a reason code that never changes, a remedy, and the request id under which
+//! the log knows more.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, StatusCode,
+    header::{CONNECTION, CONTENT_TYPE},
+};
+use serde_json::{Map, Value, json};
+
+use crate::kit::{chain::Response, reply::Reply};
+
+/// JSON-RPC 2.0 §5.1 and the codes that MCP adds.
+pub mod code {
+    /// The body is not JSON.
+    pub const PARSE_ERROR: i32 = -32700;
+    /// JSON, but not a request.
+    pub const INVALID_REQUEST: i32 = -32600;
+    /// The method does not exist or is not allowed.
+    pub const METHOD_NOT_FOUND: i32 = -32601;
+    /// The parameters are wrong, or name something that is not there.
+    pub const INVALID_PARAMS: i32 = -32602;
+    /// Something went wrong on this side or behind it.
+    pub const INTERNAL_ERROR: i32 = -32603;
+    /// Headers and body differ (MCP 2026-07-28).
+    pub const HEADER_MISMATCH: i32 = -32020;
+}
+
+macro_rules! reasons {
+    ($($variant:ident = $name:literal, $status:literal, $code:expr, $meaning:literal, $remedy:literal;)*) => {
+        /// Why a request was refused: one stable code each, with its status, JSON-RPC code and remedy.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $(#[doc = $meaning] $variant,)*
+            /// A reason of a policy that is not one of ours.
+            Custom(&'static CustomReason),
+        }
+
+        impl Reason {
+            /// Every reason of the gateway and its standard policies, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The code in `error.data.reason`, in logs and in metrics. Never changes once released.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* Self::Custom(reason) => reason.code }
+            }
+
+            /// The HTTP status.
+            pub fn status(self) -> StatusCode {
+                let status: u16 = match self { $(Self::$variant => $status,)* Self::Custom(reason) => reason.status };
+                StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+
+            /// The JSON-RPC error code.
+            pub fn json_rpc_code(self) -> i32 {
+                match self { $(Self::$variant => $code,)* Self::Custom(reason) => reason.json_rpc_code }
+            }
+
+            /// What it means, in one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* Self::Custom(reason) => reason.meaning }
+            }
+
+            /// What to do about it.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)* Self::Custom(reason) => reason.remedy }
+            }
+        }
+    };
+}
+
+reasons! {
+    RouteNotFound = "route_not_found", 404, code::INVALID_REQUEST,
+        "No route has this path.", "Use one of the routes that the gateway prints when it starts.";
+    MethodNotAllowed = "method_not_allowed", 405, code::INVALID_REQUEST,
+        "A route takes POST only: Streamable HTTP without a separate event stream.",
+        "POST one JSON-RPC message. Clients take a 405 to GET and DELETE as a legal answer.";
+    HostNotAllowed = "host_not_allowed", 421, code::INVALID_REQUEST,
+        "The Host header names a host that is not one of this gateway's.",
+        "Use the public URL, or add the host to `gateway.allowedHosts`.";
+    OriginNotAllowed = "origin_not_allowed", 403, code::INVALID_REQUEST,
+        "A web page of another origin sent this request.",
+        "Add the origin to `allowedOrigins` of a `cors` policy on this route.";
+    BadRequest = "bad_request", 400, code::INVALID_REQUEST,
+        "The HTTP request is ambiguous or malformed.", "Send one well-formed HTTP request.";
+    HeadersTooLarge = "headers_too_large", 431, code::INVALID_REQUEST,
+        "The request's headers exceed the limit.", "Send fewer or shorter headers, or raise `limits.headerBytes`.";
+    UnsupportedMediaType = "unsupported_media_type", 415, code::INVALID_REQUEST,
+        "The body is not declared as JSON.", "Send `Content-Type: application/json`.";
+    EncodedBody = "encoded_body", 415, code::INVALID_REQUEST,
+        "The body is compressed, so it cannot be judged.", "Send the body without `Content-Encoding`.";
+    NotAcceptable = "not_acceptable", 406, code::INVALID_REQUEST,
+        "The client does not accept both answers that MCP may give.",
+        "Send `Accept: application/json, text/event-stream`.";
+    BodyTooLarge = "body_too_large", 413, code::INVALID_REQUEST,
+        "The request's body exceeds the limit.", "Send less, or raise `limits.requestBytes` of the route.";
+    BodyTooSlow = "body_too_slow", 408, code::INVALID_REQUEST,
+        "The request's body arrived too slowly.", "Send the body at once.";
+    MalformedJson = "malformed_json", 400, code::PARSE_ERROR,
+        "The body is not JSON.", "Send one JSON-RPC message in UTF-8.";
+    AmbiguousJson = "ambiguous_json", 400, code::INVALID_REQUEST,
+        "Two parsers could read the body differently.", "Send each key once, in its exact spelling.";
+    MessageTooComplex = "message_too_complex", 400, code::INVALID_REQUEST,
+        "The message is nested too deeply or holds too many values.",
+        "Send a simpler message, or raise the route's `limits`.";
+    BatchNotSupported = "batch_not_supported", 400, code::INVALID_REQUEST,
+        "The body is a JSON-RPC batch.", "Send one message a request; batches left MCP with 2025-06-18.";
+    NotAMessage = "not_a_message", 400, code::INVALID_REQUEST,
+        "The body is JSON, but not a JSON-RPC message.", "Send a JSON-RPC 2.0 request, notification or response.";
+    InvalidParams = "invalid_params", 400, code::INVALID_PARAMS,
+        "The parameters are not what the method demands.", "Send the parameters that the method defines.";
+    HeaderMismatch = "header_mismatch", 400, code::HEADER_MISMATCH,
+        "An `Mcp-*` header differs from the message.", "Let the headers repeat the message exactly.";
+    UnknownMethod = "unknown_method", 404, code::METHOD_NOT_FOUND,
+        "No revision of MCP known here has this method.", "Add the method to `allowMethods` of the route.";
+    UnusualName = "unusual_name", 400, code::INVALID_PARAMS,
+        "A tool's name has characters outside A-Z a-z 0-9 _ . - / or more than 128 of them.",
+        "Rename the tool, or set `limits.unusualToolNames` of the route.";
+    IpNotAllowed = "ip_not_allowed", 403, code::INVALID_REQUEST,
+        "The caller's address is not on this route's list.", "Ask the operator to add the address.";
+    RateLimited = "rate_limited", 429, code::INVALID_REQUEST,
+        "Too many calls.", "Wait as long as `Retry-After` says, then go on.";
+    NotExposed = "not_exposed", 200, code::INVALID_PARAMS,
+        "This route does not expose what was asked for.", "Use one of the names in the list.";
+    UnknownSession = "unknown_session", 404, code::INVALID_REQUEST,
+        "This route has no such session.", "Start a new session with `initialize`.";
+    TimedOut = "timed_out", 504, code::INTERNAL_ERROR,
+        "The call took longer than this route allows. Whether it had an effect is unknown.",
+        "Check the effect before trying again, or raise `timeout`.";
+    UpstreamUnreachable = "upstream_unreachable", 502, code::INTERNAL_ERROR,
+        "The upstream could not be reached, so nothing was sent to it.", "Try again later.";
+    UpstreamTls = "upstream_tls", 502, code::INTERNAL_ERROR,
+        "The upstream's TLS certificate was not accepted, so nothing was sent to it.",
+        "Give the authority's certificate as `upstream.tls.roots`.";
+    UpstreamConnectTimeout = "upstream_connect_timeout", 504, code::INTERNAL_ERROR,
+        "The upstream did not accept a connection in time, so nothing was sent to it.", "Try again later.";
+    UpstreamTimeout = "upstream_timeout", 504, code::INTERNAL_ERROR,
+        "The upstream did not answer in time. Whether the call had an effect is unknown.",
+        "Check the effect before trying again.";
+    UpstreamClosed = "upstream_closed", 502, code::INTERNAL_ERROR,
+        "The upstream closed the connection before it answered. Whether the call had an effect is unknown.",
+        "Check the effect before trying again.";
+    UpstreamTruncated = "upstream_truncated", 502, code::INTERNAL_ERROR,
+        "The upstream's answer broke off. Whether the call had an effect is unknown.",
+        "Check the effect before trying again.";
+    UpstreamTooLarge = "upstream_too_large", 502, code::INTERNAL_ERROR,
+        "The upstream's answer exceeds the limit.", "Ask for less, or raise the route's `limits`.";
+    UpstreamInvalid = "upstream_invalid", 502, code::INTERNAL_ERROR,
+        "The upstream's answer is not one that MCP allows.", "Report it to whoever runs the upstream.";
+    UpstreamUnauthorized = "upstream_unauthorized", 502, code::INTERNAL_ERROR,
+        "The upstream asks for a credential that this route does not hold.",
+        "Give the route the upstream's credential, for instance with `set-headers`.";
+    UpstreamStatus = "upstream_status", 502, code::INTERNAL_ERROR,
+        "The upstream answered with an HTTP error and no message.", "See the HTTP status.";
+    ShuttingDown = "shutting_down", 503, code::INTERNAL_ERROR,
+        "The gateway is shutting down.", "Try again in a moment.";
+    Overloaded = "overloaded", 503, code::INTERNAL_ERROR,
+        "The gateway has as many connections as it may hold.", "Try again in a moment.";
+    Internal = "internal", 500, code::INTERNAL_ERROR,
+        "The gateway failed. The log says why, under the request id.", "Report it to whoever runs the gateway.";
+}
+
+/// A reason that a policy from outside brings along.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct CustomReason {
+    /// Stable code, `snake_case`.
+    pub code: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// JSON-RPC error code.
+    pub json_rpc_code: i32,
+    /// What it means, in one sentence.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// A request that is answered with no.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    reason: Reason,
+    message: Cow<'static, str>,
+    remedy: Cow<'static, str>,
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    data: Map<String, Value>,
+}
+
+/// Which request a refusal answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Addressee<'a> {
+    /// The JSON-RPC id as text, where it is known.
+    pub id: Option<&'a str>,
+    /// The gateway's own id of the HTTP request.
+    pub request_id: Option<&'a str>,
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::new(reason, reason.meaning())
+    }
+}
+
+impl Refusal {
+    /// Refuses for `reason`, saying what happened this time. The message is shown to the caller: no internals.
+    pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            remedy: reason.remedy().into(),
+            status: reason.status(),
+            headers: Vec::new(),
+            data: Map::new(),
+        }
+    }
+
+    /// Says what to do in this very case.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+
+    /// Adds a header, for instance `Retry-After` or a challenge.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Adds a member to `error.data` for programs.
+    #[must_use]
+    pub fn with_data(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.data.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Answers with another HTTP status than the reason's own.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Closes the connection: for refusals made before the body was read, which would otherwise leave the next request
+    /// on the connection behind unread bytes.
+    #[must_use]
+    pub fn closing(self) -> Self {
+        self.with_header(CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    /// The reason.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What happened.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The HTTP answer.
+    pub fn answer(self, to: Addressee<'_>) -> Response {
+        let mut response = http::Response::new(Reply::from(self.body(to)));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in self.headers {
+            response.headers_mut().append(name, value);
+        }
+        response.extensions_mut().insert(self.reason);
+        response
+    }
+
+    /// The JSON-RPC error. Without a known id there is none in it: MCP's schema forbids `null`.
+    pub fn body(&self, to: Addressee<'_>) -> Bytes {
+        let mut data = Map::new();
+        data.insert("reason".into(), self.reason.code().into());
+        data.insert("remedy".into(), self.remedy.as_ref().into());
+        if let Some(request_id) = to.request_id {
+            data.insert("requestId".into(), request_id.into());
+        }
+        data.extend(self.data.clone());
+        let error = json!({ "code": self.reason.json_rpc_code(), "message": self.message, "data": data });
+        let id = to.id.map(|id| format!(r#","id":{id}"#)).unwrap_or_default();
+        format!(r#"{{"jsonrpc":"2.0"{id},"error":{error}}}"#).into()
+    }
+}

@@ -1,0 +1,96 @@
+//! What people type.
+
+mod check;
+mod demo_server;
+mod explain;
+mod schema;
+mod serve;
+
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use portcullis_policies::kit::policy::PolicyKind;
+
+use crate::pipeline::Toolbox;
+
+/// A self-hosted gateway for MCP servers.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The configuration.
+    #[arg(long, global = true, default_value = "routes.json", env = "PORTCULLIS_CONFIG")]
+    config: PathBuf,
+    /// Listen on this address instead of the configured one.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Write for programs instead of people.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the configured routes (the default).
+    Serve,
+    /// Report every problem of the configuration.
+    Check,
+    /// Show a route's chain: each policy with what it needs and gives.
+    Explain {
+        /// The route's path; without one, every route.
+        path: Option<String>,
+        /// Do not ask the upstream what it offers.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Write the JSON Schema of the configuration.
+    Schema,
+    /// Serve the built-in sample MCP server by itself.
+    DemoServer,
+}
+
+/// Runs the command that was typed, with these policies. The program for a gateway with policies of your own is this
+/// function with your kinds added to [`STANDARD`](portcullis_policies::STANDARD).
+pub fn main(kinds: Vec<PolicyKind>) -> ExitCode {
+    let arguments = Arguments::parse();
+    let tools = Toolbox { kinds, demo: demo() };
+    match run(arguments, tools) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments, tools: Toolbox) -> anyhow::Result<ExitCode> {
+    let Arguments { command, config, listen, json } = arguments;
+    match command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&config, listen, tools, std::io::stderr().is_terminal()),
+        Command::Check => check::run(&config, &tools, json),
+        Command::Explain { path, offline } => explain::run(&config, path.as_deref(), offline, &tools, json),
+        Command::Schema => schema::run(&tools),
+        Command::DemoServer => demo_server::run(listen.as_deref().unwrap_or("127.0.0.1:8090"), &tools),
+    }
+}
+
+#[cfg(feature = "demo")]
+fn demo() -> Option<crate::proxy::LocalServer> {
+    Some(crate::upstreams::demo_server())
+}
+
+#[cfg(not(feature = "demo"))]
+fn demo() -> Option<crate::proxy::LocalServer> {
+    None
+}
+
+/// Reads the configuration, with a remedy where there is none.
+fn read_config(file: &std::path::Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).map_err(|error| {
+        anyhow::anyhow!(
+            "{} cannot be read: {error}\n  Start in the folder of your routes.json, or name it with --config.",
+            file.display()
+        )
+    })
+}

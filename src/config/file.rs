@@ -1,0 +1,332 @@
+//! The shape of `routes.json`. Doc comments here are the descriptions in the published JSON Schema: they are written for
+//! people who edit that file.
+
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The configuration of a Portcullis gateway.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "routes.json")]
+pub(super) struct RoutesFile {
+    /// Where editors find the schema of this file. `portcullis schema` writes it.
+    #[serde(default, rename = "$schema")]
+    #[expect(dead_code, reason = "for editors")]
+    pub(super) schema: String,
+    /// The behaviour of the gateway is frozen to this date, as YYYY-MM-DD.
+    #[schemars(regex(pattern = r"^\d{4}-\d{2}-\d{2}$"))]
+    pub(super) compatibility_date: String,
+    /// The gateway itself: where it listens, what it writes down.
+    #[serde(default)]
+    pub(super) gateway: Gateway,
+    /// Policies with a name, to be used by any number of routes.
+    #[serde(default)]
+    pub(super) policies: BTreeMap<String, PolicyUse>,
+    /// The routes, by path.
+    pub(super) routes: serde_json::Map<String, Value>,
+}
+
+/// The gateway itself.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Gateway {
+    /// Address and port to listen on.
+    pub listen: String,
+    /// The address under which clients reach the gateway, such as `https://mcp.example.com`. The only source of links;
+    /// the Host header never is. Default: `http://` and the listening address.
+    pub public_url: Option<String>,
+    /// Further hosts (with port, if it is not the default) that clients may use to reach the gateway.
+    pub allowed_hosts: Vec<String>,
+    /// Proxies in front of the gateway whose `X-Forwarded-For` is believed, as addresses or networks.
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Serve HTTPS. Without it the gateway serves plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Limits on connections and on HTTP itself.
+    pub limits: ListenerLimits,
+    /// What the gateway writes to its log.
+    pub log: Log,
+    /// Where to send traces and metrics.
+    pub telemetry: Option<Telemetry>,
+    /// Seconds that calls in flight get to end when the gateway is told to stop.
+    pub drain_seconds: u32,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            public_url: None,
+            allowed_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            tls: None,
+            limits: ListenerLimits::default(),
+            log: Log::default(),
+            telemetry: None,
+            drain_seconds: 30,
+        }
+    }
+}
+
+impl Gateway {
+    /// Does it differ from `running` in what a running gateway cannot change?
+    pub fn needs_restart(&self, running: &Self) -> bool {
+        (&self.listen, &self.tls, &self.limits, &self.log, &self.telemetry)
+            != (&running.listen, &running.tls, &running.limits, &running.log, &running.telemetry)
+    }
+}
+
+/// A certificate and its key. Both are read again when the files change.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsFiles {
+    /// PEM file with the certificate chain.
+    pub certificate: String,
+    /// PEM file with the private key.
+    pub key: String,
+}
+
+/// Limits on connections and on HTTP itself.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ListenerLimits {
+    /// Connections held at once; more are answered 503.
+    pub connections: NonZeroU32,
+    /// Bytes of a request's headers, together.
+    pub header_bytes: NonZeroU32,
+    /// Number of a request's headers.
+    pub headers: NonZeroU32,
+    /// Seconds within which a request's headers must have come.
+    pub header_seconds: NonZeroU32,
+    /// Seconds within which a TLS handshake must be done.
+    pub handshake_seconds: NonZeroU32,
+    /// Concurrent streams of one HTTP/2 connection.
+    pub http2_streams: NonZeroU32,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        Self {
+            connections: positive(10_000),
+            header_bytes: positive(16 << 10),
+            headers: positive(64),
+            header_seconds: positive(10),
+            handshake_seconds: positive(5),
+            http2_streams: positive(100),
+        }
+    }
+}
+
+const fn positive(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
+}
+
+/// What the gateway writes to its log.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Log {
+    /// A line for each request.
+    pub access: bool,
+    /// How lines look: `auto` is `human` on a terminal and `json` elsewhere.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,portcullis=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { access: true, format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// `human` on a terminal, `json` elsewhere.
+    Auto,
+    /// For people.
+    Human,
+    /// For programs: one object a line.
+    Json,
+}
+
+/// Where to send traces and metrics.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Telemetry {
+    /// Address of an OTLP/HTTP collector, such as `http://127.0.0.1:4318`.
+    pub otlp: String,
+    /// Headers for the collector.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Name of this service in traces and metrics.
+    #[serde(default = "service_name")]
+    pub service_name: String,
+}
+
+fn service_name() -> String {
+    "portcullis".to_owned()
+}
+
+/// One route: an upstream, and the policies in front of it in the order in which requests pass them.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RouteOptions {
+    /// The MCP server behind this route.
+    pub(super) upstream: Upstream,
+    /// The policies, outermost first.
+    pub(super) policies: Vec<PolicyRef>,
+    /// Limits on messages and answers.
+    #[serde(default)]
+    pub(super) limits: RouteLimits,
+    /// How long each part of an exchange may take, in seconds.
+    #[serde(default)]
+    pub(super) clocks: RouteClocks,
+    /// Methods to let through beyond those that MCP defines.
+    #[serde(default)]
+    pub(super) allow_methods: Vec<String>,
+}
+
+/// The MCP server behind a route.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upstream {
+    /// Address of a server that speaks Streamable HTTP, such as `https://mcp.linear.app/mcp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Use the sample server that is built into the gateway.
+    #[serde(default)]
+    pub demo: bool,
+    /// Speak HTTP/2 to the upstream: one connection for everything. Default: HTTP/1.1.
+    #[serde(default)]
+    pub http2: bool,
+    /// How to trust the upstream.
+    #[serde(default)]
+    pub tls: UpstreamTls,
+}
+
+/// How to trust an upstream.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct UpstreamTls {
+    /// PEM files with certificates of authorities to trust beyond the system's.
+    pub roots: Vec<String>,
+}
+
+/// A policy with its options.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PolicyUse {
+    /// Which policy.
+    pub(super) policy: String,
+    /// How it is set up.
+    #[serde(default = "no_options")]
+    #[schemars(with = "BTreeMap<String, Value>")]
+    pub(super) options: Value,
+}
+
+fn no_options() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
+/// A policy in a chain: the name of one under `policies`, the type of one that needs no options, or one in place.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum PolicyRef {
+    /// By name.
+    Named(String),
+    /// In place.
+    InPlace(PolicyUse),
+}
+
+/// Limits on messages and answers of one route.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RouteLimits {
+    /// Bytes of a request.
+    pub request_bytes: NonZeroU32,
+    /// Nested objects and arrays in a request.
+    pub depth: u16,
+    /// Values in a request.
+    pub nodes: NonZeroU32,
+    /// Keys of one object in a request.
+    pub keys: NonZeroU32,
+    /// Bytes of one string in a request.
+    pub string_bytes: NonZeroU32,
+    /// Bytes a second that a request's body must bring on average, after five seconds.
+    pub request_bytes_per_second: NonZeroU32,
+    /// Allow tool names outside `A-Z a-z 0-9 _ . - /` or longer than 128 characters.
+    pub unusual_tool_names: bool,
+    /// Bytes of a JSON answer.
+    pub response_bytes: NonZeroU32,
+    /// Bytes of one event of an event stream.
+    pub event_bytes: NonZeroU32,
+    /// Bytes of one line of an event stream.
+    pub event_line_bytes: NonZeroU32,
+}
+
+impl Default for RouteLimits {
+    fn default() -> Self {
+        Self {
+            request_bytes: positive(1 << 20),
+            depth: 64,
+            nodes: positive(10_000),
+            keys: positive(256),
+            string_bytes: positive(512 << 10),
+            request_bytes_per_second: positive(1 << 10),
+            unusual_tool_names: false,
+            response_bytes: positive(8 << 20),
+            event_bytes: positive(1 << 20),
+            event_line_bytes: positive(256 << 10),
+        }
+    }
+}
+
+/// How long each part of an exchange with the upstream may take, in seconds.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RouteClocks {
+    /// Opening a TCP connection.
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub connect: f64,
+    /// The TLS handshake.
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub tls: f64,
+    /// From the request to the beginning of the answer.
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub first_byte: f64,
+    /// Between two pieces of a JSON answer.
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub idle_json: f64,
+    /// Between two pieces of an event stream; comments count.
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub idle_events: f64,
+    /// The whole exchange.
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub total: f64,
+    /// Silence after which the client's event stream gets a comment.
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub keep_alive: f64,
+}
+
+impl Default for RouteClocks {
+    fn default() -> Self {
+        Self {
+            connect: 2.0,
+            tls: 5.0,
+            first_byte: 30.0,
+            idle_json: 60.0,
+            idle_events: 300.0,
+            total: 600.0,
+            keep_alive: 15.0,
+        }
+    }
+}

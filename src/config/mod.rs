@@ -1,0 +1,27 @@
+//! From the text of `routes.json` to checked values.
+//!
+//! Parse, check, and report every problem at its place. Nothing here touches the network or the clock; environment
+//! variables and files come in through [`Surroundings`].
+
+mod check;
+mod document;
+mod file;
+mod interpolate;
+mod pointer;
+mod report;
+mod schema;
+
+
+
+pub use self::{
+    check::{Chain, ChainLink, Checked, Link, PlannedRoute, check, own_paths},
+    document::Document,
+    file::{
+        Gateway, ListenerLimits, Log, LogFormat, RouteClocks, RouteLimits, Telemetry, TlsFiles, Upstream,
+        UpstreamTls,
+    },
+    interpolate::{Secrets, Surroundings},
+    pointer::Pointer,
+    report::Report,
+    schema::json_schema,
+};

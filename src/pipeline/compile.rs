@@ -1,0 +1,180 @@
+//! Names become layers, layers become chains.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use http::Uri;
+use portcullis_policies::kit::{
+    chain::{ForeignOrigin, RouteLayer, gate, stack},
+    edge::{Edge, EdgeLimits},
+    host::Host,
+    json::Limits,
+    policy::Problem,
+    refusal::Reason,
+    reply::EventLimits,
+};
+use tower::Layer;
+
+use super::{
+    Toolbox,
+    generation::{Generation, Route},
+    trust,
+};
+use crate::{
+    config::{ChainLink, Checked, Link, PlannedRoute, Pointer, RouteClocks, RouteLimits, Surroundings, Upstream},
+    proxy::{AnswerLimits, Clocks, Connector, Endpoint, Forward, Local, SessionTag},
+};
+
+/// Compiles everything that was checked; all problems, or a generation.
+pub(super) fn compile(
+    checked: &Checked,
+    surroundings: &Surroundings<'_>,
+    tools: &Toolbox,
+) -> Result<Generation, Vec<Problem>> {
+    let host = Host::default();
+    let mut compiler = Compiler { surroundings, tools, host, connectors: BTreeMap::new(), endpoints: HashMap::new(), problems: Vec::new() };
+    let shared: Vec<_> = checked.policies.iter().map(|link| compiler.layer(link)).collect();
+    let routes: Vec<_> = checked.routes.iter().filter_map(|route| compiler.route(route, &shared)).collect();
+    if compiler.problems.is_empty() {
+        let endpoints = compiler.endpoints.into_values().collect();
+        Ok(Generation::new(routes, endpoints, checked.gateway.clone()))
+    } else {
+        Err(compiler.problems)
+    }
+}
+
+struct Compiler<'a> {
+    surroundings: &'a Surroundings<'a>,
+    tools: &'a Toolbox,
+    host: Host,
+    /// By the roots that they trust and the clocks that they keep. Reading the system's roots takes milliseconds, so it
+    /// is done once, and only where an upstream has TLS.
+    connectors: BTreeMap<(Vec<String>, bool, Duration), Connector>,
+    /// Routes to the same upstream share its connections.
+    endpoints: HashMap<(Upstream, Duration), Arc<Endpoint>>,
+    problems: Vec<Problem>,
+}
+
+impl Compiler<'_> {
+    fn layer(&mut self, link: &Link) -> Option<RouteLayer> {
+        let layer = link.kind.layer(link.options.as_ref()?, &self.host);
+        layer.map_err(|problems| {
+            self.problems.extend(problems.into_iter().map(|problem| problem.within(link.at.as_str())));
+        }).ok()
+    }
+
+    fn route(&mut self, route: &PlannedRoute, shared: &[Option<RouteLayer>]) -> Option<Route> {
+        let layers: Vec<_> = route
+            .chain
+            .iter()
+            .map(|(_, link)| match link {
+                ChainLink::Shared(index) => shared.get(*index).cloned().flatten(),
+                ChainLink::Own(link) => self.layer(link),
+            })
+            .collect();
+        let clocks = clocks(&route.clocks);
+        let endpoint = self.endpoint(route, &clocks)?;
+        let layers = layers.into_iter().collect::<Option<Vec<_>>>()?;
+        let forward = Forward::new(endpoint, SessionTag::of(&route.path), clocks, answer_limits(&route.limits));
+        let chain = stack(layers).layer(no_foreign_origin().layer(forward.into_service()));
+        Some(Route::new(route.path.as_str().into(), Edge::new(chain, edge_limits(route))))
+    }
+
+    fn endpoint(&mut self, route: &PlannedRoute, clocks: &Clocks) -> Option<Arc<Endpoint>> {
+        let upstream = &route.upstream;
+        let key = (upstream.clone(), clocks.connect);
+        if let Some(endpoint) = self.endpoints.get(&key) {
+            return Some(Arc::clone(endpoint));
+        }
+        let endpoint = Arc::new(match &upstream.url {
+            None => Endpoint::Local(Local(self.demo(&route.at)?)),
+            Some(url) => {
+                let uri: Uri = url.parse().ok()?;
+                let connector = self.connector(upstream, &uri, clocks, &route.at.join("upstream").join("tls").join("roots"))?;
+                if upstream.http2 { Endpoint::http2(connector, uri) } else { Endpoint::http1(connector, uri) }
+            }
+        });
+        self.endpoints.insert(key, Arc::clone(&endpoint));
+        Some(endpoint)
+    }
+
+    fn demo(&mut self, at: &Pointer) -> Option<crate::proxy::LocalServer> {
+        if self.tools.demo.is_none() {
+            let problem = Problem::new(at.join("upstream").join("demo"), "this build has no demo server");
+            self.problems.push(problem.hint("build it with the feature `demo`, or give a `url`"));
+        }
+        self.tools.demo.clone()
+    }
+
+    fn connector(&mut self, upstream: &Upstream, uri: &Uri, clocks: &Clocks, at: &Pointer) -> Option<Connector> {
+        let tls = uri.scheme_str() == Some("https");
+        let key = (upstream.tls.roots.clone(), tls, clocks.connect);
+        if let Some(connector) = self.connectors.get(&key) {
+            return Some(connector.clone());
+        }
+        let trust = if tls { trust::trust(&upstream.tls.roots, self.surroundings, at) } else { Ok(trust::no_trust()) };
+        match trust {
+            Ok(trust) => {
+                let connector = Connector::new(&trust, clocks.connect);
+                self.connectors.insert(key, connector.clone());
+                Some(connector)
+            }
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        }
+    }
+}
+
+/// A web page of another origin may call a route only if a policy, such as `cors`, has said so.
+fn no_foreign_origin() -> RouteLayer {
+    gate(|request| match request.extensions().get::<ForeignOrigin>() {
+        None => Ok(()),
+        Some(ForeignOrigin) => Err(Reason::OriginNotAllowed.into()),
+    })
+}
+
+fn clocks(clocks: &RouteClocks) -> Clocks {
+    let seconds = Duration::from_secs_f64;
+    Clocks {
+        connect: seconds(clocks.connect),
+        tls: seconds(clocks.tls),
+        first_byte: seconds(clocks.first_byte),
+        idle_json: seconds(clocks.idle_json),
+        idle_events: seconds(clocks.idle_events),
+        total: seconds(clocks.total),
+        keep_alive: seconds(clocks.keep_alive),
+    }
+}
+
+fn answer_limits(limits: &RouteLimits) -> AnswerLimits {
+    AnswerLimits {
+        json_bytes: size(limits.response_bytes),
+        events: EventLimits { event: size(limits.event_bytes), line: size(limits.event_line_bytes) },
+    }
+}
+
+fn edge_limits(route: &PlannedRoute) -> EdgeLimits {
+    let limits = &route.limits;
+    EdgeLimits {
+        request_bytes: size(limits.request_bytes),
+        message: Limits {
+            depth: limits.depth,
+            nodes: limits.nodes.get(),
+            keys: limits.keys.get(),
+            string: limits.string_bytes.get(),
+        },
+        body_rate: limits.request_bytes_per_second.get(),
+        allow_methods: route.allow_methods.iter().map(|method| method.as_str().into()).collect(),
+        unusual_tool_names: limits.unusual_tool_names,
+        ..EdgeLimits::default()
+    }
+}
+
+fn size(bytes: std::num::NonZeroU32) -> usize {
+    bytes.get() as usize
+}

@@ -1,0 +1,55 @@
+//! One immutable compiled configuration.
+
+use std::{collections::HashMap, sync::Arc};
+
+use portcullis_policies::kit::edge::Edge;
+
+use crate::{config::Gateway, proxy::Endpoint};
+
+/// All routes of one configuration, ready to run. Requests that began on it end on it.
+#[derive(Debug)]
+pub struct Generation {
+    routes: HashMap<Arc<str>, Route>,
+    order: Vec<Arc<str>>,
+    endpoints: Vec<Arc<Endpoint>>,
+    /// The gateway itself, as configured.
+    pub gateway: Gateway,
+}
+
+/// One route, ready to run.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its path.
+    pub path: Arc<str>,
+    /// The chain, with the reader in front.
+    pub edge: Edge,
+}
+
+impl Route {
+    pub(super) fn new(path: Arc<str>, edge: Edge) -> Self {
+        Self { path, edge }
+    }
+}
+
+impl Generation {
+    pub(super) fn new(routes: Vec<Route>, endpoints: Vec<Arc<Endpoint>>, gateway: Gateway) -> Self {
+        let order = routes.iter().map(|route| Arc::clone(&route.path)).collect();
+        let routes = routes.into_iter().map(|route| (Arc::clone(&route.path), route)).collect();
+        Self { routes, order, endpoints, gateway }
+    }
+
+    /// The route with exactly this path: a look-up, however many there are.
+    pub fn route(&self, path: &str) -> Option<&Route> {
+        self.routes.get(path)
+    }
+
+    /// The routes' paths, in the order of the file.
+    pub fn paths(&self) -> &[Arc<str>] {
+        &self.order
+    }
+
+    /// Closes connections to upstreams that have rested long enough. To be called every second or so.
+    pub fn sweep(&self) {
+        self.endpoints.iter().for_each(|endpoint| endpoint.sweep());
+    }
+}

@@ -1,0 +1,88 @@
+//! The order of a chain, checked from what each policy needs, gives and must precede.
+
+use portcullis_policies::kit::policy::{Fact, PolicyKind, Problem};
+
+use crate::config::{ChainLink, Link, PlannedRoute};
+
+/// What is wrong with the order of one route's policies.
+pub fn order_problems(route: &PlannedRoute, shared: &[Link], kinds: &[PolicyKind]) -> Vec<Problem> {
+    let chain: Vec<Placed<'_>> = route
+        .chain
+        .iter()
+        .filter_map(|(at, link)| {
+            let link = match link {
+                ChainLink::Shared(index) => shared.get(*index)?,
+                ChainLink::Own(link) => link,
+            };
+            Some(Placed { link, at: at.as_str() })
+        })
+        .collect();
+    let mut problems = Vec::new();
+    for (index, placed) in chain.iter().enumerate() {
+        let (before, after) = (&chain[..index], &chain[index + 1..]);
+        problems.extend(placed.needs().iter().filter_map(|fact| missing(placed, *fact, before, after, kinds)));
+        problems.extend(placed.link.kind.before.iter().filter_map(|fact| too_late(placed, *fact, before)));
+        problems.extend(not_outermost(placed, before));
+    }
+    problems
+}
+
+struct Placed<'a> {
+    link: &'a Link,
+    at: &'a str,
+}
+
+impl Placed<'_> {
+    fn needs(&self) -> Vec<Fact> {
+        match &self.link.options {
+            Some(options) => self.link.kind.needs_with(options),
+            None => self.link.kind.needs.to_vec(),
+        }
+    }
+
+    fn gives(&self, fact: Fact) -> bool {
+        self.link.kind.gives.contains(&fact)
+    }
+
+    fn name(&self) -> &str {
+        &self.link.name
+    }
+}
+
+fn missing(
+    placed: &Placed<'_>,
+    fact: Fact,
+    before: &[Placed<'_>],
+    after: &[Placed<'_>],
+    kinds: &[PolicyKind],
+) -> Option<Problem> {
+    if before.iter().any(|earlier| earlier.gives(fact)) {
+        return None;
+    }
+    let name = placed.name();
+    let why = format!("`{name}` needs to know {} ({}), which no earlier policy gives", fact.meaning, fact.name);
+    let hint = if let Some(giver) = after.iter().find(|later| later.gives(fact)) {
+        format!("`{}` gives it: move `{}` before `{name}`", giver.name(), giver.name())
+    } else {
+        let givers: Vec<_> = kinds.iter().filter(|kind| kind.gives.contains(&fact)).map(|kind| kind.name).collect();
+        match givers.as_slice() {
+            [] => "none of this program's policies gives it".to_owned(),
+            givers => format!("put one of these before `{name}`: {}", givers.join(", ")),
+        }
+    };
+    Some(Problem::new(placed.at, why).hint(hint))
+}
+
+fn too_late(placed: &Placed<'_>, fact: Fact, before: &[Placed<'_>]) -> Option<Problem> {
+    let giver = before.iter().find(|earlier| earlier.gives(fact))?;
+    let (name, other) = (placed.name(), giver.name());
+    let why = format!("`{name}` must stand before `{other}`, which decides {}", fact.meaning);
+    Some(Problem::new(placed.at, why).hint(format!("move `{name}` before `{other}`")))
+}
+
+fn not_outermost(placed: &Placed<'_>, before: &[Placed<'_>]) -> Option<Problem> {
+    let outer = before.first().filter(|_| placed.link.kind.outermost)?;
+    let name = placed.name();
+    let why = format!("`{name}` does not see what `{}` refuses, because it stands behind it", outer.name());
+    Some(Problem::new(placed.at, why).hint(format!("move `{name}` to the beginning of the chain")).warning())
+}

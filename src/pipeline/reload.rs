@@ -1,0 +1,91 @@
+//! The configuration in force, and how the next one takes its place.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use notify_debouncer_full::{DebounceEventResult, new_debouncer, notify::RecursiveMode};
+use tokio::sync::mpsc;
+
+use super::{Generation, Plan, Toolbox, plan};
+use crate::config::{Report, Surroundings};
+
+/// The generation in force. One pointer: a request loads it once and keeps what it loaded.
+#[derive(Debug)]
+pub struct Live {
+    current: ArcSwap<Generation>,
+    file: PathBuf,
+    tools: Toolbox,
+}
+
+/// What came of reading the configuration again.
+#[derive(Debug)]
+pub enum Reloaded {
+    /// The new one is in force. The report may have warnings.
+    Swapped(Report),
+    /// The new one has errors; the old one stays in force.
+    Kept(Report),
+    /// The file could not be read; the old one stays in force.
+    Unreadable(std::io::Error),
+}
+
+impl Live {
+    /// Puts the first generation in force.
+    pub fn new(generation: Generation, file: PathBuf, tools: Toolbox) -> Self {
+        Self { current: ArcSwap::from_pointee(generation), file, tools }
+    }
+
+    /// The generation in force.
+    pub fn current(&self) -> arc_swap::Guard<Arc<Generation>> {
+        self.current.load()
+    }
+
+    /// Reads the file again, builds the next generation beside the current one, and swaps if it is whole.
+    pub fn reload(&self) -> Reloaded {
+        let text = match std::fs::read_to_string(&self.file) {
+            Ok(text) => text,
+            Err(error) => return Reloaded::Unreadable(error),
+        };
+        let Plan { generation, report, .. } = plan_file(&self.file, &text, &self.tools);
+        match generation {
+            Some(generation) => {
+                if generation.gateway.needs_restart(&self.current().gateway) {
+                    tracing::warn!("`gateway` has changed: listener, TLS files, limits and log take effect after a restart");
+                }
+                self.current.store(Arc::new(generation));
+                Reloaded::Swapped(report)
+            }
+            None => Reloaded::Kept(report),
+        }
+    }
+}
+
+/// Plans a file that has been read, with this process's environment.
+pub fn plan_file(file: &Path, text: &str, tools: &Toolbox) -> Plan {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    Surroundings::of_process(folder, |surroundings| plan(&file.display().to_string(), text, surroundings, tools))
+}
+
+/// Tells when a file in the folder of `file` has changed. Editors and orchestrators replace files instead of writing
+/// them, so the folder is watched and not the file.
+pub fn watch(file: &Path, changed: mpsc::Sender<()>) -> anyhow::Result<impl Drop + Send + use<>> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let name = file.file_name().map(ToOwned::to_owned);
+    let on_event = move |result: DebounceEventResult| {
+        let Ok(events) = result else { return };
+        let ours = |event: &notify_debouncer_full::DebouncedEvent| {
+            let touched = |path: &PathBuf| path.file_name() == name.as_deref() || path.is_symlink();
+            !event.kind.is_access() && event.paths.iter().any(touched)
+        };
+        if events.iter().any(ours) {
+            // A full channel means that a reload is due already.
+            let _ = changed.try_send(());
+        }
+    };
+    let mut watcher = new_debouncer(Duration::from_millis(200), None, on_event)?;
+    watcher.watch(&folder, RecursiveMode::NonRecursive)?;
+    Ok(watcher)
+}

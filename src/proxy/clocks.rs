@@ -1,0 +1,36 @@
+//! How long each part of an exchange with an upstream may take.
+
+use std::time::Duration;
+
+/// The clocks of one route. Each names itself in the error when it expires.
+#[derive(Clone, Copy, Debug)]
+pub struct Clocks {
+    /// From the first packet to an open TCP connection.
+    pub connect: Duration,
+    /// The TLS handshake.
+    pub tls: Duration,
+    /// From the request to the head of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of a JSON answer.
+    pub idle_json: Duration,
+    /// Between two pieces of an event stream; comments count.
+    pub idle_events: Duration,
+    /// The whole exchange.
+    pub total: Duration,
+    /// Silence after which a client's event stream gets a comment, so that nothing on the way gives it up.
+    pub keep_alive: Duration,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            tls: Duration::from_secs(5),
+            first_byte: Duration::from_secs(30),
+            idle_json: Duration::from_secs(60),
+            idle_events: Duration::from_secs(5 * 60),
+            total: Duration::from_secs(10 * 60),
+            keep_alive: Duration::from_secs(15),
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Where a route's messages go: a server behind HTTP/1.1 or HTTP/2, or one inside this process.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, Uri, header::HOST};
+use http_body::Body;
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use portcullis_policies::kit::refusal::{Reason, Refusal};
+use tokio::time::timeout;
+use tower::ServiceExt;
+
+use super::{
+    clocks::Clocks,
+    wire::{Pool, SendError, Wire, WireBody, is_tls},
+};
+
+/// A server inside this process.
+pub type LocalServer = Arc<dyn Fn(http::Request<Bytes>) -> LocalAnswer + Send + Sync>;
+/// Its answer to come.
+pub type LocalAnswer = Pin<Box<dyn Future<Output = http::Response<axum::body::Body>> + Send>>;
+
+/// Whose certificates an upstream may show.
+#[derive(Clone)]
+pub struct Trust(rustls::ClientConfig);
+
+impl Trust {
+    /// Trusts what the configuration says.
+    pub fn new(config: rustls::ClientConfig) -> Self {
+        Self(config)
+    }
+}
+
+/// Opens connections to upstreams that are trusted alike.
+#[derive(Clone)]
+pub struct Connector {
+    tls: rustls::ClientConfig,
+    tcp: HttpConnector,
+}
+
+impl Connector {
+    /// Gives each TCP connection `patience` to open.
+    pub fn new(trust: &Trust, patience: Duration) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(patience));
+        Self { tls: trust.0.clone(), tcp }
+    }
+}
+
+/// A route's upstream, ready to be sent to.
+pub enum Endpoint {
+    /// HTTP/1.1.
+    Http1(Http1),
+    /// HTTP/2: one connection for all exchanges.
+    Http2 {
+        /// hyper-util's client, which keeps that connection.
+        client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+        /// The full address.
+        uri: Uri,
+    },
+    /// A server in this process.
+    Local(Local),
+}
+
+/// A server behind HTTP/1.1: as many connections as there are exchanges at once.
+pub struct Http1 {
+    connector: HttpsConnector<HttpConnector>,
+    /// Scheme and authority.
+    origin: Uri,
+    /// Path and query, as requested.
+    path: Uri,
+    /// The upstream's own `Host`.
+    host: HeaderValue,
+    /// Connections at rest.
+    pool: Arc<Pool>,
+}
+
+/// A server in this process.
+#[derive(Clone)]
+pub struct Local(pub LocalServer);
+
+/// An upstream's answer: its head, and its body to come.
+pub(super) struct Answered {
+    pub(super) head: http::response::Parts,
+    pub(super) body: UpstreamBody,
+}
+
+impl Endpoint {
+    /// A server at `uri` that speaks HTTP/1.1.
+    pub fn http1(connector: Connector, uri: Uri) -> Self {
+        let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+        let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let builder = HttpsConnectorBuilder::new().with_tls_config(connector.tls).https_or_http();
+        Self::Http1(Http1 {
+            connector: builder.enable_http1().wrap_connector(connector.tcp),
+            host: HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("")),
+            path: path.parse().unwrap_or_default(),
+            origin: uri,
+            pool: Arc::default(),
+        })
+    }
+
+    /// A server at `uri` that speaks HTTP/2 (by ALPN, or with prior knowledge over plain TCP).
+    pub fn http2(connector: Connector, uri: Uri) -> Self {
+        let builder = HttpsConnectorBuilder::new().with_tls_config(connector.tls).https_or_http();
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(true)
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .retry_canceled_requests(false)
+            .build(builder.enable_http2().wrap_connector(connector.tcp));
+        Self::Http2 { client, uri }
+    }
+
+    /// Sends one message, at most once, and waits for the head of the answer.
+    pub(super) async fn send(
+        &self,
+        headers: HeaderMap,
+        message: Bytes,
+        clocks: &Clocks,
+    ) -> Result<Answered, Refusal> {
+        match self {
+            Self::Http1(http1) => http1.send(headers, message, clocks).await,
+            Self::Http2 { client, uri } => {
+                let mut request = post(uri.clone(), headers, Full::new(message));
+                *request.version_mut() = http::Version::HTTP_2;
+                let sent = timeout(clocks.first_byte, client.request(request)).await;
+                let response = sent.map_err(|_| Reason::UpstreamTimeout)?.map_err(|error| client_refusal(&error))?;
+                let (head, body) = response.into_parts();
+                Ok(Answered { head, body: UpstreamBody::Stream(axum::body::Body::new(body)) })
+            }
+            Self::Local(Local(server)) => {
+                let answer = timeout(clocks.first_byte, server(post(Uri::from_static("/"), headers, message))).await;
+                let (head, body) = answer.map_err(|_| Reason::UpstreamTimeout)?.into_parts();
+                Ok(Answered { head, body: UpstreamBody::Stream(body) })
+            }
+        }
+    }
+
+    /// Closes connections that have rested long enough. To be called every second or so.
+    pub fn sweep(&self) {
+        if let Self::Http1(http1) = self {
+            http1.pool.sweep();
+        }
+    }
+}
+
+impl Http1 {
+    async fn send(&self, headers: HeaderMap, message: Bytes, clocks: &Clocks) -> Result<Answered, Refusal> {
+        let mut request = post(self.path.clone(), headers, Full::new(message));
+        request.headers_mut().insert(HOST, self.host.clone());
+        let (head, body) = self.once(request, clocks).await?.into_parts();
+        Ok(Answered { head, body: UpstreamBody::Wire(body, Arc::clone(&self.pool)) })
+    }
+
+    /// Uses a resting connection if one is still open, else a new one. Only a request of which nothing was written moves
+    /// on to another connection.
+    async fn once(
+        &self,
+        mut request: http::Request<Full<Bytes>>,
+        clocks: &Clocks,
+    ) -> Result<http::Response<WireBody>, Refusal> {
+        while let Some(wire) = self.pool.take() {
+            match first_byte(wire, request, clocks).await? {
+                Ok(response) => return Ok(response),
+                Err(unsent) => request = unsent,
+            }
+        }
+        let wire = connect(self.connector.clone(), self.origin.clone(), clocks).await?;
+        let sent = first_byte(wire, request, clocks).await?;
+        sent.map_err(|_| Refusal::from(Reason::UpstreamUnreachable))
+    }
+}
+
+/// One attempt: an answer, or the request back if none of it was written.
+async fn first_byte(
+    wire: Wire,
+    request: http::Request<Full<Bytes>>,
+    clocks: &Clocks,
+) -> Result<Result<http::Response<WireBody>, http::Request<Full<Bytes>>>, Refusal> {
+    match timeout(clocks.first_byte, wire.send(request)).await {
+        Ok(Ok(response)) => Ok(Ok(response)),
+        Ok(Err(SendError::NotSent(request))) => Ok(Err(request)),
+        Ok(Err(SendError::Unknown(error))) => Err(unknown_outcome(&error)),
+        Err(_) => Err(Refusal::from(Reason::UpstreamTimeout).with_data("outcome", "unknown")),
+    }
+}
+
+fn unknown_outcome(error: &hyper::Error) -> Refusal {
+    tracing::warn!(%error, "the upstream's answer did not come");
+    let reason = if error.is_parse() { Reason::UpstreamInvalid } else { Reason::UpstreamClosed };
+    Refusal::from(reason).with_data("outcome", "unknown")
+}
+
+async fn connect(
+    connector: HttpsConnector<HttpConnector>,
+    origin: Uri,
+    clocks: &Clocks,
+) -> Result<Wire, Refusal> {
+    let opening = timeout(clocks.connect + clocks.tls, connector.oneshot(origin));
+    let io = opening.await.map_err(|_| Reason::UpstreamConnectTimeout)?.map_err(|error| {
+        tracing::warn!(error = &*error, "no connection to the upstream");
+        connect_refusal(&*error)
+    })?;
+    Wire::handshake(io).await.map_err(|_| Reason::UpstreamUnreachable.into())
+}
+
+fn connect_refusal(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    let timed_out = std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+    });
+    match () {
+        () if is_tls(error) => Reason::UpstreamTls.into(),
+        () if timed_out => Reason::UpstreamConnectTimeout.into(),
+        () => Reason::UpstreamUnreachable.into(),
+    }
+}
+
+fn client_refusal(error: &hyper_util::client::legacy::Error) -> Refusal {
+    tracing::warn!(%error, "the upstream's answer did not come");
+    if error.is_connect() {
+        connect_refusal(error)
+    } else {
+        Refusal::from(Reason::UpstreamClosed).with_data("outcome", "unknown")
+    }
+}
+
+fn post<B>(uri: Uri, headers: HeaderMap, body: B) -> http::Request<B> {
+    let mut request = http::Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    request
+}
+
+/// A body to come from an upstream.
+#[derive(Debug)]
+pub(super) enum UpstreamBody {
+    /// With the connection that it comes from, and the pool that the connection goes back to.
+    Wire(WireBody, Arc<Pool>),
+    /// From HTTP/2, or from inside this process.
+    Stream(axum::body::Body),
+}
+
+/// The body broke off.
+#[derive(Debug)]
+pub(super) struct Broken;
+
+impl UpstreamBody {
+    /// The next piece, in the sizes in which they came.
+    pub(super) fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        match self {
+            Self::Wire(body, pool) => body.poll_data(context).map(|data| match data {
+                Some(data) => Some(data.map_err(|_| Broken)),
+                None => {
+                    body.finish(pool);
+                    None
+                }
+            }),
+            Self::Stream(body) => loop {
+                match std::task::ready!(Pin::new(&mut *body).poll_frame(context)) {
+                    Some(Ok(frame)) => {
+                        if let Ok(data) = frame.into_data() {
+                            return Poll::Ready(Some(Ok(data)));
+                        }
+                    }
+                    Some(Err(_)) => return Poll::Ready(Some(Err(Broken))),
+                    None => return Poll::Ready(None),
+                }
+            },
+        }
+    }
+
+    /// Could the end of the connection be all that says where the body ends?
+    pub(super) fn ends_with_connection(&self) -> bool {
+        matches!(self, Self::Wire(..))
+    }
+
+    /// The whole body, at most `limit` bytes of it.
+    pub(super) async fn collect(mut self, limit: usize, clocks: &Clocks) -> Result<Bytes, Refusal> {
+        let announced = self.length();
+        if announced.is_some_and(|length| length > limit as u64) {
+            return Err(Reason::UpstreamTooLarge.into());
+        }
+        let Some(first) = self.piece(clocks).await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.piece(clocks).await? else { return Ok(first) };
+        let announced = announced.and_then(|length| usize::try_from(length).ok());
+        let mut whole = BytesMut::with_capacity(announced.unwrap_or(4 * (first.len() + second.len())));
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&second);
+        while whole.len() <= limit {
+            match self.piece(clocks).await? {
+                Some(piece) => whole.extend_from_slice(&piece),
+                None => return Ok(whole.freeze()),
+            }
+        }
+        Err(Reason::UpstreamTooLarge.into())
+    }
+
+    async fn piece(&mut self, clocks: &Clocks) -> Result<Option<Bytes>, Refusal> {
+        let next = timeout(clocks.idle_json, poll_fn(|context| self.poll_data(context)));
+        match next.await {
+            Ok(Some(Ok(piece))) => Ok(Some(piece)),
+            Ok(Some(Err(Broken))) => Err(Refusal::from(Reason::UpstreamTruncated).with_data("outcome", "unknown")),
+            Ok(None) => Ok(None),
+            Err(_) => Err(Refusal::from(Reason::UpstreamTimeout).with_data("outcome", "unknown")),
+        }
+    }
+
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::Wire(body, _) => body.length(),
+            Self::Stream(body) => body.size_hint().exact(),
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http1(http1) => write!(f, "Http1({})", http1.origin),
+            Self::Http2 { uri, .. } => write!(f, "Http2({uri})"),
+            Self::Local(_) => f.write_str("Local"),
+        }
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connector")
+    }
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trust")
+    }
+}

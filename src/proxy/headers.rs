@@ -1,0 +1,108 @@
+//! Which headers cross the gateway, and how.
+//!
+//! To the upstream an allow-list, to the client a deny-list (RFC 9110 §7.6.1 for what is hop-by-hop). The client's
+//! `Authorization` and `Cookie` never cross; what an upstream needs is put there by policies, as [`UpstreamHeaders`].
+
+use std::fmt;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT},
+};
+use portcullis_policies::kit::{
+    chain::UpstreamHeaders,
+    refusal::{Reason, Refusal},
+};
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Marks the sessions of one route, so that a session id is good for nothing on another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTag(u32);
+
+impl SessionTag {
+    /// The tag of a route: the same on every node and after every restart.
+    pub fn of(route: &str) -> Self {
+        // FNV-1a, because it must never change.
+        Self(route.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)))
+    }
+
+    fn seal(self, upstream_id: &HeaderValue) -> Option<HeaderValue> {
+        HeaderValue::from_str(&format!("{self}{}", upstream_id.to_str().ok()?)).ok()
+    }
+
+    fn open(self, id: &HeaderValue) -> Option<HeaderValue> {
+        let tag = self.to_string();
+        HeaderValue::from_str(id.to_str().ok()?.strip_prefix(&*tag)?).ok()
+    }
+}
+
+impl fmt::Display for SessionTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-", self.0)
+    }
+}
+
+/// The headers of the request to the upstream.
+pub(super) fn to_upstream(head: &http::request::Parts, session: SessionTag) -> Result<HeaderMap, Refusal> {
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("portcullis/", env!("CARGO_PKG_VERSION"))));
+    for (name, value) in &head.headers {
+        if *name == SESSION {
+            let unknown = || Refusal::from(Reason::UnknownSession);
+            headers.append(SESSION, session.open(value).ok_or_else(unknown)?);
+        } else if crosses_to_upstream(name) {
+            headers.append(name, value.clone());
+        }
+    }
+    if let Some(UpstreamHeaders(own)) = head.extensions.get() {
+        for name in own.keys() {
+            headers.remove(name);
+        }
+        headers.extend(own.clone());
+    }
+    Ok(headers)
+}
+
+fn crosses_to_upstream(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("mcp-") || matches!(name, "traceparent" | "tracestate" | "baggage")
+}
+
+/// The headers of the answer to the client.
+pub(super) fn to_client(upstream: HeaderMap, session: SessionTag, events: bool) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(upstream.len() + 2);
+    let mut last = None;
+    for (name, value) in upstream {
+        // `HeaderMap` names a repeated header only once.
+        let name = name.or(last);
+        if let Some(name) = &name {
+            if *name == SESSION {
+                headers.extend(session.seal(&value).map(|value| (SESSION, value)));
+            } else if crosses_to_client(name) {
+                headers.append(name, value);
+            }
+        }
+        last = name;
+    }
+    if events {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+        headers.insert(BUFFERING, HeaderValue::from_static("no"));
+    }
+    headers
+}
+
+fn crosses_to_client(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let stays = matches!(
+        name,
+        "set-cookie" | "server" | "www-authenticate" | "clear-site-data" | "strict-transport-security" | "alt-svc"
+            | "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade"
+            | "content-length" | "content-encoding" | "date" | "location" | "x-request-id" | "x-powered-by"
+    );
+    !stays && !name.starts_with("access-control-") && !name.starts_with("proxy-")
+}

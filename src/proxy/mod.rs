@@ -1,0 +1,199 @@
+//! The end of every chain: forward one message to the upstream and stream the answer back.
+//!
+//! Two rules shape it. A request that may have reached the upstream is never sent again: MCP has no idempotency key. And
+//! what breaks off is never shown as success: a JSON answer is held until it is whole, an event until its blank line.
+
+mod clocks;
+mod endpoint;
+mod headers;
+mod relay;
+
+
+mod wire;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use portcullis_policies::kit::{
+    chain::{Arrival, Inbound, Request, Response, RouteService, refuse},
+    message::{Kind, Message},
+    refusal::{Addressee, Reason, Refusal},
+    reply::{EventLimits, Reply},
+};
+
+pub use self::{
+    clocks::Clocks,
+    endpoint::{Connector, Endpoint, Local, LocalAnswer, LocalServer, Trust},
+    headers::SessionTag,
+};
+use self::{endpoint::Answered, relay::Relay};
+
+/// What one route takes from its upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerLimits {
+    /// Bytes of a JSON answer.
+    pub json_bytes: usize,
+    /// Bytes of one event, and of one line of it.
+    pub events: EventLimits,
+}
+
+impl Default for AnswerLimits {
+    fn default() -> Self {
+        Self { json_bytes: 8 << 20, events: EventLimits { event: 1 << 20, line: 256 << 10 } }
+    }
+}
+
+/// Forwards the messages of one route to one upstream.
+#[derive(Debug)]
+pub struct Forward {
+    endpoint: Arc<Endpoint>,
+    session: SessionTag,
+    clocks: Clocks,
+    limits: AnswerLimits,
+}
+
+impl Forward {
+    /// Forwards to `endpoint`; sessions are bound to the route of this tag.
+    pub fn new(endpoint: Arc<Endpoint>, session: SessionTag, clocks: Clocks, limits: AnswerLimits) -> Self {
+        Self { endpoint, session, clocks, limits }
+    }
+
+    /// As the end of a chain.
+    pub fn into_service(self) -> RouteService {
+        let forward = Arc::new(self);
+        RouteService::from_fn(move |request| {
+            let forward = Arc::clone(&forward);
+            Box::pin(async move { Ok(forward.answer(request).await) })
+        })
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        let (head, inbound) = request.into_parts();
+        let message = match inbound {
+            Inbound::Message(message) => message,
+            Inbound::Refused(refusal) => {
+                let request = Request::from_parts(head, Inbound::Refused(refusal.clone()));
+                return refuse(&request, *refusal);
+            }
+        };
+        match self.exchange(&head, &message).await {
+            Ok(response) => response,
+            Err(refusal) => {
+                tracing::debug!(reason = refusal.reason().code(), "upstream failed: {}", refusal.message());
+                refusal.answer(addressee(&head, &message))
+            }
+        }
+    }
+
+    async fn exchange(&self, head: &http::request::Parts, message: &Message) -> Result<Response, Refusal> {
+        let headers = headers::to_upstream(head, self.session)?;
+        let answered = self.endpoint.send(headers, message.bytes().clone(), &self.clocks).await?;
+        self.relay(head, message, answered).await
+    }
+
+    async fn relay(
+        &self,
+        head: &http::request::Parts,
+        message: &Message,
+        answered: Answered,
+    ) -> Result<Response, Refusal> {
+        let Answered { head: upstream, body } = answered;
+        judge_status(upstream.status, &upstream.headers)?;
+        let kind = MediaType::of(&upstream.headers);
+        let (reply, status) = match kind {
+            MediaType::Events if upstream.status.is_success() => {
+                let id = message.id().filter(|_| matches!(message.kind(), Kind::Request(_)));
+                let request_id = head.extensions.get::<Arrival>().map(|arrival| arrival.request_id);
+                let relay = Relay::new(body, self.limits.events, self.clocks, id, request_id);
+                (Reply::Events(Box::new(relay)), upstream.status)
+            }
+            _ => {
+                let whole = upstream.headers.contains_key(header::CONTENT_LENGTH)
+                    || upstream.headers.contains_key(header::TRANSFER_ENCODING)
+                    || !body.ends_with_connection();
+                let bytes = body.collect(self.limits.json_bytes, &self.clocks).await?;
+                (complete(kind, bytes, whole, upstream.status, message)?, upstream.status)
+            }
+        };
+        let events = matches!(reply, Reply::Events(_));
+        let mut response = http::Response::new(reply);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers::to_client(upstream.headers, self.session, events);
+        Ok(response)
+    }
+}
+
+fn addressee<'a>(head: &'a http::request::Parts, message: &'a Message) -> Addressee<'a> {
+    Addressee {
+        id: message.id(),
+        request_id: head.extensions.get::<Arrival>().map(|arrival| arrival.request_id.as_str()),
+    }
+}
+
+/// Statuses that must not reach the client as they are: a 401 would speak of *our* token, a redirect would leave us.
+fn judge_status(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
+    match status {
+        StatusCode::UNAUTHORIZED => Err(Reason::UpstreamUnauthorized.into()),
+        StatusCode::FORBIDDEN if headers.contains_key(header::WWW_AUTHENTICATE) => {
+            Err(Reason::UpstreamUnauthorized.into())
+        }
+        _ if status.is_redirection() || status.is_informational() => {
+            let message = format!("The upstream answered {status}, which the gateway does not follow.");
+            Err(Refusal::new(Reason::UpstreamInvalid, message)
+                .with_remedy("Give the address that it redirects to as the route's `upstream.url`."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A complete body, if it may be shown as the answer.
+fn complete(
+    kind: MediaType,
+    bytes: Bytes,
+    whole: bool,
+    status: StatusCode,
+    message: &Message,
+) -> Result<Reply, Refusal> {
+    match kind {
+        // Without a length, only the message itself says whether it is all there.
+        MediaType::Json if !bytes.is_empty() && (whole || is_json(&bytes)) => Ok(bytes.into()),
+        MediaType::Json if !bytes.is_empty() => Err(Reason::UpstreamTruncated.into()),
+        _ if !matches!(message.kind(), Kind::Request(_)) && status.is_success() => Ok(Reply::Empty),
+        _ if status.is_success() => {
+            let message = "The upstream's answer is neither JSON nor an event stream.";
+            Err(Refusal::new(Reason::UpstreamInvalid, message))
+        }
+        _ => Err(Refusal::new(Reason::UpstreamStatus, format!("The upstream answered {status}.")).with_status(status)),
+    }
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+/// What an upstream says its answer is; compared exactly, after parsing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MediaType {
+    Json,
+    Events,
+    Other,
+}
+
+impl MediaType {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return Self::Other };
+        if headers.contains_key(header::CONTENT_ENCODING) {
+            return Self::Other;
+        }
+        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        if essence.eq_ignore_ascii_case(b"application/json") {
+            Self::Json
+        } else if essence.eq_ignore_ascii_case(b"text/event-stream") {
+            Self::Events
+        } else {
+            Self::Other
+        }
+    }
+}

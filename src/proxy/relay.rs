@@ -1,0 +1,162 @@
+//! An upstream's event stream on its way to the client, event by event.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use portcullis_policies::kit::{
+    chain::RequestId,
+    refusal::{Addressee, Reason, Refusal},
+    reply::{Event, EventLimits, EventReader, EventSource, TooLong},
+};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::{
+    clocks::Clocks,
+    endpoint::{Broken, UpstreamBody},
+};
+
+/// Gives whole events as soon as they have come, and ends with an error event where the upstream broke off.
+pub(super) struct Relay {
+    /// None when the stream has ended.
+    body: Option<UpstreamBody>,
+    reader: EventReader,
+    /// The request that still waits for its answer.
+    awaiting: Option<Box<str>>,
+    request_id: Option<RequestId>,
+    watch: Watch,
+}
+
+impl Relay {
+    pub(super) fn new(
+        body: UpstreamBody,
+        limits: EventLimits,
+        clocks: Clocks,
+        awaiting: Option<&str>,
+        request_id: Option<RequestId>,
+    ) -> Self {
+        Self {
+            body: Some(body),
+            reader: EventReader::new(limits),
+            awaiting: awaiting.map(Into::into),
+            request_id,
+            watch: Watch::new(clocks),
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Event>, Refusal>> {
+        loop {
+            if let Some(event) = self.reader.next_event().map_err(too_long)? {
+                self.settle(&event);
+                return Poll::Ready(Ok(Some(event)));
+            }
+            let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
+            match body.poll_data(context) {
+                Poll::Ready(Some(Ok(bytes))) => {
+                    self.watch.heard();
+                    self.reader.push(bytes);
+                }
+                Poll::Ready(Some(Err(Broken))) => return Poll::Ready(Err(truncated())),
+                Poll::Ready(None) => {
+                    self.body = None;
+                    let open = self.awaiting.take();
+                    return Poll::Ready(open.map_or(Ok(None), |id| {
+                        self.awaiting = Some(id);
+                        Err(truncated())
+                    }));
+                }
+                Poll::Pending => return self.watch.poll(context),
+            }
+        }
+    }
+
+    /// Notes that the answer has come.
+    fn settle(&mut self, event: &Event) {
+        if let (Some(id), Some(Ok(answer)), Some(data)) = (&self.awaiting, event.answer(), event.data())
+            && answer.answers(data, id)
+        {
+            self.awaiting = None;
+        }
+    }
+
+    /// The last event of a stream that went wrong. Whoever has the answer already needs no error.
+    fn fail(&mut self, refusal: &Refusal) -> Option<Event> {
+        self.body = None;
+        tracing::warn!(reason = refusal.reason().code(), "event stream ended: {}", refusal.message());
+        let id = self.awaiting.take()?;
+        let request_id = self.request_id.as_ref().map(RequestId::as_str);
+        Some(Event::message(&refusal.body(Addressee { id: Some(&id), request_id })))
+    }
+}
+
+impl EventSource for Relay {
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.poll(context).map(|event| event.unwrap_or_else(|refusal| self.fail(&refusal)))
+    }
+}
+
+fn too_long(limit: TooLong) -> Refusal {
+    let message = match limit {
+        TooLong::Event(bytes) => format!("The upstream sent an event of more than {bytes} bytes."),
+        TooLong::Line(bytes) => format!("The upstream sent an event with a line of more than {bytes} bytes."),
+    };
+    let remedy = match limit {
+        TooLong::Event(_) => "Ask for less, or raise `limits.eventBytes` of the route.",
+        TooLong::Line(_) => "Ask for less, or raise `limits.eventLineBytes` of the route.",
+    };
+    Refusal::new(Reason::UpstreamTooLarge, message).with_remedy(remedy)
+}
+
+fn truncated() -> Refusal {
+    Refusal::from(Reason::UpstreamTruncated).with_data("outcome", "unknown")
+}
+
+/// The clocks of a stream, in one timer that ticks a few times a minute: an event costs no reading of the time.
+struct Watch {
+    clocks: Clocks,
+    tick: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+    age: Duration,
+    silence: Duration,
+    heard: bool,
+}
+
+impl Watch {
+    fn new(clocks: Clocks) -> Self {
+        let tick = clocks.keep_alive.min(clocks.idle_events).min(clocks.total);
+        Self { clocks, tick, sleep: None, age: Duration::ZERO, silence: Duration::ZERO, heard: false }
+    }
+
+    fn heard(&mut self) {
+        self.heard = true;
+    }
+
+    /// Called when there is nothing to give: a comment when it is time for one, an error when a clock has run out.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Event>, Refusal>> {
+        let timer = self.sleep.get_or_insert_with(|| Box::pin(sleep(self.tick)));
+        if timer.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        timer.as_mut().reset(Instant::now() + self.tick);
+        // Registers the new deadline; it cannot have passed.
+        let _ = timer.as_mut().poll(context);
+        self.age += self.tick;
+        self.silence = if std::mem::take(&mut self.heard) { Duration::ZERO } else { self.silence + self.tick };
+        if self.age >= self.clocks.total {
+            return Poll::Ready(Err(expired("The exchange took longer than `clocks.total` of the route allows.")));
+        }
+        if self.silence >= self.clocks.idle_events {
+            return Poll::Ready(Err(expired("The upstream was silent for longer than `clocks.idleEvents` allows.")));
+        }
+        if self.silence.is_zero() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(Some(Event::comment(": keep-alive\n\n"))))
+    }
+}
+
+fn expired(message: &'static str) -> Refusal {
+    Refusal::new(Reason::UpstreamTimeout, message).with_data("outcome", "unknown")
+}

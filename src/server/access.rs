@@ -1,0 +1,87 @@
+//! The access log: one line for each request to a route.
+
+use std::{borrow::Cow, time::Duration};
+
+use http::StatusCode;
+use portcullis_policies::kit::{
+    chain::{Arrival, Response},
+    message::{Message, Method},
+    refusal::Reason,
+    reply::Reply,
+};
+use tokio::time::Instant;
+
+/// One request, from its arrival to the head of its answer.
+pub(super) struct Access {
+    started: Instant,
+    arrival: Option<Arrival>,
+}
+
+/// What came of a request.
+pub(super) struct Outcome<'a> {
+    pub(super) status: StatusCode,
+    pub(super) reason: Option<Reason>,
+    pub(super) method: Option<&'a Method>,
+    target: Option<&'a str>,
+    pub(super) stream: bool,
+}
+
+impl Access {
+    pub(super) fn begin(enabled: bool, arrival: &Arrival) -> Self {
+        Self { started: Instant::now(), arrival: enabled.then(|| arrival.clone()) }
+    }
+
+    pub(super) fn end(self, outcome: &Outcome<'_>) -> Duration {
+        let elapsed = self.started.elapsed();
+        if let Some(arrival) = &self.arrival {
+            tracing::info!(
+                target: "access",
+                request_id = arrival.request_id.as_str(),
+                client = %arrival.client,
+                route = &*arrival.route,
+                method = outcome.method_label(),
+                target = outcome.target.map(printable).as_deref(),
+                status = outcome.status.as_u16(),
+                reason = outcome.reason.map(Reason::code),
+                stream = outcome.stream,
+                ms = milliseconds(elapsed),
+                "request"
+            );
+        }
+        elapsed
+    }
+}
+
+impl<'a> Outcome<'a> {
+    pub(super) fn of(response: &Response, message: Option<&'a Message>) -> Self {
+        Self {
+            status: response.status(),
+            reason: response.extensions().get().copied(),
+            method: message.and_then(Message::method),
+            target: message.and_then(Message::target).map(|(_, target)| target),
+            stream: matches!(response.body(), Reply::Events(_)),
+        }
+    }
+
+    /// The method, of which there are few: names that clients make up are not among them.
+    pub(super) fn method_label(&self) -> &'static str {
+        match self.method {
+            Some(Method::Unknown(_)) => "other",
+            Some(known) => Method::KNOWN.iter().find(|name| **name == known.name()).copied().unwrap_or("other"),
+            None => "none",
+        }
+    }
+}
+
+fn milliseconds(elapsed: Duration) -> f64 {
+    (elapsed.as_secs_f64() * 1e5).round() / 100.0
+}
+
+/// Names come from clients: control characters must not reach a terminal, nor long ones a log.
+fn printable(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 256;
+    if text.len() <= MOST && !text.chars().any(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    text.chars().take(MOST).flat_map(char::escape_default).collect::<String>().into()
+}

@@ -1,0 +1,151 @@
+//! Builds everything, in order.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    metrics::Metrics,
+    router::Router,
+    shutdown::Shutdown,
+    telemetry::Exporters,
+    tls::Tls,
+};
+use crate::{
+    config::Gateway,
+    pipeline::{Live, Reloaded, watch},
+};
+
+/// A gateway that only needs a listener.
+pub struct Assembly {
+    /// Takes the requests.
+    pub router: Router,
+    /// The configuration in force.
+    pub live: Arc<Live>,
+    pub(super) metrics: Metrics,
+    pub(super) tls: Option<Tls>,
+    pub(super) gateway: Gateway,
+    exporters: Exporters,
+}
+
+/// Puts the parts together for a listener at `listening`. `process` tells runs of the gateway apart in request ids.
+pub fn assemble(
+    live: Arc<Live>,
+    folder: &Path,
+    listening: SocketAddr,
+    shutdown: &Shutdown,
+    process: u32,
+) -> anyhow::Result<Assembly> {
+    let gateway = live.current().gateway.clone();
+    let exporters = Exporters::start(gateway.telemetry.as_ref())?;
+    let metrics = Metrics::new(&exporters.meters, exporters.registry.clone());
+    let tls = gateway.tls.as_ref().map(|files| Tls::load(files, folder)).transpose()?;
+    let own = own_endpoints(metrics.clone(), shutdown.clone());
+    let tracing = exporters.tracing();
+    let router = Router::new(Arc::clone(&live), own, metrics.clone(), tracing, &gateway, listening, process);
+    Ok(Assembly { router, live, metrics, tls, gateway, exporters })
+}
+
+impl Assembly {
+    /// Starts what runs beside the requests: reloads when `file` or a certificate changes or `again` says so, and the
+    /// closing of connections that nobody uses.
+    pub fn start_background(&self, file: &Path, again: mpsc::Receiver<()>) -> anyhow::Result<()> {
+        tokio::spawn(sweep(Arc::clone(&self.live)));
+        let (changed, changes) = mpsc::channel(1);
+        let watcher = watch(file, changed)?;
+        tokio::spawn(reload_on_change(Arc::clone(&self.live), self.metrics.clone(), changes, again, watcher));
+        if let Some(tls) = &self.tls {
+            let (changed, changes) = mpsc::channel(1);
+            let watchers = [watch(tls.files()[0], changed.clone())?, watch(tls.files()[1], changed)?];
+            tokio::spawn(reload_certificate(tls.clone(), changes, watchers));
+        }
+        Ok(())
+    }
+
+    /// What sends the last traces and metrics; to be called when nothing is served any more, off the runtime.
+    pub fn flusher(&self) -> impl FnOnce() + Send + use<> {
+        let exporters = self.exporters.clone();
+        move || exporters.flush()
+    }
+}
+
+async fn sweep(live: Arc<Live>) {
+    let mut second = interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        second.tick().await;
+        live.current().sweep();
+    }
+}
+
+async fn reload_on_change(
+    live: Arc<Live>,
+    metrics: Metrics,
+    mut changes: mpsc::Receiver<()>,
+    mut again: mpsc::Receiver<()>,
+    _watcher: impl Drop + Send,
+) {
+    loop {
+        tokio::select! {
+            Some(()) = changes.recv() => {}
+            Some(()) = again.recv() => {}
+            else => return,
+        }
+        let reloading = Arc::clone(&live);
+        let Ok(reloaded) = tokio::task::spawn_blocking(move || reloading.reload()).await else { continue };
+        metrics.reloaded(report(&reloaded));
+    }
+}
+
+/// Says what came of a reload, and returns the outcome's name.
+fn report(reloaded: &Reloaded) -> &'static str {
+    match reloaded {
+        Reloaded::Swapped(report) if report.is_empty() => {
+            tracing::info!("configuration reloaded");
+            "swapped"
+        }
+        Reloaded::Swapped(report) => {
+            tracing::warn!("configuration reloaded\n{report}");
+            "swapped"
+        }
+        Reloaded::Kept(report) => {
+            tracing::error!("the configuration has errors, so the one in force stays\n{report}");
+            "kept"
+        }
+        Reloaded::Unreadable(error) => {
+            tracing::error!(%error, "the configuration cannot be read, so the one in force stays");
+            "unreadable"
+        }
+    }
+}
+
+async fn reload_certificate(tls: Tls, mut changes: mpsc::Receiver<()>, _watchers: [impl Drop; 2]) {
+    while changes.recv().await.is_some() {
+        let tls = tls.clone();
+        let _ = tokio::task::spawn_blocking(move || tls.reload()).await;
+    }
+}
+
+fn own_endpoints(metrics: Metrics, shutdown: Shutdown) -> axum::Router {
+    let ready = move || async move {
+        if shutdown.has_begun() { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") } else { (StatusCode::OK, "ready\n") }
+    };
+    axum::Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(scrape))
+        .with_state(metrics)
+}
+
+async fn scrape(State(metrics): State<Metrics>) -> Response {
+    ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], metrics.scrape()).into_response()
+}

@@ -1,0 +1,115 @@
+//! Which hosts are this gateway's, so that a web page cannot reach it under a name of its own (DNS rebinding).
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::{HeaderMap, Uri, header};
+use portcullis_policies::kit::refusal::{Reason, Refusal};
+
+use crate::config::Gateway;
+
+/// The hosts that requests may name, and the origins that count as our own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hosts {
+    /// In lower case, with a port unless it is the scheme's own.
+    names: Vec<String>,
+    loopback: bool,
+}
+
+impl Hosts {
+    pub(super) fn new(gateway: &Gateway, listening: SocketAddr) -> Self {
+        let public = gateway.public_url.as_deref().and_then(|url| url.parse::<Uri>().ok());
+        let public = public.as_ref().and_then(Uri::authority).map(ToString::to_string);
+        let names = public.into_iter().chain(gateway.allowed_hosts.iter().cloned()).map(|name| name.to_ascii_lowercase());
+        Self { names: names.collect(), loopback: listening.ip().is_loopback() }
+    }
+
+    /// Exactly one `Host`, one of ours; over HTTP/2 the authority stands for it.
+    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        let mut values = headers.get_all(header::HOST).iter();
+        let host = match (values.next(), values.next()) {
+            (Some(host), None) => host.to_str().ok(),
+            (None, None) => uri.authority().map(http::uri::Authority::as_str),
+            _ => None,
+        };
+        let Some(host) = host.filter(|host| !host.is_empty()) else {
+            return Err(Refusal::new(Reason::BadRequest, "The request must have exactly one Host header.").closing());
+        };
+        if uri.authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
+            return Err(Refusal::new(Reason::BadRequest, "The request names two different hosts.").closing());
+        }
+        if self.has(host) {
+            return Ok(());
+        }
+        tracing::warn!(
+            host,
+            "a request names a host that is not one of this gateway's: set `gateway.publicUrl`, or add it to `gateway.allowedHosts`"
+        );
+        Err(Refusal::from(Reason::HostNotAllowed).closing())
+    }
+
+    /// Is the web page that sent the request one of this gateway's own?
+    pub(super) fn is_own_origin(&self, origin: &str) -> bool {
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        host.is_some_and(|host| !host.contains(['/', '@']) && self.has(host))
+    }
+
+    /// A name can be made to point here by whoever owns it; an address cannot. So addresses pass, and names must be
+    /// known. `localhost` is nobody's, but means us only if we listen there.
+    fn has(&self, host: &str) -> bool {
+        if self.names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
+            return true;
+        }
+        let name = without_port(host);
+        name.parse::<IpAddr>().is_ok() || (self.loopback && name.eq_ignore_ascii_case("localhost"))
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return match rest.split_once(']') {
+            Some((address, port)) if port.is_empty() || is_port(port.strip_prefix(':')) => address,
+            _ => "",
+        };
+    }
+    match host.rsplit_once(':') {
+        Some((name, port)) if is_port(Some(port)) => name,
+        Some(_) => "",
+        None => host,
+    }
+}
+
+fn is_port(port: Option<&str>) -> bool {
+    port.is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(public_url: Option<&str>, listening: &str) -> Hosts {
+        let gateway = Gateway { public_url: public_url.map(Into::into), ..Gateway::default() };
+        Hosts::new(&gateway, listening.parse().unwrap())
+    }
+
+    #[test]
+    fn sec_d1_a_name_that_anybody_could_own_is_refused() {
+        let local = hosts(None, "127.0.0.1:8080");
+        for good in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080", "10.0.0.7"] {
+            assert!(local.has(good), "{good}");
+        }
+        for bad in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil", "", "[::1", "a:b:c"] {
+            assert!(!local.has(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_public_url_is_ours_wherever_we_listen() {
+        let public = hosts(Some("https://mcp.example.com"), "0.0.0.0:8080");
+        assert!(public.has("MCP.example.com"));
+        assert!(!public.has("mcp.example.com:8443"));
+        assert!(!public.has("localhost"));
+        assert!(public.is_own_origin("https://mcp.example.com"));
+        assert!(!public.is_own_origin("https://mcp.example.com.evil.example"));
+        assert!(!public.is_own_origin("null"));
+    }
+}

@@ -1,0 +1,123 @@
+//! Accepting connections.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::{GracefulShutdown, Watcher}},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{assemble::Assembly, shutdown::Shutdown};
+use crate::config::ListenerLimits;
+
+/// Opens the listener.
+pub async fn bind(address: &str) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves until told to stop, then lets calls in flight end.
+pub async fn serve(listener: TcpListener, assembly: Assembly, mut shutdown: Shutdown) {
+    let Assembly { router, metrics, tls, gateway, .. } = assembly;
+    let server = Arc::new(server(&gateway.limits));
+    let room = Arc::new(Semaphore::new(gateway.limits.connections.get() as usize));
+    let handshake = Duration::from_secs(gateway.limits.handshake_seconds.get().into());
+    let graceful = GracefulShutdown::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = shutdown.begun() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, mostly. Those in use will come back; asking at once would only spin.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            tokio::spawn(turn_away(stream, handshake));
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let (server, router, metrics, watcher) = (Arc::clone(&server), router.clone(), metrics.clone(), graceful.watcher());
+        let tls = tls.clone();
+        tokio::spawn(async move {
+            metrics.connection(1);
+            match tls {
+                None => converse(&server, stream, router, peer, watcher).await,
+                Some(tls) => match timeout(handshake, TlsAcceptor::from(tls.config()).accept(stream)).await {
+                    Ok(Ok(stream)) => converse(&server, stream, router, peer, watcher).await,
+                    Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake failed"),
+                    Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+                },
+            }
+            metrics.connection(-1);
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let drain = Duration::from_secs(gateway.drain_seconds.into());
+    if timeout(drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!(seconds = gateway.drain_seconds, "calls were still in flight when the time to drain was over");
+    }
+}
+
+type Server = auto::Builder<TokioExecutor>;
+
+fn server(limits: &ListenerLimits) -> Server {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        // Without a timer hyper's own header timeout does nothing.
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(limits.header_seconds.get().into()))
+        .max_headers(limits.headers.get() as usize)
+        .max_buf_size(64 << 10);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.http2_streams.get())
+        .max_header_list_size(limits.header_bytes.get())
+        .initial_stream_window_size(64 << 10)
+        .initial_connection_window_size(1 << 20)
+        .keep_alive_interval(Duration::from_secs(30));
+    server
+}
+
+async fn converse<S>(
+    server: &Server,
+    stream: S,
+    router: super::Router,
+    peer: SocketAddr,
+    watcher: Watcher,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(router.handle(request, peer.ip()).await) }
+    });
+    let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(error, %peer, "connection ended");
+    }
+}
+
+/// Says 503 to one connection too many, and that is all it gets.
+async fn turn_away(mut stream: TcpStream, patience: Duration) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let _ = timeout(patience, async {
+        let _ = stream.write_all(ANSWER).await;
+        let _ = stream.shutdown().await;
+    })
+    .await;
+}

@@ -1,0 +1,83 @@
+//! Counters and latencies: one set of instruments, read by the Prometheus scrape and pushed by OTLP alike.
+
+use std::{sync::Arc, time::Duration};
+
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Histogram, MeterProvider, UpDownCounter},
+};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use portcullis_policies::kit::refusal::Reason;
+use prometheus::{Encoder, Registry, TextEncoder};
+
+use super::access::Outcome;
+
+/// The gateway's instruments.
+#[derive(Clone)]
+pub(super) struct Metrics {
+    requests: Counter<u64>,
+    refusals: Counter<u64>,
+    seconds: Histogram<f64>,
+    reloads: Counter<u64>,
+    connections: UpDownCounter<i64>,
+    registry: Registry,
+}
+
+impl Metrics {
+    pub(super) fn new(provider: &SdkMeterProvider, registry: Registry) -> Self {
+        let meter = provider.meter("portcullis");
+        Self {
+            requests: meter.u64_counter("portcullis.requests").with_description("Requests to routes").build(),
+            refusals: meter
+                .u64_counter("portcullis.refusals")
+                .with_description("Requests that the gateway itself answered with no")
+                .build(),
+            seconds: meter
+                .f64_histogram("portcullis.request.duration")
+                .with_unit("s")
+                .with_description("From a request's head to its answer's head")
+                .with_boundaries(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+                .build(),
+            reloads: meter.u64_counter("portcullis.reloads").with_description("Configurations read again").build(),
+            connections: meter
+                .i64_up_down_counter("portcullis.connections")
+                .with_description("Open connections of clients")
+                .build(),
+            registry,
+        }
+    }
+
+    pub(super) fn request(&self, route: &Arc<str>, outcome: &Outcome<'_>, elapsed: Duration) {
+        let labels = [
+            KeyValue::new("route", Arc::clone(route)),
+            KeyValue::new("method", outcome.method_label()),
+            KeyValue::new("status", i64::from(outcome.status.as_u16())),
+        ];
+        self.requests.add(1, &labels);
+        self.seconds.record(elapsed.as_secs_f64(), &labels[..2]);
+        if let Some(reason) = outcome.reason {
+            self.refused(reason);
+        }
+    }
+
+    pub(super) fn refused(&self, reason: Reason) {
+        self.refusals.add(1, &[KeyValue::new("reason", reason.code())]);
+    }
+
+    pub(super) fn reloaded(&self, outcome: &'static str) {
+        self.reloads.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    pub(super) fn connection(&self, change: i64) {
+        self.connections.add(change, &[]);
+    }
+
+    /// In Prometheus' text format.
+    pub(super) fn scrape(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics could not be written");
+        }
+        text
+    }
+}

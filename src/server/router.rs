@@ -1,0 +1,189 @@
+//! Which path goes where.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http_body::Body;
+use ipnet::IpNet;
+use portcullis_policies::kit::{
+    chain::{Arrival, ForeignOrigin, RequestId},
+    edge::Handled,
+    refusal::{Addressee, Reason, Refusal},
+    catalogue::nearest,
+};
+use tower::ServiceExt;
+
+use super::{
+    access::{self, Access},
+    hosts::Hosts,
+    metrics::Metrics,
+    outgoing::Outgoing,
+    telemetry::Tracing,
+};
+use crate::{config::Gateway, pipeline::Live};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Takes every request that comes in.
+#[derive(Clone)]
+pub struct Router(Arc<Inner>);
+
+struct Inner {
+    live: Arc<Live>,
+    /// The gateway's own endpoints.
+    own: axum::Router,
+    metrics: Metrics,
+    tracing: Option<Tracing>,
+    hosts: Hosts,
+    trusted_proxies: Vec<IpNet>,
+    access_log: bool,
+    header_bytes: usize,
+    process: u32,
+    next: AtomicU64,
+}
+
+impl Router {
+    pub(super) fn new(
+        live: Arc<Live>,
+        own: axum::Router,
+        metrics: Metrics,
+        tracing: Option<Tracing>,
+        gateway: &Gateway,
+        listening: SocketAddr,
+        process: u32,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            live,
+            own,
+            metrics,
+            tracing,
+            hosts: Hosts::new(gateway, listening),
+            trusted_proxies: gateway.trusted_proxies.clone(),
+            access_log: gateway.log.access,
+            header_bytes: gateway.limits.header_bytes.get() as usize,
+            process,
+            next: AtomicU64::new(1),
+        }))
+    }
+
+    /// Answers one request that came from `peer`.
+    pub(super) async fn handle<B>(&self, mut request: http::Request<B>, peer: IpAddr) -> http::Response<Outgoing>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let this = &*self.0;
+        let request_id = RequestId::new(this.process, this.next.fetch_add(1, Ordering::Relaxed));
+        if let Err(refusal) = this.admit(&request) {
+            return this.refuse(&refusal, request_id);
+        }
+        let generation = this.live.current();
+        let Some(route) = generation.route(request.uri().path()) else {
+            let known = generation.paths().to_vec();
+            drop(generation);
+            return this.own(request, request_id, &known).await;
+        };
+        // What this request began on, it ends on, also if the configuration changes meanwhile.
+        let (edge, route) = (route.edge.clone(), Arc::clone(&route.path));
+        drop(generation);
+        let arrival = Arrival { route: Arc::clone(&route), client: this.client(request.headers(), peer), request_id };
+        if this.is_foreign(request.headers()) {
+            request.extensions_mut().insert(ForeignOrigin);
+        }
+        let access = Access::begin(this.access_log, &arrival);
+        let span = this.tracing.as_ref().map(|tracing| tracing.begin(&route, request.headers_mut()));
+        request.extensions_mut().insert(arrival);
+        let Handled { mut response, message } = edge.handle(request).await;
+        let outcome = access::Outcome::of(&response, message.as_ref());
+        let elapsed = access.end(&outcome);
+        this.metrics.request(&route, &outcome, elapsed);
+        if let Some(span) = span {
+            span.end(&outcome);
+        }
+        response.headers_mut().insert(REQUEST_ID, id_value(request_id));
+        response.map(Outgoing::Route)
+    }
+}
+
+impl Inner {
+    fn admit<B>(&self, request: &http::Request<B>) -> Result<(), Refusal> {
+        let headers = request.headers();
+        let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if bytes > self.header_bytes {
+            return Err(Refusal::from(Reason::HeadersTooLarge).closing());
+        }
+        if is_probe(request.uri().path()) {
+            return Ok(()); // asked by machines that know us by whatever name
+        }
+        self.hosts.check(request.uri(), headers)
+    }
+
+    fn is_foreign(&self, headers: &HeaderMap) -> bool {
+        headers.get_all(header::ORIGIN).iter().any(|origin| {
+            !origin.to_str().is_ok_and(|origin| self.hosts.is_own_origin(origin))
+        })
+    }
+
+    /// The client's address: the peer's, unless the peer is a trusted proxy; then the last one in `X-Forwarded-For` that
+    /// is not a trusted proxy itself.
+    fn client(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+        let peer = peer.to_canonical();
+        let trusted = |address: &IpAddr| self.trusted_proxies.iter().any(|net| net.contains(address));
+        if !trusted(&peer) {
+            return peer;
+        }
+        let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let hops: Vec<_> = hops.flat_map(|value| value.split(',')).map(|hop| hop.trim().parse::<IpAddr>()).collect();
+        for hop in hops.into_iter().rev() {
+            match hop.map(|hop| hop.to_canonical()) {
+                Ok(hop) if trusted(&hop) => {}
+                Ok(hop) => return hop,
+                Err(_) => break,
+            }
+        }
+        peer
+    }
+
+    async fn own<B>(&self, request: http::Request<B>, request_id: RequestId, known: &[Arc<str>]) -> http::Response<Outgoing>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let path = request.uri().path().to_owned();
+        let response = match self.own.clone().oneshot(request.map(axum::body::Body::new)).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        if response.status() != http::StatusCode::NOT_FOUND {
+            return response.map(Outgoing::Own);
+        }
+        let refusal = Refusal::from(Reason::RouteNotFound).closing();
+        self.refuse(&match nearest(&path, known.iter().map(|path| &**path)) {
+            Some(near) => refusal.with_remedy(format!("Did you mean {near}?")),
+            None => refusal,
+        }, request_id)
+    }
+
+    fn refuse(&self, refusal: &Refusal, request_id: RequestId) -> http::Response<Outgoing> {
+        self.metrics.refused(refusal.reason());
+        let to = Addressee { id: None, request_id: Some(request_id.as_str()) };
+        let mut response = refusal.clone().answer(to).map(Outgoing::Route);
+        response.headers_mut().insert(REQUEST_ID, id_value(request_id));
+        response
+    }
+}
+
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
+}
+
+fn id_value(id: RequestId) -> HeaderValue {
+    HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static(""))
+}

@@ -278,7 +278,8 @@ impl From<Unreadable> for Unread {
             Unreadable::NotAMessage(why) => (Reason::NotAMessage, why.into()),
             Unreadable::Params(why, id) => {
                 let id = (!id.is_empty()).then_some(id);
-                return Self { refusal: Refusal::new(Reason::InvalidParams, why), id };
+                // The envelope is sound: the call fails, not the HTTP request.
+                return Self { refusal: Refusal::new(Reason::InvalidParams, why).with_status(http::StatusCode::OK), id };
             }
             Unreadable::Flaw(flaw) => {
                 let reason = match &flaw.kind {

@@ -9,13 +9,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The configuration of a Portcullis gateway.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+///
+/// The type describes the shape. It is read part by part, so that one mistake does not hide the others.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "routes.json")]
 pub(super) struct RoutesFile {
     /// Where editors find the schema of this file. `portcullis schema` writes it.
     #[serde(default, rename = "$schema")]
-    #[expect(dead_code, reason = "for editors")]
     pub(super) schema: String,
     /// The behaviour of the gateway is frozen to this date, as YYYY-MM-DD.
     #[schemars(regex(pattern = r"^\d{4}-\d{2}-\d{2}$"))]

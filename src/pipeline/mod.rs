@@ -16,7 +16,7 @@ use portcullis_policies::kit::policy::{PolicyKind, Problem};
 pub use self::{
     generation::{Generation, Route},
     order::order_problems,
-    reload::{Live, Reloaded, plan_file, watch},
+    reload::{Live, Reloaded, Watcher, plan_file, watch},
 };
 use crate::{
     config::{self, Checked, Document, Report, Surroundings},

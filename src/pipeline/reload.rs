@@ -7,7 +7,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use notify_debouncer_full::{DebounceEventResult, new_debouncer, notify::RecursiveMode};
+use notify_debouncer_full::{
+    DebounceEventResult, Debouncer, RecommendedCache, new_debouncer,
+    notify::{RecommendedWatcher, RecursiveMode},
+};
 use tokio::sync::mpsc;
 
 use super::{Generation, Plan, Toolbox, plan};
@@ -69,9 +72,12 @@ pub fn plan_file(file: &Path, text: &str, tools: &Toolbox) -> Plan {
     Surroundings::of_process(folder, |surroundings| plan(&file.display().to_string(), text, surroundings, tools))
 }
 
+/// Watches as long as it lives.
+pub struct Watcher(#[expect(dead_code, reason = "watches until it is dropped")] Debouncer<RecommendedWatcher, RecommendedCache>);
+
 /// Tells when a file in the folder of `file` has changed. Editors and orchestrators replace files instead of writing
 /// them, so the folder is watched and not the file.
-pub fn watch(file: &Path, changed: mpsc::Sender<()>) -> anyhow::Result<impl Drop + Send + use<>> {
+pub fn watch(file: &Path, changed: mpsc::Sender<()>) -> anyhow::Result<Watcher> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let name = file.file_name().map(ToOwned::to_owned);
     let on_event = move |result: DebounceEventResult| {
@@ -87,5 +93,5 @@ pub fn watch(file: &Path, changed: mpsc::Sender<()>) -> anyhow::Result<impl Drop
     };
     let mut watcher = new_debouncer(Duration::from_millis(200), None, on_event)?;
     watcher.watch(&folder, RecursiveMode::NonRecursive)?;
-    Ok(watcher)
+    Ok(Watcher(watcher))
 }

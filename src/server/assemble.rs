@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::Gateway,
-    pipeline::{Live, Reloaded, watch},
+    pipeline::{Live, Reloaded, Watcher, watch},
 };
 
 /// A gateway that only needs a listener.
@@ -92,7 +92,7 @@ async fn reload_on_change(
     metrics: Metrics,
     mut changes: mpsc::Receiver<()>,
     mut again: mpsc::Receiver<()>,
-    _watcher: impl Drop + Send,
+    _watcher: Watcher,
 ) {
     loop {
         tokio::select! {
@@ -128,7 +128,7 @@ fn report(reloaded: &Reloaded) -> &'static str {
     }
 }
 
-async fn reload_certificate(tls: Tls, mut changes: mpsc::Receiver<()>, _watchers: [impl Drop; 2]) {
+async fn reload_certificate(tls: Tls, mut changes: mpsc::Receiver<()>, _watchers: [Watcher; 2]) {
     while changes.recv().await.is_some() {
         let tls = tls.clone();
         let _ = tokio::task::spawn_blocking(move || tls.reload()).await;

@@ -1,0 +1,218 @@
+//! What is exposed.
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use serde_json::{Map, Value};
+use wildmatch::WildMatch;
+
+use super::{
+    options::{CapabilityFilterOptions, Entry, Projection},
+    template::Template,
+};
+use crate::kit::{
+    catalogue::{Catalogue, nearest},
+    message::Method,
+    policy::Problem,
+};
+
+/// The four kinds of lists, and how their answers look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ListKind {
+    Tools,
+    Prompts,
+    Resources,
+    Templates,
+}
+
+impl ListKind {
+    pub(super) fn of(method: &Method) -> Option<Self> {
+        match method {
+            Method::ListTools => Some(Self::Tools),
+            Method::ListPrompts => Some(Self::Prompts),
+            Method::ListResources => Some(Self::Resources),
+            Method::ListResourceTemplates => Some(Self::Templates),
+            _ => None,
+        }
+    }
+
+    /// The member of the result that holds the list; also the option's name.
+    pub(super) fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+        }
+    }
+
+    /// The member of an item by which requests name it.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Tools | Self::Prompts => "name",
+            Self::Resources => "uri",
+            Self::Templates => "uriTemplate",
+        }
+    }
+}
+
+/// Everything that is exposed.
+#[derive(Debug)]
+pub(super) struct Allowed {
+    tools: Option<AllowList>,
+    prompts: Option<AllowList>,
+    resources: Option<AllowList>,
+    templates: Option<AllowList>,
+    /// The exposed templates, as patterns of URIs.
+    patterns: Vec<Template>,
+}
+
+impl Allowed {
+    pub(super) fn new(options: CapabilityFilterOptions) -> Result<Self, Vec<Problem>> {
+        let CapabilityFilterOptions { tools, prompts, resources, resource_templates } = options;
+        let mut problems = Vec::new();
+        let tools = AllowList::new(ListKind::Tools, tools, &mut problems);
+        let prompts = AllowList::new(ListKind::Prompts, prompts, &mut problems);
+        let resources = AllowList::new(ListKind::Resources, resources, &mut problems);
+        let templates = AllowList::new(ListKind::Templates, resource_templates, &mut problems);
+        let patterns = templates.iter().flat_map(|list| list.exact.keys()).map(|template| Template::new(template)).collect();
+        if problems.is_empty() {
+            Ok(Self { tools, prompts, resources, templates, patterns })
+        } else {
+            Err(problems)
+        }
+    }
+
+    pub(super) fn list(&self, kind: ListKind) -> Option<&AllowList> {
+        match kind {
+            ListKind::Tools => self.tools.as_ref(),
+            ListKind::Prompts => self.prompts.as_ref(),
+            ListKind::Resources => self.resources.as_ref(),
+            ListKind::Templates => self.templates.as_ref(),
+        }
+    }
+
+    pub(super) fn tool(&self, name: &str) -> bool {
+        self.tools.as_ref().is_none_or(|list| list.allows(name))
+    }
+
+    pub(super) fn prompt(&self, name: &str) -> bool {
+        self.prompts.as_ref().is_none_or(|list| list.allows(name))
+    }
+
+    /// May this URI be read? If `resources` is given it decides, together with the templates that are exposed. A
+    /// completion's reference may also be a template itself.
+    pub(super) fn uri(&self, uri: &str, may_be_template: bool) -> bool {
+        let template = || match &self.templates {
+            Some(list) => may_be_template && list.allows(uri),
+            None => may_be_template && uri.contains('{'),
+        };
+        self.resources.as_ref().is_none_or(|list| list.allows(uri))
+            || self.patterns.iter().any(|pattern| pattern.matches(uri))
+            || template()
+    }
+
+    /// The entries that name nothing the upstream has.
+    pub(super) fn unmatched(&self, upstream: &Catalogue) -> Vec<Problem> {
+        let pairs = [
+            (ListKind::Tools, &upstream.tools),
+            (ListKind::Prompts, &upstream.prompts),
+            (ListKind::Resources, &upstream.resources),
+            (ListKind::Templates, &upstream.resource_templates),
+        ];
+        let known = pairs.iter().filter_map(|(kind, names)| Some((*kind, self.list(*kind)?, names.as_ref()?)));
+        known
+            .flat_map(|(kind, list, names)| {
+                list.unmatched(kind, &names.iter().map(String::as_str).collect::<Vec<_>>())
+            })
+            .collect()
+    }
+}
+
+/// The exposed names or URIs of one kind.
+#[derive(Debug)]
+pub(super) struct AllowList {
+    /// With what replaces the upstream's words, where something does.
+    exact: HashMap<Box<str>, Exact>,
+    globs: Vec<(usize, WildMatch)>,
+    reported: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Exact {
+    index: usize,
+    overrides: Map<String, Value>,
+}
+
+impl AllowList {
+    fn new<P: Projection>(kind: ListKind, entries: Option<Vec<Entry<P>>>, problems: &mut Vec<Problem>) -> Option<Self> {
+        let mut list = Self { exact: HashMap::new(), globs: Vec::new(), reported: AtomicBool::new(false) };
+        for (index, entry) in entries?.into_iter().enumerate() {
+            let (key, overrides) = match &entry {
+                Entry::Glob(glob) => {
+                    list.globs.push((index, WildMatch::new(&glob.glob)));
+                    continue;
+                }
+                Entry::Exact(key) => (key.as_str(), Map::new()),
+                Entry::Projection(projection) => (projection.key(), projection.overrides()),
+            };
+            let problem = |why: String, hint: &str| Problem::new(format!("/{}/{index}", kind.member()), why).hint(hint);
+            if kind != ListKind::Templates && key.contains('*') && matches!(entry, Entry::Exact(_)) {
+                problems.push(problem(
+                    format!("{key:?} is taken literally, and no name has an asterisk in it"),
+                    &format!("write {{ \"glob\": {key:?} }} for a pattern"),
+                ));
+            }
+            if list.exact.insert(key.into(), Exact { index, overrides }).is_some() {
+                problems.push(problem(format!("{key:?} is here twice"), "remove one of the two"));
+            }
+        }
+        Some(list)
+    }
+
+    pub(super) fn allows(&self, name: &str) -> bool {
+        self.exact.contains_key(name) || self.globs.iter().any(|(_, glob)| glob.matches(name))
+    }
+
+    /// What replaces the upstream's words about `name`.
+    pub(super) fn overrides(&self, name: &str) -> Option<&Map<String, Value>> {
+        self.exact.get(name).map(|exact| &exact.overrides).filter(|overrides| !overrides.is_empty())
+    }
+
+    /// Has somebody been told already? From now on, yes.
+    pub(super) fn reported(&self) -> bool {
+        self.reported.swap(true, Ordering::Relaxed)
+    }
+
+    /// The entries that match none of `names`.
+    pub(super) fn unmatched(&self, kind: ListKind, names: &[&str]) -> Vec<Problem> {
+        let problem = |index: usize, what: String| {
+            Problem::new(format!("/{}/{index}", kind.member()), format!("{what} matches nothing that the upstream has"))
+                .warning()
+        };
+        let exact = self.exact.iter().filter(|(name, _)| !names.contains(&&***name)).map(|(name, exact)| {
+            let problem = problem(exact.index, format!("{name:?}"));
+            match nearest(name, names.iter().copied()) {
+                Some(near) => problem.hint(format!("did you mean {near:?}?")),
+                None => problem.hint(format!("the upstream has {}", listed(names))),
+            }
+        });
+        let globs = self.globs.iter().filter(|(_, glob)| !names.iter().any(|name| glob.matches(name))).map(|(index, glob)| {
+            problem(*index, format!("the pattern {:?}", glob.to_string())).hint(format!("the upstream has {}", listed(names)))
+        });
+        let mut problems: Vec<_> = exact.chain(globs).collect();
+        problems.sort_by(|a, b| a.at.cmp(&b.at));
+        problems
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    const MOST: usize = 10;
+    match names {
+        [] => "none".to_owned(),
+        names if names.len() <= MOST => names.join(", "),
+        names => format!("{} and {} more", names[..MOST].join(", "), names.len() - MOST),
+    }
+}

@@ -1,0 +1,227 @@
+#![doc = include_str!("README.md")]
+
+mod allow;
+mod memo;
+mod options;
+mod rewrite;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde_json::Value;
+
+pub use self::options::{
+    CapabilityFilterOptions, Entry, PromptProjection, ResourceProjection, TemplateProjection, ToolProjection,
+};
+use self::{
+    allow::{AllowList, Allowed, ListKind},
+    memo::Memo,
+};
+use crate::kit::{
+    catalogue::Catalogue,
+    chain::{Request, Response, RouteLayer, edit_answers},
+    host::Host,
+    message::{Kind, Message, Method, TargetKind},
+    policy::{Fact, Policy, Problem},
+    refusal::{Addressee, Reason, Refusal},
+    reply::{Answer, AnswerKind, Event, Reply},
+};
+
+/// Exposes some of an upstream's tools, prompts and resources, and hides the rest.
+#[derive(Debug)]
+pub struct CapabilityFilter;
+
+impl Policy for CapabilityFilter {
+    const NAME: &'static str = "mcp-capability-filter";
+    const ALIASES: &'static [&'static str] = &["mcp-capability-filter-inbound"];
+    const SUMMARY: &'static str = "exposes an allow-list of tools, prompts and resources; hides and refuses the rest";
+    const BEFORE: &'static [Fact] = &[Fact::RENAMED_TARGET];
+    type Options = CapabilityFilterOptions;
+
+    fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {
+        let filter = Arc::new(Filter::new(Allowed::new(options)?));
+        Ok(edit_answers(move |request| filter.prepare(request)))
+    }
+
+    fn review(options: &Self::Options, upstream: &Catalogue) -> Vec<Problem> {
+        Allowed::new(options.clone()).map_or_else(|problems| problems, |allowed| allowed.unmatched(upstream))
+    }
+}
+
+struct Filter {
+    allowed: Allowed,
+    memo: Memo,
+    /// Names seen in lists, until they have been compared with the entries.
+    seen: Mutex<BTreeSet<(ListKind, String)>>,
+}
+
+/// What to do with the answer to one request.
+struct Edit {
+    filter: Arc<Filter>,
+    id: Box<str>,
+    list: Option<ListKind>,
+}
+
+impl Filter {
+    fn new(allowed: Allowed) -> Self {
+        Self { allowed, memo: Memo::default(), seen: Mutex::default() }
+    }
+
+    /// Refuses what is not exposed; says how to edit the answer.
+    fn prepare(
+        self: &Arc<Self>,
+        request: &mut Request,
+    ) -> Result<Option<impl FnOnce(Response) -> Response + Send + use<>>, Refusal> {
+        let Some(message) = request.body().message() else { return Ok(None) };
+        self.judge(message)?;
+        let (Kind::Request(method), Some(id)) = (message.kind(), message.id()) else { return Ok(None) };
+        let list = ListKind::of(method).filter(|kind| self.allowed.list(*kind).is_some());
+        let edit = Edit { filter: Arc::clone(self), id: id.into(), list };
+        Ok(Some(move |response: Response| edit.response(response)))
+    }
+
+    fn judge(&self, message: &Message) -> Result<(), Refusal> {
+        let hidden = |kind: &str, name: &str| {
+            Err(Refusal::new(Reason::NotExposed, format!("This route exposes no {kind} {name:?}.")))
+        };
+        match message.target() {
+            Some((TargetKind::Tool, name)) if !self.allowed.tool(name) => hidden("tool", name),
+            Some((TargetKind::Prompt, name)) if !self.allowed.prompt(name) => hidden("prompt", name),
+            Some((TargetKind::Resource, uri)) if !self.allowed.uri(uri, message.method() == Some(&Method::Complete)) => {
+                hidden("resource", uri)
+            }
+            _ if message.method() == Some(&Method::Listen) => {
+                let subscribed = subscribed_uris(message);
+                match subscribed.iter().find(|uri| !self.allowed.uri(uri, false)) {
+                    Some(uri) => hidden("resource", uri),
+                    None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says once which entries no list has ever shown: a typo must not look like an empty server.
+    fn compare(&self, kind: ListKind, names: Vec<String>, complete: bool) {
+        const MOST: usize = 50_000;
+        let Some(list) = self.allowed.list(kind) else { return };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() < MOST {
+            seen.extend(names.into_iter().map(|name| (kind, name)));
+        }
+        if !complete || list.reported() {
+            return;
+        }
+        let names: Vec<_> = seen.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.as_str()).collect();
+        for problem in list.unmatched(kind, &names) {
+            tracing::warn!(at = problem.at, "mcp-capability-filter: {}; {}", problem.why, problem.hint.unwrap_or_default());
+        }
+    }
+}
+
+/// The URIs in `subscriptions/listen`; wherever in the parameters the revision puts them.
+fn subscribed_uris(message: &Message) -> Vec<String> {
+    fn collect(value: &Value, inside: bool, uris: &mut Vec<String>) {
+        match value {
+            Value::String(uri) if inside => uris.push(uri.clone()),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, inside, uris)),
+            Value::Object(members) => {
+                members.iter().for_each(|(key, value)| collect(value, inside || key == "resourceSubscriptions", uris));
+            }
+            _ => {}
+        }
+    }
+    let mut uris = Vec::new();
+    let params = message.params().and_then(|params| serde_json::from_str(params).ok());
+    collect(&params.unwrap_or_default(), false, &mut uris);
+    uris
+}
+
+impl Edit {
+    fn response(self, response: Response) -> Response {
+        let (head, reply) = response.into_parts();
+        match reply {
+            Reply::Full(body) => match self.message(&body, true) {
+                Verdict::Keep => Response::from_parts(head, Reply::Full(body)),
+                Verdict::Replace(body) => Response::from_parts(head, body.into()),
+                Verdict::Drop(why) => {
+                    tracing::warn!("mcp-capability-filter: the upstream's answer is not passed on: {why}");
+                    let refusal = Refusal::new(Reason::UpstreamInvalid, "The upstream's answer cannot be filtered.");
+                    refusal.answer(Addressee { id: Some(&self.id), request_id: None })
+                }
+            },
+            Reply::Events(_) => {
+                let reply = reply.map_events(move |event| self.event(event));
+                Response::from_parts(head, reply)
+            }
+            Reply::Empty => Response::from_parts(head, reply),
+        }
+    }
+
+    fn event(&self, event: Event) -> Option<Event> {
+        let Some(data) = event.data() else { return Some(event) };
+        match self.message(data, false) {
+            Verdict::Keep => Some(event),
+            Verdict::Replace(body) => Some(Event::message(&body)),
+            Verdict::Drop(why) => {
+                tracing::warn!("mcp-capability-filter: an event of the upstream is not passed on: {why}");
+                None
+            }
+        }
+    }
+
+    /// A list is filtered if it answers *this* request; an answer to any other has no business here and could smuggle an
+    /// unfiltered list to a request that waits elsewhere.
+    fn message(&self, body: &[u8], whole: bool) -> Verdict {
+        if let Some(kind) = self.list
+            && let Some(known) = self.filter.memo.recall(kind, body, &self.id)
+        {
+            return Verdict::Replace(known);
+        }
+        let answer = match Answer::read(body) {
+            Ok(answer) => answer,
+            Err(flaw) => return Verdict::Drop(flaw.to_string()),
+        };
+        let ours = match answer.kind() {
+            AnswerKind::Request | AnswerKind::Notification => !whole,
+            // An error without an id is what a server says that could not read the request.
+            AnswerKind::Error => answer.id().is_none() || answer.answers(body, &self.id),
+            AnswerKind::Result => answer.answers(body, &self.id),
+        };
+        if !ours {
+            return Verdict::Drop("it answers another request".to_owned());
+        }
+        match (answer.kind(), self.list) {
+            (AnswerKind::Result, Some(kind)) => self.list(kind, body, &answer),
+            _ => Verdict::Keep,
+        }
+    }
+
+    fn list(&self, kind: ListKind, body: &[u8], answer: &Answer) -> Verdict {
+        let Some(allowed) = self.filter.allowed.list(kind) else { return Verdict::Keep };
+        match rewrite::list(body, answer, kind, allowed) {
+            Ok(rewritten) => {
+                self.filter.compare(kind, rewritten.names, rewritten.complete);
+                let parts = memo::Parts::new(body, answer, &rewritten.result);
+                let replaced = parts.with_id(&self.id);
+                self.filter.memo.remember(kind, parts);
+                Verdict::Replace(replaced)
+            }
+            Err(flaw) => Verdict::Drop(flaw.to_string()),
+        }
+    }
+}
+
+enum Verdict {
+    Keep,
+    Replace(bytes::Bytes),
+    Drop(String),
+}
+
+/// An allow-list of one kind, for the modules beside this one.
+type List = AllowList;

@@ -1,0 +1,148 @@
+//! Lists, with what is not exposed taken out.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::{List, allow::ListKind};
+use crate::kit::{
+    json::{Flaw, FlawKind, Limits, Reader, Span},
+    reply::Answer,
+};
+
+/// What became of a list.
+pub(super) struct Rewritten {
+    /// The whole `result`.
+    pub(super) result: Vec<u8>,
+    /// Every name that the upstream listed on this page.
+    pub(super) names: Vec<String>,
+    /// Was this the last page?
+    pub(super) complete: bool,
+}
+
+/// Copies the upstream's result without the items that are not exposed. What stays is copied as it was written; pages
+/// keep their cursors, so a page may become empty and still be followed by another.
+pub(super) fn list(body: &[u8], answer: &Answer, kind: ListKind, allowed: &List) -> Result<Rewritten, Flaw> {
+    let result = answer.payload().map(|span| span.of(body)).unwrap_or_default();
+    let text = std::str::from_utf8(result).map_err(|_| Flaw { kind: FlawKind::NotUtf8, at: 0 })?;
+    let mut writer = Writer { text, copied: 0, out: Vec::with_capacity(text.len()), names: Vec::new(), complete: true };
+    let mut reader = Reader::new(text, &Limits::ANSWER);
+    reader.object(|reader, key| {
+        match &*key.text(text) {
+            member if member == kind.member() => writer.items(reader, kind, allowed),
+            // What this caller may see is not what everybody may see.
+            "cacheScope" => {
+                let value = reader.value()?;
+                writer.replace(value, br#""private""#);
+                Ok(())
+            }
+            "nextCursor" => {
+                let value = reader.value()?;
+                writer.complete = value.of(result) == b"null";
+                Ok(())
+            }
+            other => known_spelling(reader, other, &[kind.member(), "cacheScope"]),
+        }
+    })?;
+    Ok(writer.finish())
+}
+
+struct Writer<'a> {
+    text: &'a str,
+    copied: usize,
+    out: Vec<u8>,
+    names: Vec<String>,
+    complete: bool,
+}
+
+impl Writer<'_> {
+    fn items(&mut self, reader: &mut Reader<'_>, kind: ListKind, allowed: &List) -> Result<(), Flaw> {
+        reader.peek();
+        let start = reader.offset();
+        self.copy_until(start + 1);
+        let mut first = true;
+        reader.array(|reader| {
+            let (item, name) = item(reader, kind)?;
+            let Some(name) = name else { return Ok(()) };
+            if allowed.allows(&name) {
+                if !std::mem::take(&mut first) {
+                    self.out.push(b',');
+                }
+                self.item(item, allowed.overrides(&name));
+            }
+            self.names.push(name.into_owned());
+            Ok(())
+        })?;
+        self.copied = reader.offset() - 1;
+        Ok(())
+    }
+
+    fn item(&mut self, item: Span, overrides: Option<&Map<String, Value>>) {
+        let raw = item.of(self.text.as_bytes());
+        match overrides.and_then(|overrides| project(raw, overrides)) {
+            Some(projected) => self.out.extend_from_slice(&projected),
+            None => self.out.extend_from_slice(raw),
+        }
+    }
+
+    fn replace(&mut self, place: Span, with: &[u8]) {
+        self.copy_until(place.start());
+        self.out.extend_from_slice(with);
+        self.copied = place.end();
+    }
+
+    fn copy_until(&mut self, end: usize) {
+        self.out.extend_from_slice(self.text.as_bytes().get(self.copied..end).unwrap_or_default());
+        self.copied = end;
+    }
+
+    fn finish(mut self) -> Rewritten {
+        self.copy_until(self.text.len());
+        Rewritten { result: self.out, names: self.names, complete: self.complete }
+    }
+}
+
+/// Steps over one item and finds its name. An item without one is not exposed: nobody could have listed it.
+fn item<'a>(reader: &mut Reader<'a>, kind: ListKind) -> Result<(Span, Option<Cow<'a, str>>), Flaw> {
+    if reader.peek() != Some(b'{') {
+        return Ok((reader.value()?, None));
+    }
+    let start = reader.offset();
+    let mut name = None;
+    reader.object(|reader, key| {
+        match &*key.text(reader.document()) {
+            member if member == kind.key() && reader.peek() == Some(b'"') => {
+                name = Some(reader.string()?.text(reader.document()));
+                Ok(())
+            }
+            other => known_spelling(reader, other, &[kind.key()]),
+        }
+    })?;
+    Ok((reader.since(start), name))
+}
+
+/// Steps over a member that is of no concern, unless a lenient client could take it for one that is.
+fn known_spelling(reader: &mut Reader<'_>, key: &str, known: &[&'static str]) -> Result<(), Flaw> {
+    match known.iter().find(|known| known.eq_ignore_ascii_case(key) && **known != key) {
+        Some(reserved) => Err(reader.flaw(FlawKind::ReservedKey { found: key.into(), reserved })),
+        None => reader.value().map(drop),
+    }
+}
+
+/// The item with other words; objects are merged, everything else is replaced.
+fn project(raw: &[u8], overrides: &Map<String, Value>) -> Option<Vec<u8>> {
+    let mut item: Map<String, Value> = serde_json::from_slice(raw).ok()?;
+    merge(&mut item, overrides);
+    serde_json::to_vec(&item).ok()
+}
+
+fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
+    for (key, value) in from {
+        match (into.get_mut(key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) => merge(old, new),
+            _ => {
+                into.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}

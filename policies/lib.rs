@@ -16,7 +16,11 @@ pub mod request_size_limit;
 pub mod set_headers;
 pub mod timeout;
 
-use kit::policy::PolicyKind;
+use kit::{
+    chain::RouteLayer,
+    host::Host,
+    policy::{Policy, PolicyKind, Problem},
+};
 
 /// Every policy that a gateway has without further ado, in the order of the documentation.
 pub const STANDARD: &[PolicyKind] = &[
@@ -29,3 +33,16 @@ pub const STANDARD: &[PolicyKind] = &[
     PolicyKind::of::<timeout::Timeout>(),
     PolicyKind::of::<cors::Cors>(),
 ];
+
+/// One policy as a Tower layer, for programs of your own. The options are those of `routes.json`.
+///
+/// ```
+/// use portcullis_policies::{layer, kit::host::Host, rate_limit::RateLimit};
+///
+/// let options = serde_json::json!({ "rateLimitBy": "ip", "requestsAllowed": 60, "timeWindowMinutes": 1 });
+/// let layer = layer::<RateLimit>(&options, &Host::default()).expect("the options are right");
+/// # let _: portcullis_policies::kit::chain::RouteLayer = layer;
+/// ```
+pub fn layer<P: Policy>(options: &serde_json::Value, host: &Host) -> Result<RouteLayer, Vec<Problem>> {
+    PolicyKind::of::<P>().layer(options, host)
+}

@@ -24,8 +24,9 @@ use self::{
 };
 use crate::kit::{
     catalogue::Catalogue,
-    chain::{Request, Response, RouteLayer, edit_answers},
+    chain::{Arrival, Request, RequestId, Response, RouteLayer, edit_answers},
     host::Host,
+    json::lookalike,
     message::{Kind, Message, Method, TargetKind},
     policy::{Fact, Policy, Problem},
     refusal::{Addressee, Reason, Refusal},
@@ -64,6 +65,7 @@ struct Filter {
 struct Edit {
     filter: Arc<Filter>,
     id: Box<str>,
+    request_id: Option<RequestId>,
     list: Option<ListKind>,
 }
 
@@ -81,7 +83,8 @@ impl Filter {
         self.judge(message)?;
         let (Kind::Request(method), Some(id)) = (message.kind(), message.id()) else { return Ok(None) };
         let list = ListKind::of(method).filter(|kind| self.allowed.list(*kind).is_some());
-        let edit = Edit { filter: Arc::clone(self), id: id.into(), list };
+        let request_id = request.extensions().get::<Arrival>().map(|arrival| arrival.request_id);
+        let edit = Edit { filter: Arc::clone(self), id: id.into(), request_id, list };
         Ok(Some(move |response: Response| edit.response(response)))
     }
 
@@ -96,7 +99,8 @@ impl Filter {
                 hidden("resource", uri)
             }
             _ if message.method() == Some(&Method::Listen) => {
-                let subscribed = subscribed_uris(message);
+                let subscribed = subscribed_uris(message)
+                    .ok_or_else(|| Refusal::new(Reason::MessageTooComplex, "The subscription is nested too deeply."))?;
                 match subscribed.iter().find(|uri| !self.allowed.uri(uri, false)) {
                     Some(uri) => hidden("resource", uri),
                     None => Ok(()),
@@ -124,22 +128,24 @@ impl Filter {
     }
 }
 
-/// The URIs in `subscriptions/listen`; wherever in the parameters the revision puts them.
-fn subscribed_uris(message: &Message) -> Vec<String> {
-    fn collect(value: &Value, inside: bool, uris: &mut Vec<String>) {
+/// The URIs in `subscriptions/listen`, wherever in the parameters the revision puts them and however a lenient upstream
+/// lets their key be spelled; none if the parameters cannot be looked through.
+fn subscribed_uris(message: &Message) -> Option<Vec<String>> {
+    const KEY: &str = "resourceSubscriptions";
+    let is_key = |key: &str| key == KEY || lookalike(key, &[KEY]).is_some();
+    let params: Value = message.params().map_or(Ok(Value::Null), serde_json::from_str).ok()?;
+    let (mut uris, mut open) = (Vec::new(), vec![(false, params)]);
+    while let Some((inside, value)) = open.pop() {
         match value {
-            Value::String(uri) if inside => uris.push(uri.clone()),
-            Value::Array(items) => items.iter().for_each(|item| collect(item, inside, uris)),
+            Value::String(uri) if inside => uris.push(uri),
+            Value::Array(items) => open.extend(items.into_iter().map(|item| (inside, item))),
             Value::Object(members) => {
-                members.iter().for_each(|(key, value)| collect(value, inside || key == "resourceSubscriptions", uris));
+                open.extend(members.into_iter().map(|(key, value)| (inside || is_key(&key), value)));
             }
             _ => {}
         }
     }
-    let mut uris = Vec::new();
-    let params = message.params().and_then(|params| serde_json::from_str(params).ok());
-    collect(&params.unwrap_or_default(), false, &mut uris);
-    uris
+    Some(uris)
 }
 
 impl Edit {
@@ -149,10 +155,9 @@ impl Edit {
             Reply::Full(body) => match self.message(&body, true) {
                 Verdict::Keep => Response::from_parts(head, Reply::Full(body)),
                 Verdict::Replace(body) => Response::from_parts(head, body.into()),
-                Verdict::Drop(why) => {
+                Verdict::Drop(why) | Verdict::Refuse(why) => {
                     tracing::warn!("mcp-capability-filter: the upstream's answer is not passed on: {why}");
-                    let refusal = Refusal::new(Reason::UpstreamInvalid, "The upstream's answer cannot be filtered.");
-                    refusal.answer(Addressee { id: Some(&self.id), request_id: None })
+                    unfilterable().answer(self.addressee())
                 }
             },
             Reply::Events(_) => {
@@ -164,13 +169,19 @@ impl Edit {
     }
 
     fn event(&self, event: Event) -> Option<Event> {
-        let Some(data) = event.data() else { return Some(event) };
+        // Servers open a stream with an event without data, which only gives an id to resume from.
+        let Some(data) = event.data().filter(|data| !data.is_empty()) else { return Some(event) };
         match self.message(data, false) {
             Verdict::Keep => Some(event),
             Verdict::Replace(body) => Some(Event::message(&body)),
             Verdict::Drop(why) => {
                 tracing::warn!("mcp-capability-filter: an event of the upstream is not passed on: {why}");
                 None
+            }
+            // It was the answer: nothing else will come for a caller to stop waiting.
+            Verdict::Refuse(why) => {
+                tracing::warn!("mcp-capability-filter: the upstream's answer is not passed on: {why}");
+                Some(Event::message(&unfilterable().body(self.addressee())))
             }
         }
     }
@@ -189,8 +200,10 @@ impl Edit {
         };
         let ours = match answer.kind() {
             AnswerKind::Request | AnswerKind::Notification => !whole,
-            // An error without an id is what a server says that could not read the request.
-            AnswerKind::Error => answer.id().is_none() || answer.answers(body, &self.id),
+            // An error without an id, or with `null`, is what a server says that could not make out the request.
+            AnswerKind::Error => {
+                answer.id().is_none_or(|id| id.of(body) == b"null") || answer.answers(body, &self.id)
+            }
             AnswerKind::Result => answer.answers(body, &self.id),
         };
         if !ours {
@@ -212,15 +225,26 @@ impl Edit {
                 self.filter.memo.remember(kind, parts);
                 Verdict::Replace(replaced)
             }
-            Err(flaw) => Verdict::Drop(flaw.to_string()),
+            Err(flaw) => Verdict::Refuse(flaw.to_string()),
         }
     }
+
+    fn addressee(&self) -> Addressee<'_> {
+        Addressee { id: Some(&self.id), request_id: self.request_id.as_ref().map(RequestId::as_str) }
+    }
+}
+
+fn unfilterable() -> Refusal {
+    Refusal::new(Reason::UpstreamInvalid, "The upstream's answer cannot be filtered.")
 }
 
 enum Verdict {
     Keep,
     Replace(bytes::Bytes),
+    /// Not an answer to this request.
     Drop(String),
+    /// The answer to this request, and not fit to be shown.
+    Refuse(String),
 }
 
 /// An allow-list of one kind, for the modules beside this one.

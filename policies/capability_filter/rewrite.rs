@@ -28,7 +28,7 @@ pub(super) fn list(body: &[u8], answer: &Answer, kind: ListKind, allowed: &List)
     let mut writer = Writer { text, copied: 0, out: Vec::with_capacity(text.len()), names: Vec::new(), complete: true };
     let mut reader = Reader::new(text, &Limits::ANSWER);
     reader.object(|reader, key| {
-        match &*key.text(text) {
+        match &*reader.unambiguous(key, &[kind.member(), "cacheScope", "nextCursor"])? {
             member if member == kind.member() => writer.items(reader, kind, allowed),
             // What this caller may see is not what everybody may see.
             "cacheScope" => {
@@ -41,7 +41,7 @@ pub(super) fn list(body: &[u8], answer: &Answer, kind: ListKind, allowed: &List)
                 writer.complete = value.of(result) == b"null";
                 Ok(())
             }
-            other => known_spelling(reader, other, &[kind.member(), "cacheScope"]),
+            _ => reader.value().map(drop),
         }
     })?;
     Ok(writer.finish())
@@ -110,23 +110,15 @@ fn item<'a>(reader: &mut Reader<'a>, kind: ListKind) -> Result<(Span, Option<Cow
     let start = reader.offset();
     let mut name = None;
     reader.object(|reader, key| {
-        match &*key.text(reader.document()) {
+        match &*reader.unambiguous(key, &[kind.key()])? {
             member if member == kind.key() && reader.peek() == Some(b'"') => {
                 name = Some(reader.string()?.text(reader.document()));
                 Ok(())
             }
-            other => known_spelling(reader, other, &[kind.key()]),
+            _ => reader.value().map(drop),
         }
     })?;
     Ok((reader.since(start), name))
-}
-
-/// Steps over a member that is of no concern, unless a lenient client could take it for one that is.
-fn known_spelling(reader: &mut Reader<'_>, key: &str, known: &[&'static str]) -> Result<(), Flaw> {
-    match known.iter().find(|known| known.eq_ignore_ascii_case(key) && **known != key) {
-        Some(reserved) => Err(reader.flaw(FlawKind::ReservedKey { found: key.into(), reserved })),
-        None => reader.value().map(drop),
-    }
 }
 
 /// The item with other words; objects are merged, everything else is replaced.

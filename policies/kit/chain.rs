@@ -38,7 +38,7 @@ pub enum Inbound {
     /// A message that was read and may be judged and forwarded.
     Message(Message),
     /// Something else. The end of the chain answers with this.
-    Refused(Box<Refusal>),
+    Refused(Refusal),
 }
 
 impl Inbound {

@@ -3,6 +3,7 @@
 //! An [`Edge`] is a whole route as a Tower service over any request body, for the gateway and for other programs alike.
 
 use std::{
+    convert::Infallible,
     future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
@@ -17,9 +18,10 @@ use http::{
 };
 use http_body::Body;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tower::Service;
 
 use crate::kit::{
-    chain::{Arrival, Inbound, Request, Response, RouteService},
+    chain::{Answer, Arrival, Inbound, Request, Response, RouteService},
     json::{FlawKind, Limits},
     message::{Disagreement, Kind, Message, Method, Unreadable, check_headers},
     refusal::{Addressee, Reason, Refusal},
@@ -91,7 +93,7 @@ impl Edge {
                 Handled { response, message: Some(message) }
             }
             Err(Unread { refusal, id: None }) => {
-                let inbound = Inbound::Refused(Box::new(refusal));
+                let inbound = Inbound::Refused(refusal);
                 let response = answer(self.chain.run(Request::from_parts(head, inbound))).await;
                 Handled { response, message: None }
             }
@@ -110,7 +112,7 @@ impl Edge {
         let addressee = Addressee { id: Some(id), request_id: request_id.as_ref().map(|id| id.as_str()) };
         let body = refusal.body(addressee);
         let mut response =
-            answer(self.chain.run(Request::from_parts(head, Inbound::Refused(Box::new(refusal))))).await;
+            answer(self.chain.run(Request::from_parts(head, Inbound::Refused(refusal)))).await;
         if response.extensions().get() == Some(&reason) {
             *response.body_mut() = body.into();
         }
@@ -189,6 +191,26 @@ impl Edge {
             }
         })
         .await
+    }
+}
+
+/// For the routers of other programs, which should put an [`Arrival`] into the request's extensions. A program that also
+/// wants to know which message was answered calls [`Edge::handle`].
+impl<B> Service<http::Request<B>> for Edge
+where
+    B: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Answer {
+        let edge = self.clone();
+        Box::pin(async move { Ok(edge.handle(request).await.response) })
     }
 }
 
@@ -294,7 +316,7 @@ impl From<Unreadable> for Unread {
     }
 }
 
-async fn answer(answer: crate::kit::chain::Answer) -> Response {
+async fn answer(answer: Answer) -> Response {
     match answer.await {
         Ok(response) => response,
         Err(never) => match never {},

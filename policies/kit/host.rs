@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 /// Handed to each policy when its layer is built: once for a named policy, whichever routes use it.
 #[derive(Clone, Debug, Default)]
-pub struct Host {}
+pub struct Host {
+    /// A secret of this process, drawn once: for hashes whose collisions nobody should be able to choose.
+    pub seed: u64,
+}
 
 /// A fact: who is calling, verified. A sign-in policy puts it into the request's extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

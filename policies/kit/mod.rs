@@ -1,5 +1,6 @@
 //! What every policy is written with.
 
+pub mod bench;
 pub mod catalogue;
 pub mod chain;
 pub mod edge;

@@ -27,6 +27,9 @@ pub trait Policy: 'static {
     const BEFORE: &'static [Fact] = &[];
     /// Must be the first of its chain, to see everything.
     const OUTERMOST: bool = false;
+    /// Changes what the upstream sees besides the message, such as headers. `portcullis explain` keeps such policies when
+    /// it asks an upstream what it offers.
+    const PREPARES_UPSTREAM: bool = false;
     /// How it is set up. Its doc comments are the schema's descriptions.
     type Options: DeserializeOwned + JsonSchema;
 
@@ -138,6 +141,8 @@ pub struct PolicyKind {
     pub before: &'static [Fact],
     /// [`Policy::OUTERMOST`].
     pub outermost: bool,
+    /// [`Policy::PREPARES_UPSTREAM`].
+    pub prepares_upstream: bool,
     schema: fn(&mut SchemaGenerator) -> Schema,
     needs_with: fn(&Value) -> Vec<Fact>,
     layer: fn(&Value, &Host) -> Result<RouteLayer, Vec<Problem>>,
@@ -156,6 +161,7 @@ impl PolicyKind {
             needs: P::NEEDS,
             before: P::BEFORE,
             outermost: P::OUTERMOST,
+            prepares_upstream: P::PREPARES_UPSTREAM,
             schema: |generator| generator.subschema_for::<P::Options>(),
             needs_with: |options| {
                 serde_json::from_value(options.clone()).map_or_else(|_| P::NEEDS.to_vec(), |options| P::needs(&options))

@@ -180,9 +180,12 @@ pub struct CustomReason {
     pub remedy: &'static str,
 }
 
-/// A request that is answered with no.
+/// A request that is answered with no. One pointer: results that carry it are as small as their good side.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct Refusal(Box<Details>);
+
+#[derive(Clone, Debug)]
+struct Details {
     reason: Reason,
     message: Cow<'static, str>,
     remedy: Cow<'static, str>,
@@ -209,41 +212,41 @@ impl From<Reason> for Refusal {
 impl Refusal {
     /// Refuses for `reason`, saying what happened this time. The message is shown to the caller: no internals.
     pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Details {
             reason,
             message: message.into(),
             remedy: reason.remedy().into(),
             status: reason.status(),
             headers: Vec::new(),
             data: Map::new(),
-        }
+        }))
     }
 
     /// Says what to do in this very case.
     #[must_use]
     pub fn with_remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
-        self.remedy = remedy.into();
+        self.0.remedy = remedy.into();
         self
     }
 
     /// Adds a header, for instance `Retry-After` or a challenge.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.0.headers.push((name, value));
         self
     }
 
     /// Adds a member to `error.data` for programs.
     #[must_use]
     pub fn with_data(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.data.insert(name.to_owned(), value.into());
+        self.0.data.insert(name.to_owned(), value.into());
         self
     }
 
     /// Answers with another HTTP status than the reason's own.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = status;
+        self.0.status = status;
         self
     }
 
@@ -256,36 +259,36 @@ impl Refusal {
 
     /// The reason.
     pub fn reason(&self) -> Reason {
-        self.reason
+        self.0.reason
     }
 
     /// What happened.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The HTTP answer.
     pub fn answer(self, to: Addressee<'_>) -> Response {
         let mut response = http::Response::new(Reply::from(self.body(to)));
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.0.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in self.headers {
+        for (name, value) in self.0.headers {
             response.headers_mut().append(name, value);
         }
-        response.extensions_mut().insert(self.reason);
+        response.extensions_mut().insert(self.0.reason);
         response
     }
 
     /// The JSON-RPC error. Without a known id there is none in it: MCP's schema forbids `null`.
     pub fn body(&self, to: Addressee<'_>) -> Bytes {
         let mut data = Map::new();
-        data.insert("reason".into(), self.reason.code().into());
-        data.insert("remedy".into(), self.remedy.as_ref().into());
+        data.insert("reason".into(), self.0.reason.code().into());
+        data.insert("remedy".into(), self.0.remedy.as_ref().into());
         if let Some(request_id) = to.request_id {
             data.insert("requestId".into(), request_id.into());
         }
-        data.extend(self.data.clone());
-        let error = json!({ "code": self.reason.json_rpc_code(), "message": self.message, "data": data });
+        data.extend(self.0.data.clone());
+        let error = json!({ "code": self.0.reason.json_rpc_code(), "message": self.0.message, "data": data });
         let id = to.id.map(|id| format!(r#","id":{id}"#)).unwrap_or_default();
         format!(r#"{{"jsonrpc":"2.0"{id},"error":{error}}}"#).into()
     }

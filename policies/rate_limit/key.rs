@@ -1,6 +1,6 @@
 //! Whose count a call goes to.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use http::HeaderName;
 use schemars::JsonSchema;
@@ -78,7 +78,7 @@ impl By {
 /// Makes keys out of requests.
 pub(super) struct KeyMaker {
     parts: Vec<Part>,
-    hasher: RandomState,
+    seed: u64,
 }
 
 enum Part {
@@ -88,7 +88,7 @@ enum Part {
 }
 
 impl KeyMaker {
-    pub(super) fn new(by: By) -> Result<Self, Problem> {
+    pub(super) fn new(by: By, seed: u64) -> Result<Self, Problem> {
         let parts = by.parts().into_iter().map(|part| match part {
             KeyPart::Named(named) => Ok(Part::Named(named)),
             KeyPart::Claim { claim } => Ok(Part::Claim(claim.into())),
@@ -101,12 +101,13 @@ impl KeyMaker {
         if parts.is_empty() {
             return Err(Problem::new("/rateLimitBy", "the list is empty").hint("write \"all\" for one count for everybody"));
         }
-        Ok(Self { parts, hasher: RandomState::new() })
+        Ok(Self { parts, seed })
     }
 
     /// Fails closed: a caller who cannot be told apart is not let through uncounted.
     pub(super) fn of(&self, request: &Request, message: &Message) -> Result<u64, Refusal> {
-        let mut hash = self.hasher.build_hasher();
+        let mut hash = DefaultHasher::new();
+        self.seed.hash(&mut hash);
         for (index, part) in self.parts.iter().enumerate() {
             index.hash(&mut hash);
             part.hash_of(request, message, &mut hash).ok_or(Reason::Internal)?;

@@ -84,8 +84,8 @@ impl Policy for RateLimit {
         if options.rate_limit_by.needs_caller() { vec![Fact::CALLER] } else { Vec::new() }
     }
 
-    fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {
-        let limits = Limits::new(options, DefaultClock::default())?;
+    fn layer(options: Self::Options, host: &Host) -> Result<RouteLayer, Vec<Problem>> {
+        let limits = Limits::new(options, host, DefaultClock::default())?;
         Ok(gate(move |request| limits.count(request)))
     }
 }
@@ -103,6 +103,18 @@ struct Limits<C: Clock> {
     counted: AtomicU32,
 }
 
+fn quota(allowed: NonZeroU32, minutes: f64) -> Option<Quota> {
+    let window = Duration::try_from_secs_f64(minutes * 60.0).ok()?;
+    Some(Quota::with_period(window / allowed.get())?.allow_burst(allowed))
+}
+
+/// Names before patterns: what is said of one tool goes before what is said of many.
+fn matchers(weights: BTreeMap<String, NonZeroU32>) -> Vec<(WildMatch, NonZeroU32)> {
+    let mut weights: Vec<_> = weights.into_iter().collect();
+    weights.sort_by_key(|(tool, _)| tool.contains(['*', '?']));
+    weights.into_iter().map(|(tool, weight)| (WildMatch::new(&tool), weight)).collect()
+}
+
 /// What a refusal repeats.
 struct Said {
     allowed: NonZeroU32,
@@ -114,7 +126,7 @@ impl<C: Clock + Clone> Limits<C> {
     /// Counts between two searches for keys that are idle. One search looks at every key, so each count pays for few.
     const SWEEP: u32 = 8192;
 
-    fn new(options: RateLimitOptions, clock: C) -> Result<Self, Vec<Problem>> {
+    fn new(options: RateLimitOptions, host: &Host, clock: C) -> Result<Self, Vec<Problem>> {
         let RateLimitOptions { rate_limit_by, requests_allowed, time_window_minutes, methods, weights, header_mode } =
             options;
         let mut problems = Vec::new();
@@ -123,19 +135,18 @@ impl<C: Clock + Clone> Limits<C> {
             let why = format!("a call that costs {weight} never fits into {requests_allowed} calls");
             problems.push(Problem::new(format!("/weights/{tool}"), why).hint("lower the weight or raise `requestsAllowed`"));
         }
-        let window = Duration::from_secs_f64(time_window_minutes * 60.0);
-        let Some(quota) = Quota::with_period(window / requests_allowed.get()) else {
-            problems.push(Problem::new("/timeWindowMinutes", "the time window is too short for so many calls"));
+        let Some(quota) = quota(requests_allowed, time_window_minutes) else {
+            problems.push(Problem::new("/timeWindowMinutes", "the time window is too short for so many calls, or no time"));
             return Err(problems);
         };
-        let key = KeyMaker::new(rate_limit_by).map_err(|problem| problems.push(problem));
+        let key = KeyMaker::new(rate_limit_by, host.seed).map_err(|problem| problems.push(problem));
         match key {
             Ok(key) if problems.is_empty() => Ok(Self {
-                limiter: RateLimiter::new(quota.allow_burst(requests_allowed), DashMapStateStore::default(), clock.clone()),
+                limiter: RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()),
                 clock,
                 key,
                 methods,
-                weights: weights.into_iter().map(|(tool, weight)| (WildMatch::new(&tool), weight)).collect(),
+                weights: matchers(weights),
                 options: Said { allowed: requests_allowed, minutes: time_window_minutes, header_mode },
                 counted: AtomicU32::new(0),
             }),

@@ -29,6 +29,7 @@ impl Policy for RemoveHeaders {
     const NAME: &'static str = "remove-headers";
     const ALIASES: &'static [&'static str] = &["remove-headers-inbound"];
     const SUMMARY: &'static str = "removes headers from the request to the upstream";
+    const PREPARES_UPSTREAM: bool = true;
     type Options = RemoveHeadersOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {

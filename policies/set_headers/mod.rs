@@ -46,6 +46,7 @@ impl Policy for SetHeaders {
     const NAME: &'static str = "set-headers";
     const ALIASES: &'static [&'static str] = &["set-headers-inbound"];
     const SUMMARY: &'static str = "sets headers of the request to the upstream, such as an API key";
+    const PREPARES_UPSTREAM: bool = true;
     type Options = SetHeadersOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {

@@ -19,7 +19,7 @@ use crate::kit::{
     message::Message,
     policy::{Policy, Problem},
     refusal::{Addressee, Reason, Refusal},
-    reply::{Event, EventSource, Reply},
+    reply::{Answer, Event, EventSource, Reply},
 };
 
 /// Bounds the time of a call.
@@ -44,7 +44,8 @@ impl Policy for Timeout {
     type Options = TimeoutOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {
-        let limit = Duration::from_secs_f64(options.seconds);
+        let limit = Duration::try_from_secs_f64(options.seconds)
+            .map_err(|error| vec![Problem::new("/seconds", error.to_string())])?;
         Ok(around(move |request, next| bounded(limit, request, next)))
     }
 }
@@ -57,7 +58,7 @@ async fn bounded(limit: Duration, request: Request, next: RouteService) -> Respo
         Ok(Ok(response)) => response.map(|reply| match reply {
             Reply::Events(source) => {
                 let sleep = Box::pin(sleep_until(deadline));
-                Reply::Events(Box::new(Bounded { source: Some(source), sleep, limit, id, request_id }))
+                Reply::Events(Box::new(Bounded { source: Some(source), sleep, limit, awaiting: id, request_id }))
             }
             other => other,
         }),
@@ -71,23 +72,40 @@ fn too_late(limit: Duration) -> Refusal {
     Refusal::new(Reason::TimedOut, why).with_data("outcome", "unknown")
 }
 
-/// A stream that ends with an error when its time is over.
+/// A stream that ends when its time is over; with an error, if the answer has not come by then.
 struct Bounded {
+    /// None when the stream has ended.
     source: Option<Box<dyn EventSource>>,
     sleep: Pin<Box<Sleep>>,
     limit: Duration,
-    id: Option<Box<str>>,
+    /// The request that still waits for its answer.
+    awaiting: Option<Box<str>>,
     request_id: Option<RequestId>,
+}
+
+impl Bounded {
+    /// Passes the source's next event on, and notes what it means.
+    fn next(&mut self, event: Option<Event>) -> Option<Event> {
+        match &event {
+            None => self.source = None,
+            Some(event) if event.answer().is_some_and(|answer| answer.is_ok_and(Answer::is_response)) => {
+                self.awaiting = None;
+            }
+            Some(_) => {}
+        }
+        event
+    }
 }
 
 impl EventSource for Bounded {
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let Some(source) = &mut self.source else { return Poll::Ready(None) };
         if self.sleep.as_mut().poll(context).is_pending() {
-            return source.poll_event(context);
+            return source.poll_event(context).map(|event| self.next(event));
         }
         self.source = None;
-        let to = Addressee { id: self.id.as_deref(), request_id: self.request_id.as_ref().map(RequestId::as_str) };
+        let Some(id) = self.awaiting.take() else { return Poll::Ready(None) };
+        let to = Addressee { id: Some(&id), request_id: self.request_id.as_ref().map(RequestId::as_str) };
         Poll::Ready(Some(Event::message(&too_late(self.limit).body(to))))
     }
 }

@@ -1,10 +1,18 @@
-//! `portcullis demo-server`: a gateway with one route and no policies in front of the built-in server.
+//! `portcullis demo-server`: one route without policies in front of the built-in server.
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
+use serde_json::json;
+
+use super::serve::{Source, start};
 use crate::pipeline::Toolbox;
 
-pub(super) fn run(listen: &str, tools: &Toolbox) -> anyhow::Result<ExitCode> {
-    let _ = (listen, tools, Path::new(""));
-    Ok(ExitCode::SUCCESS)
+pub(super) fn run(listen: &str, tools: Toolbox, terminal: bool) -> anyhow::Result<ExitCode> {
+    let config = json!({
+        "compatibilityDate": "2026-11-20",
+        "gateway": { "listen": listen },
+        "routes": { "/mcp": { "upstream": { "demo": true }, "policies": [] } },
+    });
+    let source = Source { file: "demo-server".into(), text: config.to_string(), watched: false };
+    start(&source, None, tools, terminal)
 }

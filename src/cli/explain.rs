@@ -1,9 +1,184 @@
-//! `portcullis explain`
+//! `portcullis explain`: a route's chain, as it will run.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
-use crate::pipeline::Toolbox;
+use anyhow::bail;
+use portcullis_policies::kit::{
+    catalogue::{Catalogue, nearest},
+    policy::{Fact, Problem},
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
 
-pub(super) fn run(_file: &Path, _path: Option<&str>, _offline: bool, _tools: &Toolbox, _json: bool) -> anyhow::Result<ExitCode> {
+use super::read_config;
+use crate::{
+    config::{Link, PlannedRoute, Report},
+    pipeline::{Plan, Toolbox, plan_file, upstream_only},
+    upstreams::catalogue,
+};
+
+/// How long an upstream may take to say what it offers.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) fn run(
+    file: &Path,
+    path: Option<&str>,
+    offline: bool,
+    tools: &Toolbox,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let plan = plan_file(file, &read_config(file)?, tools);
+    if plan.generation.is_none() {
+        eprint!("{}", plan.report);
+        return Ok(ExitCode::FAILURE);
+    }
+    let routes = choose(&plan, path)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut explained = Vec::new();
+    for route in routes {
+        let offer = if offline { None } else { Some(runtime.block_on(ask(&plan, route, file, tools))) };
+        explained.push(Explained::new(&plan, route, offer));
+    }
+    if json {
+        let all: Vec<_> = explained.iter().map(Explained::to_json).collect();
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    } else {
+        explained.iter().for_each(Explained::print);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn choose<'a>(plan: &'a Plan, path: Option<&str>) -> anyhow::Result<Vec<&'a PlannedRoute>> {
+    let routes = &plan.checked.routes;
+    let Some(path) = path else { return Ok(routes.iter().collect()) };
+    match routes.iter().find(|route| route.path == path) {
+        Some(route) => Ok(vec![route]),
+        None => match nearest(path, routes.iter().map(|route| route.path.as_str())) {
+            Some(near) => bail!("there is no route {path}; did you mean {near}?"),
+            None => bail!("there is no route {path}"),
+        },
+    }
+}
+
+/// Asks the upstream what it offers, past all policies but those that prepare requests for it.
+async fn ask(plan: &Plan, route: &PlannedRoute, file: &Path, tools: &Toolbox) -> Result<Catalogue, String> {
+    let Some(edge) = upstream_only(&plan.checked, route, file, tools) else {
+        return Err("the route cannot be compiled".to_owned());
+    };
+    match timeout(PATIENCE, catalogue::fetch(&edge)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("it did not answer within {} s", PATIENCE.as_secs())),
+    }
+}
+
+struct Explained<'a> {
+    route: &'a PlannedRoute,
+    plan: &'a Plan,
+    links: Vec<&'a Link>,
+    offer: Option<Result<Catalogue, String>>,
+    /// What does not fit what the upstream offers.
+    report: Report,
+}
+
+impl<'a> Explained<'a> {
+    fn new(plan: &'a Plan, route: &'a PlannedRoute, offer: Option<Result<Catalogue, String>>) -> Self {
+        let links: Vec<_> = plan.checked.links(route).map(|(_, link)| link).collect();
+        let problems: Vec<Problem> = match &offer {
+            Some(Ok(catalogue)) => links.iter().flat_map(|link| review(link, catalogue)).collect(),
+            _ => Vec::new(),
+        };
+        Self { route, plan, links, offer, report: Report::new(&plan.document, &problems) }
+    }
+
+    fn print(&self) {
+        println!("{}", self.route.path);
+        for (index, link) in self.links.iter().enumerate() {
+            let kind = if link.name == link.kind.name { String::new() } else { format!(" ({})", link.kind.name) };
+            println!("  {}. {}{kind}", index + 1, link.name);
+            println!("     needs {} · gives {}{}", facts(&needs(link)), facts(link.kind.gives), before(link));
+            println!("     {}", self.options(link));
+        }
+        println!("  → {}", self.route.upstream);
+        match &self.offer {
+            Some(Ok(catalogue)) => println!("    offers {}", offered(catalogue)),
+            Some(Err(why)) => println!("    could not be asked what it offers: {why}"),
+            None => {}
+        }
+        if !self.report.is_empty() {
+            print!("\n{}", self.report);
+        }
+        println!();
+    }
+
+    fn to_json(&self) -> Value {
+        let chain: Vec<_> = self.links.iter().map(|link| {
+            json!({
+                "name": link.name,
+                "policy": link.kind.name,
+                "needs": names(&needs(link)),
+                "gives": names(link.kind.gives),
+                "before": names(link.kind.before),
+                "options": self.options(link).parse::<Value>().unwrap_or_default(),
+            })
+        }).collect();
+        let offers = match &self.offer {
+            Some(Ok(catalogue)) => json!({
+                "tools": catalogue.tools,
+                "prompts": catalogue.prompts,
+                "resources": catalogue.resources,
+                "resourceTemplates": catalogue.resource_templates,
+            }),
+            Some(Err(why)) => json!({ "error": why }),
+            None => Value::Null,
+        };
+        json!({
+            "path": self.route.path,
+            "chain": chain,
+            "upstream": self.route.upstream.to_string(),
+            "offers": offers,
+            "report": self.report,
+        })
+    }
+
+    /// The options as written: what came from `$env` and `$file` is not shown.
+    fn options(&self, link: &Link) -> String {
+        let options = link.options.as_ref().map(Value::to_string).unwrap_or_default();
+        self.plan.document.secrets.mask(&options)
+    }
+}
+
+fn review(link: &Link, catalogue: &Catalogue) -> Vec<Problem> {
+    let Some(options) = &link.options else { return Vec::new() };
+    let problems = link.kind.review(options, catalogue).into_iter();
+    problems.map(|problem| problem.within(link.at.as_str())).collect()
+}
+
+fn needs(link: &Link) -> Vec<Fact> {
+    link.options.as_ref().map(|options| link.kind.needs_with(options)).unwrap_or_default()
+}
+
+fn before(link: &Link) -> String {
+    match link.kind.before {
+        [] => String::new(),
+        before => format!(" · stands before {}", facts(before)),
+    }
+}
+
+fn facts(facts: &[Fact]) -> String {
+    if facts.is_empty() { "nothing".to_owned() } else { names(facts).join(", ") }
+}
+
+fn names(facts: &[Fact]) -> Vec<&'static str> {
+    facts.iter().map(|fact| fact.name).collect()
+}
+
+fn offered(catalogue: &Catalogue) -> String {
+    let count = |list: &Option<Vec<String>>, noun: &str| list.as_ref().map(|list| format!("{} {noun}", list.len()));
+    let counts = [
+        count(&catalogue.tools, "tools"),
+        count(&catalogue.prompts, "prompts"),
+        count(&catalogue.resources, "resources"),
+        count(&catalogue.resource_templates, "resource templates"),
+    ];
+    counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -9,9 +9,9 @@ mod serve;
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use portcullis_policies::kit::policy::PolicyKind;
+use portcullis_policies::kit::{host::Host, policy::PolicyKind};
 
-use crate::pipeline::Toolbox;
+use crate::{pipeline::Toolbox, server::random_seed};
 
 /// A self-hosted gateway for MCP servers.
 #[derive(Debug, Parser)]
@@ -54,7 +54,7 @@ enum Command {
 /// function with your kinds added to [`STANDARD`](portcullis_policies::STANDARD).
 pub fn main(kinds: Vec<PolicyKind>) -> ExitCode {
     let arguments = Arguments::parse();
-    let tools = Toolbox { kinds, demo: demo() };
+    let tools = Toolbox { kinds, demo: crate::upstreams::demo_server(), host: Host { seed: random_seed() } };
     match run(arguments, tools) {
         Ok(code) => code,
         Err(error) => {
@@ -66,23 +66,14 @@ pub fn main(kinds: Vec<PolicyKind>) -> ExitCode {
 
 fn run(arguments: Arguments, tools: Toolbox) -> anyhow::Result<ExitCode> {
     let Arguments { command, config, listen, json } = arguments;
+    let terminal = std::io::stderr().is_terminal();
     match command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(&config, listen, tools, std::io::stderr().is_terminal()),
+        Command::Serve => serve::run(&config, listen, tools, terminal),
         Command::Check => check::run(&config, &tools, json),
         Command::Explain { path, offline } => explain::run(&config, path.as_deref(), offline, &tools, json),
         Command::Schema => schema::run(&tools),
-        Command::DemoServer => demo_server::run(listen.as_deref().unwrap_or("127.0.0.1:8090"), &tools),
+        Command::DemoServer => demo_server::run(listen.as_deref().unwrap_or("127.0.0.1:8090"), tools, terminal),
     }
-}
-
-#[cfg(feature = "demo")]
-fn demo() -> Option<crate::proxy::LocalServer> {
-    Some(crate::upstreams::demo_server())
-}
-
-#[cfg(not(feature = "demo"))]
-fn demo() -> Option<crate::proxy::LocalServer> {
-    None
 }
 
 /// Reads the configuration, with a remedy where there is none.

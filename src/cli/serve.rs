@@ -1,6 +1,12 @@
 //! `portcullis serve`
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use tokio::{
@@ -10,14 +16,32 @@ use tokio::{
 
 use super::read_config;
 use crate::{
-    config::{ChainLink, Checked, Gateway, PlannedRoute},
+    config::{Checked, Gateway, PlannedRoute},
     pipeline::{Live, Plan, Toolbox, plan_file},
     server::{self, Logging, Stop},
 };
 
+/// Serves the routes of a file, and serves them anew when it changes.
 pub(super) fn run(file: &Path, listen: Option<String>, tools: Toolbox, terminal: bool) -> anyhow::Result<ExitCode> {
     let text = read_config(file)?;
-    let Plan { generation, report, checked, .. } = plan_file(file, &text, &tools);
+    start(&Source { file: file.to_owned(), text, watched: true }, listen, tools, terminal)
+}
+
+/// Where the configuration comes from.
+pub(super) struct Source {
+    pub(super) file: PathBuf,
+    pub(super) text: String,
+    /// Is there a file that may change?
+    pub(super) watched: bool,
+}
+
+pub(super) fn start(
+    source: &Source,
+    listen: Option<String>,
+    tools: Toolbox,
+    terminal: bool,
+) -> anyhow::Result<ExitCode> {
+    let Plan { generation, report, checked, .. } = plan_file(&source.file, &source.text, &tools);
     if !report.is_empty() {
         eprint!("{report}");
     }
@@ -26,25 +50,28 @@ pub(super) fn run(file: &Path, listen: Option<String>, tools: Toolbox, terminal:
         generation.gateway.listen = listen;
     }
     server::start_logging(&Logging { log: checked.gateway.log.clone(), terminal });
-    let live = Arc::new(Live::new(generation, file.to_owned(), tools));
-    let chains = chains(&checked);
+    let live = Arc::new(Live::new(generation, source.file.clone(), tools));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let flush = runtime.block_on(serve(file, live, &chains))?;
+    let flush = runtime.block_on(serve(source, live, &chains(&checked)))?;
     flush();
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(file: &Path, live: Arc<Live>, chains: &[(String, String)]) -> anyhow::Result<impl FnOnce() + use<>> {
+async fn serve(
+    source: &Source,
+    live: Arc<Live>,
+    chains: &[(String, String)],
+) -> anyhow::Result<impl FnOnce() + use<>> {
     let address = live.current().gateway.listen.clone();
     let listener = server::bind(&address).await.with_context(|| format!("{address} cannot be listened on"))?;
     let listening = listener.local_addr()?;
     let (stop, shutdown) = Stop::new();
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let process = crate::server::random_process_id();
+    let folder = source.file.parent().unwrap_or(Path::new("."));
+    let process = u32::try_from(server::random_seed() >> 32).unwrap_or_default();
     let assembly = server::assemble(Arc::clone(&live), folder, listening, &shutdown, process)?;
     let (again, reloads) = mpsc::channel(1);
-    assembly.start_background(file, reloads)?;
+    assembly.start_background(source.watched.then_some(source.file.as_path()), reloads)?;
     listen_to_signals(stop, again)?;
     announce(&live, listening, chains);
     let flush = assembly.flusher();
@@ -80,38 +107,35 @@ fn listen_to_signals(stop: Stop, again: mpsc::Sender<()>) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// How many routes are announced at the start.
+const SHOWN: usize = 20;
+
 /// The first routes, each with its chain in words.
 fn chains(checked: &Checked) -> Vec<(String, String)> {
-    let name = |link: &ChainLink| match link {
-        ChainLink::Shared(index) => checked.policies.get(*index).map_or("?", |link| &link.name).to_owned(),
-        ChainLink::Own(link) => link.name.clone(),
-    };
     let words = |route: &PlannedRoute| {
-        let upstream = route.upstream.url.clone().unwrap_or_else(|| "the built-in demo server".to_owned());
-        let words: Vec<_> = route.chain.iter().map(|(_, link)| name(link)).chain([upstream]).collect();
+        let names = checked.links(route).map(|(_, link)| link.name.clone());
+        let words: Vec<_> = names.chain([route.upstream.to_string()]).collect();
         (route.path.clone(), words.join(" → "))
     };
     checked.routes.iter().take(SHOWN).map(words).collect()
 }
 
-/// How many routes are announced at the start.
-const SHOWN: usize = 20;
-
 /// Says what is served, with addresses to paste into a client.
-fn announce(live: &Live, listening: std::net::SocketAddr, chains: &[(String, String)]) {
+fn announce(live: &Live, listening: SocketAddr, chains: &[(String, String)]) {
     let generation = live.current();
     let origin = origin(&generation.gateway, listening);
-    let mut lines = format!("Portcullis {} listens on {listening}\n\n", env!("CARGO_PKG_VERSION"));
+    eprintln!("Portcullis {} listens on {listening}\n", env!("CARGO_PKG_VERSION"));
     for (path, chain) in chains {
-        lines.push_str(&format!("  {origin}{path}\n    {chain}\n"));
+        eprintln!("  {origin}{path}\n    {chain}");
     }
-    if let Some(more) = generation.paths().len().checked_sub(chains.len()).filter(|more| *more > 0) {
-        lines.push_str(&format!("  and {more} more routes\n"));
+    let more = generation.paths().len() - chains.len();
+    if more > 0 {
+        eprintln!("  and {more} more routes");
     }
-    eprintln!("{lines}");
+    eprintln!();
 }
 
-fn origin(gateway: &Gateway, listening: std::net::SocketAddr) -> String {
+fn origin(gateway: &Gateway, listening: SocketAddr) -> String {
     let scheme = if gateway.tls.is_some() { "https" } else { "http" };
     gateway.public_url.clone().unwrap_or_else(|| format!("{scheme}://{listening}"))
 }

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::{
     Document, Pointer,
-    file::{Gateway, PolicyRef, PolicyUse, RouteClocks, RouteLimits, RouteOptions, RoutesFile, Upstream},
-    schema::Shape,
+    file::{Gateway, RouteClocks, RouteLimits, RouteOptions, RoutesFile, Upstream, network, no_options},
+    shape::Shape,
 };
 
 /// The behaviour that this build knows. Older dates would name behaviour that never was released.
@@ -29,6 +29,16 @@ pub struct Checked {
     pub policies: Vec<Link>,
     /// The routes, in the order of the file.
     pub routes: Vec<PlannedRoute>,
+}
+
+impl Checked {
+    /// The policies of one of its routes, outermost first, each with its place in the chain.
+    pub fn links<'a>(&'a self, route: &'a PlannedRoute) -> impl Iterator<Item = (&'a Pointer, &'a Link)> {
+        route.chain.iter().filter_map(|(at, link)| match link {
+            ChainLink::Shared(index) => self.policies.get(*index).map(|link| (at, link)),
+            ChainLink::Own(link) => Some((at, &**link)),
+        })
+    }
 }
 
 /// A route that may still have problems of order.
@@ -59,7 +69,7 @@ pub enum ChainLink {
     /// One of [`Checked::policies`]: one instance, whichever routes use it.
     Shared(usize),
     /// An instance of its own.
-    Own(Link),
+    Own(Box<Link>),
 }
 
 /// A policy with checked options.
@@ -92,14 +102,14 @@ struct Check<'a> {
 impl Check<'_> {
     fn document(&mut self, value: &Value) -> Checked {
         if value.is_null() {
-            return Checked::default();
+            return Checked::default(); // not JSON, as the document itself has said
         }
         let root = Pointer::root();
         self.problems.extend(Shape::of::<RoutesFile>().problems(value, &root));
         let date = value["compatibilityDate"].as_str();
         self.problems.extend(date.and_then(compatibility));
         let gateway: Gateway = self.read(&value["gateway"], &root.join("gateway")).unwrap_or_default();
-        self.gateway(&gateway);
+        self.gateway(&gateway, &value["gateway"]);
         let mut checked = Checked { gateway, ..Checked::default() };
         let mut named = BTreeMap::new();
         for (name, policy) in value["policies"].as_object().into_iter().flatten() {
@@ -112,7 +122,9 @@ impl Check<'_> {
         let routes = value["routes"].as_object();
         if routes.is_some_and(serde_json::Map::is_empty) {
             let problem = Problem::new("/routes", "there is no route");
-            self.problems.push(problem.hint("add one, such as \"/mcp/demo\": { \"upstream\": { \"demo\": true }, \"policies\": [] }"));
+            self.problems.push(
+                problem.hint("add one, such as \"/mcp/demo\": { \"upstream\": { \"demo\": true }, \"policies\": [] }"),
+            );
         }
         let mut paths = HashMap::new();
         for (path, options) in routes.into_iter().flatten() {
@@ -141,7 +153,7 @@ impl Check<'_> {
         }
     }
 
-    fn gateway(&mut self, gateway: &Gateway) {
+    fn gateway(&mut self, gateway: &Gateway, value: &Value) {
         let mut problem = |key: &str, why: String, hint: &str| {
             self.problems.push(Problem::new(format!("/gateway/{key}"), why).hint(hint));
         };
@@ -152,35 +164,55 @@ impl Check<'_> {
         if let Some(url) = &gateway.public_url
             && let Err(why) = public_url(url)
         {
-            problem("publicUrl", format!("{url:?} {why}"), "write what clients type, such as \"https://mcp.example.com\"");
+            problem(
+                "publicUrl",
+                format!("{url:?} {why}"),
+                "write what clients type, such as \"https://mcp.example.com\"",
+            );
         }
-        for host in &gateway.allowed_hosts {
+        for (index, proxy) in value["trustedProxies"].as_array().into_iter().flatten().enumerate() {
+            if let Some(text) = proxy.as_str().filter(|text| network(text).is_none()) {
+                problem(
+                    &format!("trustedProxies/{index}"),
+                    format!("{text:?} is neither an address nor a network"),
+                    "write \"10.0.0.1\" or \"10.0.0.0/8\"",
+                );
+            }
+        }
+        for (index, host) in gateway.allowed_hosts.iter().enumerate() {
             if host.parse::<http::uri::Authority>().is_err() || host.contains('@') {
-                problem("allowedHosts", format!("{host:?} is not a host"), "write a host, such as \"mcp.example.com\" or \"localhost:8080\"");
+                problem(
+                    &format!("allowedHosts/{index}"),
+                    format!("{host:?} is not a host"),
+                    "write a host, such as \"mcp.example.com\" or \"localhost:8080\"",
+                );
             }
         }
         if let Some(telemetry) = &gateway.telemetry
             && let Err(why) = http_url(&telemetry.otlp)
         {
-            problem("telemetry/otlp", format!("{:?} {why}", telemetry.otlp), "write the collector's address, such as \"http://127.0.0.1:4318\"");
+            problem(
+                "telemetry/otlp",
+                format!("{:?} {why}", telemetry.otlp),
+                "write the collector's address, such as \"http://127.0.0.1:4318\"",
+            );
         }
     }
 
     fn named_policy(&mut self, name: &str, value: &Value) -> Option<Link> {
         let at = Pointer::root().join("policies").join(name);
-        let policy: PolicyUse = self.read(value, &at)?;
-        self.link(name, policy, at)
+        self.link(name, value["policy"].as_str()?, options_of(value), &at)
     }
 
-    fn link(&mut self, name: &str, policy: PolicyUse, at: Pointer) -> Option<Link> {
-        let Some(kind) = self.kinds.iter().find(|kind| kind.is_called(&policy.policy)) else {
-            self.problems.push(self.unknown_policy(at.join("policy"), &policy.policy));
+    fn link(&mut self, name: &str, policy: &str, options: Value, at: &Pointer) -> Option<Link> {
+        let Some(kind) = self.kinds.iter().find(|kind| kind.is_called(policy)) else {
+            self.problems.push(self.unknown_policy(at.join("policy"), policy));
             return None;
         };
         let options_at = at.join("options");
         let shape = self.shapes.entry(kind.name).or_insert_with(|| Shape::of_options(kind));
-        let problems = shape.problems(&policy.options, &options_at);
-        let options = problems.is_empty().then_some(policy.options);
+        let problems = shape.problems(&options, &options_at);
+        let options = problems.is_empty().then_some(options);
         self.problems.extend(problems);
         Some(Link { name: name.to_owned(), kind: *kind, options, at: options_at })
     }
@@ -205,30 +237,32 @@ impl Check<'_> {
         named: &BTreeMap<&str, usize>,
         document: &Value,
     ) -> Option<PlannedRoute> {
-        let route: RouteOptions = self.read(value, &at)?;
-        self.upstream(&route.upstream, &at.join("upstream"));
-        let mut chain = Vec::with_capacity(route.policies.len());
-        for (index, reference) in route.policies.into_iter().enumerate() {
-            let at = at.join("policies").join(index);
-            match reference {
-                PolicyRef::Named(name) => {
-                    chain.extend(self.reference(&name, &at, named, document).map(|link| (at, link)));
-                }
-                PolicyRef::InPlace(policy) => {
-                    let name = policy.policy.clone();
-                    chain.extend(self.link(&name, policy, at.clone()).map(|link| (at, ChainLink::Own(link))));
-                }
-            }
+        // Part by part, so that a mistake in one does not hide those in the others.
+        let upstream: Option<Upstream> = self.read(&value["upstream"], &at.join("upstream"));
+        if let Some(upstream) = &upstream {
+            self.upstream(upstream, &at.join("upstream"));
         }
-        Some(PlannedRoute {
-            path: path.to_owned(),
-            at,
-            upstream: route.upstream,
-            chain,
-            limits: route.limits,
-            clocks: route.clocks,
-            allow_methods: route.allow_methods,
-        })
+        let chain = self.chain(&value["policies"], &at.join("policies"), named, document);
+        let limits = self.read(&value["limits"], &at.join("limits")).unwrap_or_default();
+        let clocks = self.read(&value["clocks"], &at.join("clocks")).unwrap_or_default();
+        let allow_methods = self.read(&value["allowMethods"], &at.join("allowMethods")).unwrap_or_default();
+        Some(PlannedRoute { path: path.to_owned(), at, upstream: upstream?, chain, limits, clocks, allow_methods })
+    }
+
+    fn chain(&mut self, value: &Value, at: &Pointer, named: &BTreeMap<&str, usize>, document: &Value) -> Chain {
+        let mut chain = Vec::new();
+        for (index, reference) in value.as_array().into_iter().flatten().enumerate() {
+            let at = at.join(index);
+            let link = match (reference, &reference["policy"]) {
+                (Value::String(name), _) => self.reference(name, &at, named, document),
+                (policy, Value::String(name)) => {
+                    self.link(name, name, options_of(policy), &at).map(|link| ChainLink::Own(Box::new(link)))
+                }
+                _ => None, // of the wrong shape, as has been said
+            };
+            chain.extend(link.map(|link| (at, link)));
+        }
+        chain
     }
 
     /// A name in a chain: one of `policies`, or a policy's type.
@@ -247,16 +281,16 @@ impl Check<'_> {
             return None;
         }
         if let Some(kind) = self.kinds.iter().find(|kind| kind.is_called(name)) {
-            let policy = PolicyUse { policy: kind.name.to_owned(), options: Value::Object(serde_json::Map::new()) };
             let known = self.problems.len();
-            let link = self.link(name, policy, at.clone());
+            let link = self.link(name, kind.name, no_options(), at);
             for problem in &mut self.problems[known..] {
                 problem.at = at.to_string();
                 problem.hint = Some(format!("write {{ \"policy\": {name:?}, \"options\": {{ … }} }}"));
             }
-            return link.map(ChainLink::Own);
+            return link.map(|link| ChainLink::Own(Box::new(link)));
         }
-        let problem = Problem::new(at.clone(), format!("there is no policy {name:?}, neither under `policies` nor as a type"));
+        let problem =
+            Problem::new(at.clone(), format!("there is no policy {name:?}, neither under `policies` nor as a type"));
         let names = named.keys().copied().chain(self.kinds.iter().map(|kind| kind.name));
         self.problems.push(match nearest(name, names) {
             Some(near) => problem.hint(format!("did you mean {near:?}?")),
@@ -270,7 +304,11 @@ impl Check<'_> {
             (Some(url), false) => {
                 if let Err(why) = http_url(url) {
                     let problem = Problem::new(at.join("url"), format!("{url:?} {why}"));
-                    self.problems.push(problem.hint("write the server's whole address, such as \"https://mcp.example.com/mcp\""));
+                    self.problems.push(problem.hint(if why == USER_INFO {
+                        "remove it; `set-headers` can show the upstream a credential"
+                    } else {
+                        "write the server's whole address, such as \"https://mcp.example.com/mcp\""
+                    }));
                 }
             }
             (None, true) => {}
@@ -280,16 +318,21 @@ impl Check<'_> {
             }
             (None, false) => {
                 let problem = Problem::new(at.clone(), "the upstream has no address");
-                self.problems.push(problem.hint("add \"url\": \"https://…/mcp\", or \"demo\": true for the built-in server"));
+                self.problems
+                    .push(problem.hint("add \"url\": \"https://…/mcp\", or \"demo\": true for the built-in server"));
             }
         }
     }
 }
 
+fn options_of(policy: &Value) -> Value {
+    policy.get("options").cloned().unwrap_or_else(no_options)
+}
+
 fn compatibility(date: &str) -> Option<Problem> {
     let problem = |why: String, hint: String| Some(Problem::new("/compatibilityDate", why).hint(hint));
     if !is_date(date) {
-        return None; // the schema's pattern speaks of most of these; months are not worth a word of their own
+        return None; // the schema's pattern has spoken; months are not worth a word of their own
     }
     if date < FIRST_DATE {
         return problem(
@@ -307,8 +350,14 @@ fn compatibility(date: &str) -> Option<Problem> {
 }
 
 fn is_date(text: &str) -> bool {
-    text.len() == 10 && text.bytes().enumerate().all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() })
+    text.len() == 10
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() })
 }
+
+const USER_INFO: &str = "carries a user name or password";
 
 fn http_url(url: &str) -> Result<Uri, &'static str> {
     if url::Url::parse(url).is_err() {
@@ -320,7 +369,8 @@ fn http_url(url: &str) -> Result<Uri, &'static str> {
         _ => return Err("is not an http or https URL"),
     }
     match uri.authority() {
-        Some(authority) if authority.as_str().contains('@') => Err("carries a user name or password"),
+        Some(authority) if authority.as_str().contains('@') => Err(USER_INFO),
+        Some(_) if url.contains('#') => Err("has a fragment (`#`), which is never sent"),
         Some(authority) if !authority.host().is_empty() => Ok(uri),
         _ => Err("has no host"),
     }
@@ -331,7 +381,11 @@ fn public_url(url: &str) -> Result<(), &'static str> {
     if uri.query().is_some() {
         return Err("has a query");
     }
-    if uri.path() == "/" && !url.ends_with('/') { Ok(()) } else { Err("has a path; it must be an origin, without a slash at its end") }
+    if uri.path() == "/" && !url.ends_with('/') {
+        Ok(())
+    } else {
+        Err("has a path; it must be an origin, without a slash at its end")
+    }
 }
 
 /// Paths that the gateway serves itself.
@@ -357,7 +411,10 @@ fn path_problem<'a>(path: &'a str, paths: &mut HashMap<String, &'a str>) -> Opti
     if path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..")) {
         return problem(format!("the path {path:?} has an empty or dot segment"), "write each segment out");
     }
-    if let Some(own) = own_paths().iter().find(|own| path.strip_prefix(**own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))) {
+    if let Some(own) = own_paths()
+        .iter()
+        .find(|own| path.strip_prefix(**own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    {
         return problem(format!("the gateway itself serves {own}"), "choose another path, such as \"/mcp/name\"");
     }
     if let Some(other) = paths.insert(path.to_ascii_lowercase(), path) {

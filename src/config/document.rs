@@ -6,16 +6,12 @@ use jsonc_parser::{
     CollectOptions, ParseOptions,
     ast::{self, ObjectPropName},
     common::Ranged,
-    errors::ParseError,
+    errors::{ParseError, ParseErrorKind},
 };
 use portcullis_policies::kit::policy::Problem;
 use serde_json::{Map, Number, Value};
 
-use super::{
-    Pointer, Secrets, Surroundings,
-    interpolate::interpolate,
-    pointer::steps,
-};
+use super::{Pointer, Secrets, Surroundings, interpolate::interpolate, pointer::steps};
 
 /// A configuration's text, with the value that it means.
 #[derive(Clone, Debug)]
@@ -38,9 +34,8 @@ impl Document {
         let mut secrets = Secrets::default();
         let mut value = match syntax_tree(text) {
             Ok(root) => to_value(&root, &Pointer::root(), &mut problems),
-            Err(error) => {
-                let at = error.range().start;
-                problems.push(Problem::new(format!("#{at}"), error.kind().to_string()).hint(SYNTAX_HINT));
+            Err(problem) => {
+                problems.push(problem);
                 Value::Null
             }
         };
@@ -50,17 +45,71 @@ impl Document {
 
     /// Where a pointer's member stands: its key and value together. Places that are not there are as near as it gets.
     pub fn locate(&self, pointer: &str) -> Range<usize> {
-        if let Some(offset) = pointer.strip_prefix('#').and_then(|offset| offset.parse().ok()) {
-            return offset..(offset + 1).min(self.text.len());
+        if let Some((start, end)) = pointer.strip_prefix('#').and_then(|range| range.split_once("..")) {
+            return start.parse().unwrap_or_default()..end.parse().unwrap_or_default();
         }
         let Ok(root) = syntax_tree(&self.text) else { return 0..0 };
         find(&root, steps(pointer))
     }
 }
 
-const SYNTAX_HINT: &str = "the file is JSON; comments and trailing commas are allowed";
+/// Where the text is not JSON, and what to write instead.
+fn syntax_problem(error: &ParseError) -> Problem {
+    let hint = match error.kind() {
+        ParseErrorKind::ExpectedComma => "add a comma",
+        ParseErrorKind::SingleQuotedStringsNotAllowed => "write it in double quotes",
+        ParseErrorKind::ExpectedStringObjectProperty => "write the key in double quotes",
+        ParseErrorKind::HexadecimalNumbersNotAllowed => "write the number in decimal digits",
+        ParseErrorKind::UnexpectedWord => "write text in double quotes; other than text there are numbers, true, false and null",
+        ParseErrorKind::UnterminatedObject => "add the closing }",
+        ParseErrorKind::UnterminatedArray => "add the closing ]",
+        ParseErrorKind::UnterminatedCommentBlock => "add the closing */",
+        _ => "the file is JSON; comments and trailing commas are allowed",
+    };
+    let Range { start, end } = error.range().start..error.range().end;
+    let why = error.kind().to_string();
+    let why: String = why.chars().take(1).flat_map(char::to_lowercase).chain(why.chars().skip(1)).collect();
+    Problem::new(format!("#{start}..{end}"), why).hint(hint)
+}
 
-fn syntax_tree(text: &str) -> Result<ast::Value<'_>, ParseError> {
+/// A string that runs on over the end of its line: JSON has none, and what follows it is not what its author meant.
+fn unclosed_string(text: &str) -> Option<Range<usize>> {
+    let mut rest = text;
+    while let Some(found) = rest.find(['"', '/']) {
+        let start = text.len() - rest.len() + found;
+        let after = &text[start + 1..];
+        let length = match text.as_bytes()[start] {
+            b'"' => match end_of_string(after) {
+                Some(length) => length,
+                None => return Some(start..start + 1 + after.lines().next().map_or(0, str::len)),
+            },
+            _ if after.starts_with('/') => after.find('\n').unwrap_or(after.len()),
+            _ if after.starts_with('*') => after.find("*/").map_or(after.len(), |end| end + 2),
+            _ => 0,
+        };
+        rest = &after[length..];
+    }
+    None
+}
+
+/// The length of a string without its opening quotes, if it ends on its line.
+fn end_of_string(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'\n' => return None,
+            b'"' if !escaped => return Some(at + 1),
+            _ => escaped = byte == b'\\' && !escaped,
+        }
+    }
+    None
+}
+
+fn syntax_tree(text: &str) -> Result<ast::Value<'_>, Problem> {
+    if let Some(Range { start, end }) = unclosed_string(text) {
+        let problem = Problem::new(format!("#{start}..{end}"), "the quotes are not closed on this line");
+        return Err(problem.hint("add the closing quotes; a line break inside text is written \\n"));
+    }
     let collect = CollectOptions { comments: jsonc_parser::CommentCollectionStrategy::Off, tokens: false };
     let options = ParseOptions {
         allow_comments: true,
@@ -74,17 +123,24 @@ fn syntax_tree(text: &str) -> Result<ast::Value<'_>, ParseError> {
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    let parsed = jsonc_parser::parse_to_ast(text, &collect, &options)?;
-    Ok(parsed.value.unwrap_or_else(|| {
-        ast::Value::NullKeyword(ast::NullKeyword { range: jsonc_parser::common::Range { start: 0, end: 0 } })
-    }))
+    let parsed = jsonc_parser::parse_to_ast(text, &collect, &options).map_err(|error| syntax_problem(&error))?;
+    parsed.value.filter(|root| !matches!(root, ast::Value::NullKeyword(_))).ok_or_else(|| {
+        let problem = Problem::new("#0..0", "there is nothing in this file");
+        problem.hint("begin with { \"compatibilityDate\": …, \"routes\": { … } }")
+    })
 }
 
 /// Like `serde_json`, but a key that appears twice is a problem and not a silent choice.
 fn to_value(node: &ast::Value<'_>, at: &Pointer, problems: &mut Vec<Problem>) -> Value {
     match node {
         ast::Value::StringLit(text) => Value::String(text.value.clone().into_owned()),
-        ast::Value::NumberLit(number) => serde_json::from_str::<Number>(number.value).map_or(Value::Null, Value::Number),
+        ast::Value::NumberLit(number) => match serde_json::from_str::<Number>(number.value) {
+            Ok(number) => Value::Number(number),
+            Err(_) => {
+                problems.push(Problem::new(at.clone(), format!("{} is a larger number than there are", number.value)));
+                Value::Null
+            }
+        },
         ast::Value::BooleanLit(flag) => Value::Bool(flag.value),
         ast::Value::NullKeyword(_) => Value::Null,
         ast::Value::Array(array) => {
@@ -97,7 +153,8 @@ fn to_value(node: &ast::Value<'_>, at: &Pointer, problems: &mut Vec<Problem>) ->
                 let key = key_of(&property.name);
                 let at = at.join(&key);
                 if members.contains_key(&key) {
-                    let here = format!("#{}", property.name.range().start);
+                    let name = property.name.range();
+                    let here = format!("#{}..{}", name.start, name.end);
                     problems.push(
                         Problem::new(here, format!("the key {key:?} is here twice")).hint("remove one of the two"),
                     );

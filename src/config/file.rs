@@ -1,11 +1,11 @@
 //! The shape of `routes.json`. Doc comments here are the descriptions in the published JSON Schema: they are written for
 //! people who edit that file.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32};
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// The configuration of a Portcullis gateway.
@@ -19,7 +19,7 @@ pub(super) struct RoutesFile {
     /// Where editors find the schema of this file. `portcullis schema` writes it.
     #[serde(default, rename = "$schema")]
     pub(super) schema: String,
-    /// The behaviour of the gateway is frozen to this date, as YYYY-MM-DD.
+    /// The behaviour of the gateway is frozen to this date, written like 2026-11-20.
     #[schemars(regex(pattern = r"^\d{4}-\d{2}-\d{2}$"))]
     pub(super) compatibility_date: String,
     /// The gateway itself: where it listens, what it writes down.
@@ -44,6 +44,7 @@ pub struct Gateway {
     /// Further hosts (with port, if it is not the default) that clients may use to reach the gateway.
     pub allowed_hosts: Vec<String>,
     /// Proxies in front of the gateway whose `X-Forwarded-For` is believed, as addresses or networks.
+    #[serde(deserialize_with = "networks")]
     #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<IpNet>,
     /// Serve HTTPS. Without it the gateway serves plain HTTP.
@@ -56,6 +57,16 @@ pub struct Gateway {
     pub telemetry: Option<Telemetry>,
     /// Seconds that calls in flight get to end when the gateway is told to stop.
     pub drain_seconds: u32,
+}
+
+/// An address or a network. Those that are neither are left out here; the check reports them at their place.
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    Ok(texts.iter().filter_map(|text| network(text)).collect())
+}
+
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()
 }
 
 impl Default for Gateway {
@@ -179,7 +190,8 @@ fn service_name() -> String {
 }
 
 /// One route: an upstream, and the policies in front of it in the order in which requests pass them.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RouteOptions {
     /// The MCP server behind this route.
@@ -215,6 +227,12 @@ pub struct Upstream {
     pub tls: UpstreamTls,
 }
 
+impl std::fmt::Display for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.url.as_deref().unwrap_or("the built-in demo server"))
+    }
+}
+
 /// How to trust an upstream.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Hash)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -224,7 +242,8 @@ pub struct UpstreamTls {
 }
 
 /// A policy with its options.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct PolicyUse {
     /// Which policy.
@@ -235,12 +254,13 @@ pub(super) struct PolicyUse {
     pub(super) options: Value,
 }
 
-fn no_options() -> Value {
+pub(super) fn no_options() -> Value {
     Value::Object(serde_json::Map::new())
 }
 
 /// A policy in a chain: the name of one under `policies`, the type of one that needs no options, or one in place.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
 #[serde(untagged)]
 pub(super) enum PolicyRef {
     /// By name.

@@ -66,6 +66,7 @@ pub(super) fn interpolate(
         if !text.contains('$') {
             return;
         }
+        problems.extend(lookalike(text).map(|problem| problem.within(at)));
         match expand(text, surroundings, secrets) {
             Ok(expanded) => *text = expanded,
             Err(problem) => problems.push(problem.within(at)),
@@ -102,7 +103,7 @@ fn expand(text: &str, surroundings: &Surroundings<'_>, secrets: &mut Secrets) ->
         let expression = &rest[start..];
         let Some(end) = expression.find(')') else {
             let why = format!("`{expression}` has no closing parenthesis");
-            return Err(Problem::new("", why));
+            return Err(Problem::new("", why).hint("write $env(NAME) or $file(PATH)"));
         };
         let (written, after) = expression.split_at(end + 1);
         let value = resolve(written, surroundings)?;
@@ -115,8 +116,20 @@ fn expand(text: &str, surroundings: &Surroundings<'_>, secrets: &mut Secrets) ->
     Ok(expanded)
 }
 
+/// What other programs would expand, and this one does not.
+fn lookalike(text: &str) -> Option<Problem> {
+    let (_, after) = text.split_once("${").or_else(|| text.split_once("$ENV("))?;
+    let name: String = after.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let problem = Problem::new("", format!("nothing is put in place of {name} here: this text is taken as it is"));
+    Some(problem.hint(format!("write $env({name}) for an environment variable")).warning())
+}
+
 fn resolve(written: &str, surroundings: &Surroundings<'_>) -> Result<String, Problem> {
-    let argument = |name: &str| written.strip_prefix(name)?.strip_suffix(')');
+    let argument = |name: &str| Some(written.strip_prefix(name)?.strip_suffix(')')?.trim());
+    if let Some("") = argument("$env(").or_else(|| argument("$file(")) {
+        let problem = Problem::new("", format!("`{written}` names nothing"));
+        return Err(problem.hint("write $env(NAME) or $file(PATH)"));
+    }
     if let Some(name) = argument("$env(") {
         return (surroundings.variable)(name).ok_or_else(|| {
             let variables = (surroundings.variables)();

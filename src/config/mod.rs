@@ -10,15 +10,13 @@ mod interpolate;
 mod pointer;
 mod report;
 mod schema;
-
-
+mod shape;
 
 pub use self::{
     check::{Chain, ChainLink, Checked, Link, PlannedRoute, check, own_paths},
     document::Document,
     file::{
-        Gateway, ListenerLimits, Log, LogFormat, RouteClocks, RouteLimits, Telemetry, TlsFiles, Upstream,
-        UpstreamTls,
+        Gateway, ListenerLimits, Log, LogFormat, RouteClocks, RouteLimits, Telemetry, TlsFiles, Upstream, UpstreamTls,
     },
     interpolate::{Secrets, Surroundings},
     pointer::Pointer,

@@ -10,7 +10,6 @@ use http::Uri;
 use portcullis_policies::kit::{
     chain::{ForeignOrigin, RouteLayer, gate, stack},
     edge::{Edge, EdgeLimits},
-    host::Host,
     json::Limits,
     policy::Problem,
     refusal::Reason,
@@ -34,8 +33,13 @@ pub(super) fn compile(
     surroundings: &Surroundings<'_>,
     tools: &Toolbox,
 ) -> Result<Generation, Vec<Problem>> {
-    let host = Host::default();
-    let mut compiler = Compiler { surroundings, tools, host, connectors: BTreeMap::new(), endpoints: HashMap::new(), problems: Vec::new() };
+    let mut compiler = Compiler {
+        surroundings,
+        tools,
+        connectors: BTreeMap::new(),
+        endpoints: HashMap::new(),
+        problems: Vec::new(),
+    };
     let shared: Vec<_> = checked.policies.iter().map(|link| compiler.layer(link)).collect();
     let routes: Vec<_> = checked.routes.iter().filter_map(|route| compiler.route(route, &shared)).collect();
     if compiler.problems.is_empty() {
@@ -49,7 +53,6 @@ pub(super) fn compile(
 struct Compiler<'a> {
     surroundings: &'a Surroundings<'a>,
     tools: &'a Toolbox,
-    host: Host,
     /// By the roots that they trust and the clocks that they keep. Reading the system's roots takes milliseconds, so it
     /// is done once, and only where an upstream has TLS.
     connectors: BTreeMap<(Vec<String>, bool, Duration), Connector>,
@@ -60,10 +63,12 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     fn layer(&mut self, link: &Link) -> Option<RouteLayer> {
-        let layer = link.kind.layer(link.options.as_ref()?, &self.host);
-        layer.map_err(|problems| {
-            self.problems.extend(problems.into_iter().map(|problem| problem.within(link.at.as_str())));
-        }).ok()
+        let layer = link.kind.layer(link.options.as_ref()?, &self.tools.host);
+        layer
+            .map_err(|problems| {
+                self.problems.extend(problems.into_iter().map(|problem| problem.within(link.at.as_str())));
+            })
+            .ok()
     }
 
     fn route(&mut self, route: &PlannedRoute, shared: &[Option<RouteLayer>]) -> Option<Route> {
@@ -93,7 +98,8 @@ impl Compiler<'_> {
             None => Endpoint::Local(Local(self.demo(&route.at)?)),
             Some(url) => {
                 let uri: Uri = url.parse().ok()?;
-                let connector = self.connector(upstream, &uri, clocks, &route.at.join("upstream").join("tls").join("roots"))?;
+                let connector =
+                    self.connector(upstream, &uri, clocks, &route.at.join("upstream").join("tls").join("roots"))?;
                 if upstream.http2 { Endpoint::http2(connector, uri) } else { Endpoint::http1(connector, uri) }
             }
         });

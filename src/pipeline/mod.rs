@@ -8,10 +8,15 @@ mod generation;
 mod order;
 mod reload;
 
-
 mod trust;
 
-use portcullis_policies::kit::policy::{PolicyKind, Problem};
+use std::{collections::HashSet, path::Path};
+
+use portcullis_policies::kit::{
+    edge::Edge,
+    host::Host,
+    policy::{PolicyKind, Problem, Severity},
+};
 
 pub use self::{
     generation::{Generation, Route},
@@ -19,7 +24,7 @@ pub use self::{
     reload::{Live, Reloaded, Watcher, plan_file, watch},
 };
 use crate::{
-    config::{self, Checked, Document, Report, Surroundings},
+    config::{self, ChainLink, Checked, Document, PlannedRoute, Report, Surroundings},
     proxy::LocalServer,
 };
 
@@ -30,6 +35,8 @@ pub struct Toolbox {
     pub kinds: Vec<PolicyKind>,
     /// The server behind `"upstream": { "demo": true }`.
     pub demo: Option<LocalServer>,
+    /// What policies may ask for.
+    pub host: Host,
 }
 
 impl std::fmt::Debug for Toolbox {
@@ -41,6 +48,8 @@ impl std::fmt::Debug for Toolbox {
 /// A configuration that can run, or the report why not.
 #[derive(Debug)]
 pub struct Plan {
+    /// The text and where everything stands in it.
+    pub document: Document,
     /// What the document says.
     pub checked: Checked,
     /// The chains, ready to run; none if there are errors.
@@ -51,10 +60,9 @@ pub struct Plan {
 
 /// Reads, checks and compiles a configuration. Touches no network and starts nothing.
 pub fn plan(name: &str, text: &str, surroundings: &Surroundings<'_>, tools: &Toolbox) -> Plan {
-    let (document, mut problems) = Document::parse(name, text, surroundings);
-    let (checked, found) = config::check(&document, &tools.kinds);
-    problems.extend(found);
-    problems.extend(checked.routes.iter().flat_map(|route| order_problems(route, &checked.policies, &tools.kinds)));
+    let (document, unread) = Document::parse(name, text, surroundings);
+    let (checked, mut problems) = config::check(&document, &tools.kinds);
+    problems.extend(checked.routes.iter().flat_map(|route| order_problems(&checked, route, &tools.kinds)));
     let compiled = compile::compile(&checked, surroundings, tools);
     let generation = match compiled {
         Ok(generation) => Some(generation),
@@ -63,15 +71,29 @@ pub fn plan(name: &str, text: &str, surroundings: &Surroundings<'_>, tools: &Too
             None
         }
     };
-    let report = Report::new(&document, &without_echoes(problems));
-    Plan { checked, generation: generation.filter(|_| !report.has_errors()), report }
+    let report = Report::new(&document, &without_echoes(unread, problems));
+    Plan { document, checked, generation: generation.filter(|_| !report.has_errors()), report }
 }
 
-/// The same mistake seen twice is reported once.
-fn without_echoes(problems: Vec<Problem>) -> Vec<Problem> {
-    let mut distinct: Vec<Problem> = Vec::with_capacity(problems.len());
-    for problem in problems {
-        if !distinct.contains(&problem) {
+/// A route of a plan with only those policies that prepare requests for the upstream: for asking the upstream itself.
+pub fn upstream_only(checked: &Checked, route: &PlannedRoute, file: &Path, tools: &Toolbox) -> Option<Edge> {
+    let own = checked.links(route).filter(|(_, link)| link.kind.prepares_upstream);
+    let chain = own.map(|(at, link)| (at.clone(), ChainLink::Own(Box::new(link.clone())))).collect();
+    let route = PlannedRoute { chain, ..route.clone() };
+    let path = route.path.clone();
+    let checked = Checked { gateway: checked.gateway.clone(), policies: Vec::new(), routes: vec![route] };
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let compiled = Surroundings::of_process(folder, |surroundings| compile::compile(&checked, surroundings, tools));
+    compiled.ok()?.route(&path).map(|route| route.edge.clone())
+}
+
+/// The same mistake seen twice is reported once, and a place that could not be read is not judged.
+fn without_echoes(unread: Vec<Problem>, found: Vec<Problem>) -> Vec<Problem> {
+    let errors = unread.iter().filter(|problem| problem.severity == Severity::Error);
+    let places: HashSet<_> = errors.map(|problem| problem.at.clone()).collect();
+    let mut distinct = unread;
+    for problem in found.into_iter().filter(|problem| !places.contains(&problem.at)) {
+        if !distinct.iter().any(|known| (&known.at, &known.why) == (&problem.at, &problem.why)) {
             distinct.push(problem);
         }
     }

@@ -2,21 +2,11 @@
 
 use portcullis_policies::kit::policy::{Fact, PolicyKind, Problem};
 
-use crate::config::{ChainLink, Link, PlannedRoute};
+use crate::config::{Checked, Link, PlannedRoute};
 
 /// What is wrong with the order of one route's policies.
-pub fn order_problems(route: &PlannedRoute, shared: &[Link], kinds: &[PolicyKind]) -> Vec<Problem> {
-    let chain: Vec<Placed<'_>> = route
-        .chain
-        .iter()
-        .filter_map(|(at, link)| {
-            let link = match link {
-                ChainLink::Shared(index) => shared.get(*index)?,
-                ChainLink::Own(link) => link,
-            };
-            Some(Placed { link, at: at.as_str() })
-        })
-        .collect();
+pub fn order_problems(checked: &Checked, route: &PlannedRoute, kinds: &[PolicyKind]) -> Vec<Problem> {
+    let chain: Vec<_> = checked.links(route).map(|(at, link)| Placed { link, at: at.as_str() }).collect();
     let mut problems = Vec::new();
     for (index, placed) in chain.iter().enumerate() {
         let (before, after) = (&chain[..index], &chain[index + 1..]);
@@ -60,7 +50,7 @@ fn missing(
         return None;
     }
     let name = placed.name();
-    let why = format!("`{name}` needs to know {} ({}), which no earlier policy gives", fact.meaning, fact.name);
+    let why = format!("`{name}` needs {} ({}), which no earlier policy gives", fact.name, fact.meaning);
     let hint = if let Some(giver) = after.iter().find(|later| later.gives(fact)) {
         format!("`{}` gives it: move `{}` before `{name}`", giver.name(), giver.name())
     } else {
@@ -76,7 +66,7 @@ fn missing(
 fn too_late(placed: &Placed<'_>, fact: Fact, before: &[Placed<'_>]) -> Option<Problem> {
     let giver = before.iter().find(|earlier| earlier.gives(fact))?;
     let (name, other) = (placed.name(), giver.name());
-    let why = format!("`{name}` must stand before `{other}`, which decides {}", fact.meaning);
+    let why = format!("`{name}` must stand before `{other}`, which gives {} ({})", fact.name, fact.meaning);
     Some(Problem::new(placed.at, why).hint(format!("move `{name}` before `{other}`")))
 }
 

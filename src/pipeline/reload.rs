@@ -56,7 +56,9 @@ impl Live {
         match generation {
             Some(generation) => {
                 if generation.gateway.needs_restart(&self.current().gateway) {
-                    tracing::warn!("`gateway` has changed: listener, TLS files, limits and log take effect after a restart");
+                    tracing::warn!(
+                        "`gateway` has changed: listener, TLS files, limits and log take effect after a restart"
+                    );
                 }
                 self.current.store(Arc::new(generation));
                 Reloaded::Swapped(report)
@@ -73,7 +75,9 @@ pub fn plan_file(file: &Path, text: &str, tools: &Toolbox) -> Plan {
 }
 
 /// Watches as long as it lives.
-pub struct Watcher(#[expect(dead_code, reason = "watches until it is dropped")] Debouncer<RecommendedWatcher, RecommendedCache>);
+pub struct Watcher(
+    #[expect(dead_code, reason = "watches until it is dropped")] Debouncer<RecommendedWatcher, RecommendedCache>,
+);
 
 /// Tells when a file in the folder of `file` has changed. Editors and orchestrators replace files instead of writing
 /// them, so the folder is watched and not the file.

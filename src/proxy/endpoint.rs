@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Uri, header::HOST};
+use http::{
+    HeaderMap, HeaderValue, Method, Uri,
+    header::{HOST, TRANSFER_ENCODING},
+};
 use http_body::Body;
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -127,25 +130,20 @@ impl Endpoint {
     }
 
     /// Sends one message, at most once, and waits for the head of the answer.
-    pub(super) async fn send(
-        &self,
-        headers: HeaderMap,
-        message: Bytes,
-        clocks: &Clocks,
-    ) -> Result<Answered, Refusal> {
+    pub(super) async fn send(&self, headers: HeaderMap, message: Bytes, clocks: &Clocks) -> Result<Answered, Refusal> {
         match self {
             Self::Http1(http1) => http1.send(headers, message, clocks).await,
             Self::Http2 { client, uri } => {
                 let mut request = post(uri.clone(), headers, Full::new(message));
                 *request.version_mut() = http::Version::HTTP_2;
                 let sent = timeout(clocks.first_byte, client.request(request)).await;
-                let response = sent.map_err(|_| Reason::UpstreamTimeout)?.map_err(|error| client_refusal(&error))?;
+                let response = sent.map_err(|_| no_answer())?.map_err(|error| client_refusal(&error))?;
                 let (head, body) = response.into_parts();
                 Ok(Answered { head, body: UpstreamBody::Stream(axum::body::Body::new(body)) })
             }
             Self::Local(Local(server)) => {
                 let answer = timeout(clocks.first_byte, server(post(Uri::from_static("/"), headers, message))).await;
-                let (head, body) = answer.map_err(|_| Reason::UpstreamTimeout)?.into_parts();
+                let (head, body) = answer.map_err(|_| no_answer())?.into_parts();
                 Ok(Answered { head, body: UpstreamBody::Stream(body) })
             }
         }
@@ -194,10 +192,14 @@ async fn first_byte(
 ) -> Result<Result<http::Response<WireBody>, http::Request<Full<Bytes>>>, Refusal> {
     match timeout(clocks.first_byte, wire.send(request)).await {
         Ok(Ok(response)) => Ok(Ok(response)),
-        Ok(Err(SendError::NotSent(request))) => Ok(Err(request)),
+        Ok(Err(SendError::NotSent(request))) => Ok(Err(*request)),
         Ok(Err(SendError::Unknown(error))) => Err(unknown_outcome(&error)),
-        Err(_) => Err(Refusal::from(Reason::UpstreamTimeout).with_data("outcome", "unknown")),
+        Err(_) => Err(no_answer()),
     }
+}
+
+fn no_answer() -> Refusal {
+    Refusal::from(Reason::UpstreamTimeout).with_data("outcome", "unknown")
 }
 
 fn unknown_outcome(error: &hyper::Error) -> Refusal {
@@ -206,11 +208,7 @@ fn unknown_outcome(error: &hyper::Error) -> Refusal {
     Refusal::from(reason).with_data("outcome", "unknown")
 }
 
-async fn connect(
-    connector: HttpsConnector<HttpConnector>,
-    origin: Uri,
-    clocks: &Clocks,
-) -> Result<Wire, Refusal> {
+async fn connect(connector: HttpsConnector<HttpConnector>, origin: Uri, clocks: &Clocks) -> Result<Wire, Refusal> {
     let opening = timeout(clocks.connect + clocks.tls, connector.oneshot(origin));
     let io = opening.await.map_err(|_| Reason::UpstreamConnectTimeout)?.map_err(|error| {
         tracing::warn!(error = &*error, "no connection to the upstream");
@@ -285,9 +283,14 @@ impl UpstreamBody {
         }
     }
 
-    /// Could the end of the connection be all that says where the body ends?
-    pub(super) fn ends_with_connection(&self) -> bool {
-        matches!(self, Self::Wire(..))
+    /// Would a body that broke off be noticed? Otherwise the end of the connection is all that ends it, as it is under any
+    /// transfer coding but plain `chunked`.
+    pub(super) fn says_where_it_ends(&self, headers: &HeaderMap) -> bool {
+        let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        match self {
+            Self::Wire(body, _) => body.length().is_some() || headers.get(TRANSFER_ENCODING).is_some_and(chunked),
+            Self::Stream(_) => true,
+        }
     }
 
     /// The whole body, at most `limit` bytes of it.
@@ -315,9 +318,9 @@ impl UpstreamBody {
         let next = timeout(clocks.idle_json, poll_fn(|context| self.poll_data(context)));
         match next.await {
             Ok(Some(Ok(piece))) => Ok(Some(piece)),
-            Ok(Some(Err(Broken))) => Err(Refusal::from(Reason::UpstreamTruncated).with_data("outcome", "unknown")),
+            Ok(Some(Err(Broken))) => Err(Reason::UpstreamTruncated.into()),
             Ok(None) => Ok(None),
-            Err(_) => Err(Refusal::from(Reason::UpstreamTimeout).with_data("outcome", "unknown")),
+            Err(_) => Err(Reason::UpstreamTimeout.into()),
         }
     }
 

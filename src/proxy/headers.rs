@@ -100,9 +100,25 @@ fn crosses_to_client(name: &HeaderName) -> bool {
     let name = name.as_str();
     let stays = matches!(
         name,
-        "set-cookie" | "server" | "www-authenticate" | "clear-site-data" | "strict-transport-security" | "alt-svc"
-            | "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade"
-            | "content-length" | "content-encoding" | "date" | "location" | "x-request-id" | "x-powered-by"
+        "set-cookie"
+            | "server"
+            | "www-authenticate"
+            | "clear-site-data"
+            | "strict-transport-security"
+            | "alt-svc"
+            | "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "content-length"
+            | "content-encoding"
+            | "date"
+            | "location"
+            | "x-request-id"
+            | "x-powered-by"
     );
     !stays && !name.starts_with("access-control-") && !name.starts_with("proxy-")
 }

@@ -8,7 +8,6 @@ mod endpoint;
 mod headers;
 mod relay;
 
-
 mod wire;
 
 use std::sync::Arc;
@@ -16,18 +15,22 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use portcullis_policies::kit::{
-    chain::{Arrival, Inbound, Request, Response, RouteService, refuse},
+    chain::{Arrival, Inbound, Request, Response, RouteService},
     message::{Kind, Message},
     refusal::{Addressee, Reason, Refusal},
     reply::{EventLimits, Reply},
 };
+use tokio::time::timeout;
 
 pub use self::{
     clocks::Clocks,
     endpoint::{Connector, Endpoint, Local, LocalAnswer, LocalServer, Trust},
     headers::SessionTag,
 };
-use self::{endpoint::Answered, relay::Relay};
+use self::{
+    endpoint::{Answered, UpstreamBody},
+    relay::Relay,
+};
 
 /// What one route takes from its upstream.
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +76,8 @@ impl Forward {
         let message = match inbound {
             Inbound::Message(message) => message,
             Inbound::Refused(refusal) => {
-                let request = Request::from_parts(head, Inbound::Refused(refusal.clone()));
-                return refuse(&request, *refusal);
+                let request_id = head.extensions.get::<Arrival>().map(|arrival| arrival.request_id.as_str());
+                return refusal.answer(Addressee { id: None, request_id });
             }
         };
         match self.exchange(&head, &message).await {
@@ -109,10 +112,8 @@ impl Forward {
                 (Reply::Events(Box::new(relay)), upstream.status)
             }
             _ => {
-                let whole = upstream.headers.contains_key(header::CONTENT_LENGTH)
-                    || upstream.headers.contains_key(header::TRANSFER_ENCODING)
-                    || !body.ends_with_connection();
-                let bytes = body.collect(self.limits.json_bytes, &self.clocks).await?;
+                let whole = body.says_where_it_ends(&upstream.headers);
+                let bytes = self.collect(body).await.map_err(unknown_outcome)?;
                 (complete(kind, bytes, whole, upstream.status, message)?, upstream.status)
             }
         };
@@ -121,6 +122,11 @@ impl Forward {
         *response.status_mut() = status;
         *response.headers_mut() = headers::to_client(upstream.headers, self.session, events);
         Ok(response)
+    }
+
+    async fn collect(&self, body: UpstreamBody) -> Result<Bytes, Refusal> {
+        let whole = timeout(self.clocks.total, body.collect(self.limits.json_bytes, &self.clocks));
+        whole.await.unwrap_or_else(|_| Err(Reason::UpstreamTimeout.into()))
     }
 }
 
@@ -157,15 +163,28 @@ fn complete(
 ) -> Result<Reply, Refusal> {
     match kind {
         // Without a length, only the message itself says whether it is all there.
-        MediaType::Json if !bytes.is_empty() && (whole || is_json(&bytes)) => Ok(bytes.into()),
-        MediaType::Json if !bytes.is_empty() => Err(Reason::UpstreamTruncated.into()),
+        MediaType::Json if !whole && !bytes.is_empty() && !is_json(&bytes) => {
+            Err(unknown_outcome(Reason::UpstreamTruncated.into()))
+        }
+        MediaType::Json if is_object(&bytes) => Ok(bytes.into()),
         _ if !matches!(message.kind(), Kind::Request(_)) && status.is_success() => Ok(Reply::Empty),
         _ if status.is_success() => {
             let message = "The upstream's answer is neither JSON nor an event stream.";
-            Err(Refusal::new(Reason::UpstreamInvalid, message))
+            Err(unknown_outcome(Refusal::new(Reason::UpstreamInvalid, message)))
         }
         _ => Err(Refusal::new(Reason::UpstreamStatus, format!("The upstream answered {status}.")).with_status(status)),
     }
+}
+
+/// The upstream had the request and did not refuse it: the call may have had an effect, whatever came of the answer.
+fn unknown_outcome(refusal: Refusal) -> Refusal {
+    refusal.with_data("outcome", "unknown")
+}
+
+/// A look at both ends, which events, pages and compressed bytes under the name of JSON do not pass.
+fn is_object(bytes: &[u8]) -> bool {
+    let message = bytes.trim_ascii();
+    message.starts_with(b"{") && message.ends_with(b"}")
 }
 
 fn is_json(bytes: &[u8]) -> bool {

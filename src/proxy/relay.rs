@@ -58,14 +58,11 @@ impl Relay {
                     self.watch.heard();
                     self.reader.push(bytes);
                 }
-                Poll::Ready(Some(Err(Broken))) => return Poll::Ready(Err(truncated())),
+                Poll::Ready(Some(Err(Broken))) => return Poll::Ready(Err(Reason::UpstreamTruncated.into())),
                 Poll::Ready(None) => {
                     self.body = None;
-                    let open = self.awaiting.take();
-                    return Poll::Ready(open.map_or(Ok(None), |id| {
-                        self.awaiting = Some(id);
-                        Err(truncated())
-                    }));
+                    let open = self.awaiting.is_some();
+                    return Poll::Ready(if open { Err(Reason::UpstreamTruncated.into()) } else { Ok(None) });
                 }
                 Poll::Pending => return self.watch.poll(context),
             }
@@ -87,6 +84,7 @@ impl Relay {
         tracing::warn!(reason = refusal.reason().code(), "event stream ended: {}", refusal.message());
         let id = self.awaiting.take()?;
         let request_id = self.request_id.as_ref().map(RequestId::as_str);
+        let refusal = refusal.clone().with_data("outcome", "unknown");
         Some(Event::message(&refusal.body(Addressee { id: Some(&id), request_id })))
     }
 }
@@ -107,10 +105,6 @@ fn too_long(limit: TooLong) -> Refusal {
         TooLong::Line(_) => "Ask for less, or raise `limits.eventLineBytes` of the route.",
     };
     Refusal::new(Reason::UpstreamTooLarge, message).with_remedy(remedy)
-}
-
-fn truncated() -> Refusal {
-    Refusal::from(Reason::UpstreamTruncated).with_data("outcome", "unknown")
 }
 
 /// The clocks of a stream, in one timer that ticks a few times a minute: an event costs no reading of the time.
@@ -158,5 +152,5 @@ impl Watch {
 }
 
 fn expired(message: &'static str) -> Refusal {
-    Refusal::new(Reason::UpstreamTimeout, message).with_data("outcome", "unknown")
+    Refusal::new(Reason::UpstreamTimeout, message)
 }

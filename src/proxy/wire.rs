@@ -35,7 +35,7 @@ pub(super) struct Wire {
 /// Why an exchange got no answer.
 pub(super) enum SendError {
     /// The request was not written: it may be sent on another connection.
-    NotSent(http::Request<Full<Bytes>>),
+    NotSent(Box<http::Request<Full<Bytes>>>),
     /// Something may have reached the upstream.
     Unknown(hyper::Error),
 }
@@ -64,7 +64,7 @@ impl Wire {
         match answer {
             Ok(response) => Ok(response.map(|body| WireBody { body, wire: Some(self) })),
             Err(mut error) => Err(match error.take_message() {
-                Some(request) => SendError::NotSent(request),
+                Some(request) => SendError::NotSent(Box::new(request)),
                 None => SendError::Unknown(error.into_error()),
             }),
         }

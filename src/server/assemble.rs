@@ -13,13 +13,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{
-    metrics::Metrics,
-    router::Router,
-    shutdown::Shutdown,
-    telemetry::Exporters,
-    tls::Tls,
-};
+use super::{metrics::Metrics, router::Router, shutdown::Shutdown, telemetry::Exporters, tls::Tls};
 use crate::{
     config::Gateway,
     pipeline::{Live, Reloaded, Watcher, watch},
@@ -58,10 +52,10 @@ pub fn assemble(
 impl Assembly {
     /// Starts what runs beside the requests: reloads when `file` or a certificate changes or `again` says so, and the
     /// closing of connections that nobody uses.
-    pub fn start_background(&self, file: &Path, again: mpsc::Receiver<()>) -> anyhow::Result<()> {
+    pub fn start_background(&self, file: Option<&Path>, again: mpsc::Receiver<()>) -> anyhow::Result<()> {
         tokio::spawn(sweep(Arc::clone(&self.live)));
         let (changed, changes) = mpsc::channel(1);
-        let watcher = watch(file, changed)?;
+        let watcher = file.map(|file| watch(file, changed)).transpose()?;
         tokio::spawn(reload_on_change(Arc::clone(&self.live), self.metrics.clone(), changes, again, watcher));
         if let Some(tls) = &self.tls {
             let (changed, changes) = mpsc::channel(1);
@@ -92,7 +86,7 @@ async fn reload_on_change(
     metrics: Metrics,
     mut changes: mpsc::Receiver<()>,
     mut again: mpsc::Receiver<()>,
-    _watcher: Watcher,
+    _watcher: Option<Watcher>,
 ) {
     loop {
         tokio::select! {

@@ -19,7 +19,8 @@ impl Hosts {
     pub(super) fn new(gateway: &Gateway, listening: SocketAddr) -> Self {
         let public = gateway.public_url.as_deref().and_then(|url| url.parse::<Uri>().ok());
         let public = public.as_ref().and_then(Uri::authority).map(ToString::to_string);
-        let names = public.into_iter().chain(gateway.allowed_hosts.iter().cloned()).map(|name| name.to_ascii_lowercase());
+        let names =
+            public.into_iter().chain(gateway.allowed_hosts.iter().cloned()).map(|name| name.to_ascii_lowercase());
         Self { names: names.collect(), loopback: listening.ip().is_loopback() }
     }
 
@@ -97,7 +98,9 @@ mod tests {
         for good in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080", "10.0.0.7"] {
             assert!(local.has(good), "{good}");
         }
-        for bad in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil", "", "[::1", "a:b:c"] {
+        for bad in
+            ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil", "", "[::1", "a:b:c"]
+        {
             assert!(!local.has(bad), "{bad}");
         }
     }

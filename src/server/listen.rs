@@ -5,7 +5,10 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::{GracefulShutdown, Watcher}},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -48,7 +51,8 @@ pub async fn serve(listener: TcpListener, assembly: Assembly, mut shutdown: Shut
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let (server, router, metrics, watcher) = (Arc::clone(&server), router.clone(), metrics.clone(), graceful.watcher());
+        let (server, router, metrics, watcher) =
+            (Arc::clone(&server), router.clone(), metrics.clone(), graceful.watcher());
         let tls = tls.clone();
         tokio::spawn(async move {
             metrics.connection(1);
@@ -93,13 +97,8 @@ fn server(limits: &ListenerLimits) -> Server {
     server
 }
 
-async fn converse<S>(
-    server: &Server,
-    stream: S,
-    router: super::Router,
-    peer: SocketAddr,
-    watcher: Watcher,
-) where
+async fn converse<S>(server: &Server, stream: S, router: super::Router, peer: SocketAddr, watcher: Watcher)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: http::Request<Incoming>| {
@@ -114,7 +113,8 @@ async fn converse<S>(
 
 /// Says 503 to one connection too many, and that is all it gets.
 async fn turn_away(mut stream: TcpStream, patience: Duration) {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     let _ = timeout(patience, async {
         let _ = stream.write_all(ANSWER).await;
         let _ = stream.shutdown().await;

@@ -36,7 +36,9 @@ impl Metrics {
                 .f64_histogram("portcullis.request.duration")
                 .with_unit("s")
                 .with_description("From a request's head to its answer's head")
-                .with_boundaries(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+                .with_boundaries(vec![
+                    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+                ])
                 .build(),
             reloads: meter.u64_counter("portcullis.reloads").with_description("Configurations read again").build(),
             connections: meter

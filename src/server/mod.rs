@@ -19,10 +19,9 @@ pub use self::{
     telemetry::{Logging, start_logging},
 };
 
-/// Tells runs of the gateway apart in request ids. The one place where chance comes in.
+/// Chance, drawn from the operating system. The one place where it comes in.
 #[expect(clippy::disallowed_methods, reason = "the one place")]
-pub fn random_process_id() -> u32 {
-    use std::hash::{BuildHasher, Hasher};
-    let random = std::hash::RandomState::new().build_hasher().finish();
-    u32::try_from(random >> 32).unwrap_or_default()
+pub fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0_u8)
 }

@@ -13,10 +13,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::Body;
 use ipnet::IpNet;
 use portcullis_policies::kit::{
+    catalogue::nearest,
     chain::{Arrival, ForeignOrigin, RequestId},
     edge::Handled,
     refusal::{Addressee, Reason, Refusal},
-    catalogue::nearest,
 };
 use tower::ServiceExt;
 
@@ -126,9 +126,10 @@ impl Inner {
     }
 
     fn is_foreign(&self, headers: &HeaderMap) -> bool {
-        headers.get_all(header::ORIGIN).iter().any(|origin| {
-            !origin.to_str().is_ok_and(|origin| self.hosts.is_own_origin(origin))
-        })
+        headers
+            .get_all(header::ORIGIN)
+            .iter()
+            .any(|origin| !origin.to_str().is_ok_and(|origin| self.hosts.is_own_origin(origin)))
     }
 
     /// The client's address: the peer's, unless the peer is a trusted proxy; then the last one in `X-Forwarded-For` that
@@ -151,7 +152,12 @@ impl Inner {
         peer
     }
 
-    async fn own<B>(&self, request: http::Request<B>, request_id: RequestId, known: &[Arc<str>]) -> http::Response<Outgoing>
+    async fn own<B>(
+        &self,
+        request: http::Request<B>,
+        request_id: RequestId,
+        known: &[Arc<str>],
+    ) -> http::Response<Outgoing>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -165,10 +171,13 @@ impl Inner {
             return response.map(Outgoing::Own);
         }
         let refusal = Refusal::from(Reason::RouteNotFound).closing();
-        self.refuse(&match nearest(&path, known.iter().map(|path| &**path)) {
-            Some(near) => refusal.with_remedy(format!("Did you mean {near}?")),
-            None => refusal,
-        }, request_id)
+        self.refuse(
+            &match nearest(&path, known.iter().map(|path| &**path)) {
+                Some(near) => refusal.with_remedy(format!("Did you mean {near}?")),
+                None => refusal,
+            },
+            request_id,
+        )
     }
 
     fn refuse(&self, refusal: &Refusal, request_id: RequestId) -> http::Response<Outgoing> {

@@ -51,7 +51,11 @@ pub fn start_logging(logging: &Logging) {
     };
     let registry = tracing_subscriber::registry().with(filter);
     // A second start, as in tests, keeps the first.
-    let _ = if json { registry.with(lines.json().flatten_event(true)).try_init() } else { registry.with(lines.with_target(false)).try_init() };
+    let _ = if json {
+        registry.with(lines.json().flatten_event(true)).try_init()
+    } else {
+        registry.with(lines.with_target(false)).try_init()
+    };
 }
 
 /// Everything that is exported.
@@ -194,13 +198,16 @@ impl OtlpClient {
             Ok(builder) => builder,
             Err(error) => {
                 tracing::warn!(%error, "the system has no certificates; Mozilla's are used");
-                let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+                let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
                 let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
                 hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config)
             }
         };
         let connector = builder.https_or_http().enable_http1().build();
-        Self { client: Client::builder(TokioExecutor::new()).build(connector), runtime: tokio::runtime::Handle::current() }
+        Self {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+            runtime: tokio::runtime::Handle::current(),
+        }
     }
 }
 

@@ -1,17 +1,21 @@
 //! The servers behind the gateway.
 
+pub mod catalogue;
 #[cfg(feature = "demo")]
 pub mod demo;
 
-#[cfg(feature = "demo")]
 use crate::proxy::LocalServer;
 
-/// The built-in sample server. All routes of a process share its notebook.
-#[cfg(feature = "demo")]
-pub fn demo_server() -> LocalServer {
-    let server = demo::DemoServer::new();
-    std::sync::Arc::new(move |request| {
-        let server = server.clone();
-        Box::pin(async move { server.handle(request).await })
-    })
+/// The built-in sample server, if this build has it. All routes of a process share its notebook.
+pub fn demo_server() -> Option<LocalServer> {
+    #[cfg(not(feature = "demo"))]
+    return None;
+    #[cfg(feature = "demo")]
+    {
+        let server = demo::DemoServer::new();
+        Some(std::sync::Arc::new(move |request| {
+            let server = server.clone();
+            Box::pin(async move { server.handle(request).await })
+        }))
+    }
 }

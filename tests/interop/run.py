@@ -58,6 +58,7 @@ class Route:
     policies: list
     tools: list  # offered to clients
     hidden: dict | None  # a call that the allow-list of `tools` must refuse
+    first: dict | None  # a call whose result has an `id`: NEW_ID in the rest of the story
     calls: list
     progress: dict
     resource: dict
@@ -68,13 +69,14 @@ class Route:
             "era": client.era_on(self),
             "tools": self.tools,
             "toolsExactly": not (direct and self.hidden),
+            "first": self.first,
             "calls": self.calls,
             "progress": self.progress,
             "refused": None if direct else self.hidden,
             "resource": self.resource,
             "prompt": self.prompt,
         }
-        # Every case writes to a name of its own, so that no case can live on another's work.
+        # Every case writes a note of its own, so that no case can live on another's work.
         return json.dumps(story).replace("CASE", re.sub(r"\W+", "-", client.name))
 
 
@@ -96,16 +98,16 @@ ROUTES = [
         server=None,
         policies=[allow_only(DEMO_TOOLS)],
         tools=DEMO_TOOLS,
-        hidden={"name": "delete_note", "arguments": {"id": "interop-CASE"}},
+        hidden={"name": "delete_note", "arguments": {"id": "NEW_ID"}},
+        first=call("write_note", {"title": "Kept by CASE", "text": "Text of CASE"}, "created"),
         calls=[
             call("echo", {"text": "héllo ✓"}, "ll"),
-            call("write_note", {"id": "interop-CASE", "title": "Kept by CASE", "text": "Text of CASE"}, "interop-CASE"),
-            call("list_notes", {}, "interop-CASE"),
+            call("list_notes", {}, "Kept by CASE"),
             # Last, and repeated after the refused deletion: the note is still there.
-            call("read_note", {"id": "interop-CASE"}, "Text of CASE"),
+            call("read_note", {"id": "NEW_ID"}, "Text of CASE"),
         ],
         progress=call("count_slowly", {"to": 5, "delay_ms": 200}, "5", steps=5, stepMs=200),
-        resource={"uri": "note://interop-CASE", "text": "Text of CASE"},
+        resource={"uri": "note://NEW_ID", "text": "Text of CASE"},
         prompt=call("write_a_note", {"topic": "gateways"}, "gateways"),
     ),
     Route(
@@ -118,6 +120,7 @@ ROUTES = [
         ],
         tools=EVERYTHING_TOOLS,
         hidden={"name": "get-env", "arguments": {}},
+        first=None,
         calls=[
             call(
                 "get-structured-content",
@@ -145,6 +148,7 @@ ROUTES = [
         policies=[],
         tools=["echo", "add", "count_slowly"],
         hidden=None,
+        first=None,
         calls=[
             call("add", {"a": 2, "b": 40}, "42", structured={"result": 42}),
             call("echo", {"text": "hello CASE"}, "hello CASE"),

@@ -6,6 +6,7 @@
 //!
 //! Nothing is built: [`Reader`] walks every byte once and hands out [`Span`]s.
 
+mod lookalike;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ mod text;
 
 use std::{fmt, ops::Range};
 
-pub use self::{reader::Reader, text::Str};
+pub use self::{lookalike::lookalike, reader::Reader, text::Str};
 
 /// Where a value stands in the text it was read from, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,8 +28,7 @@ impl Str {
 #[inline]
 pub(super) fn plain_until(input: &[u8], mut at: usize) -> usize {
     let mut short = 4;
-    loop {
-        let Some(word) = input.get(at..).and_then(<[u8]>::first_chunk) else { break };
+    while let Some(word) = input.get(at..).and_then(<[u8]>::first_chunk) {
         let found = specials(u64::from_le_bytes(*word));
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
@@ -55,6 +54,7 @@ fn skip_plain_blocks(input: &[u8], mut at: usize) -> usize {
 }
 
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "without branches, a block of bytes becomes a few vector instructions")]
 fn is_special(byte: u8) -> bool {
     (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }
@@ -66,8 +66,8 @@ fn specials(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let zero_bytes = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
-    let quote = zero_bytes(word ^ (ONES * b'"' as u64));
-    let backslash = zero_bytes(word ^ (ONES * b'\\' as u64));
+    let quote = zero_bytes(word ^ (ONES * u64::from(b'"')));
+    let backslash = zero_bytes(word ^ (ONES * u64::from(b'\\')));
     let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
     quote | backslash | control
 }

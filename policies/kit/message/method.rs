@@ -85,6 +85,11 @@ impl Method {
         }
     }
 
+    /// Is it the method of a notification? All of them begin alike, also those that are not known here.
+    pub fn is_notification(&self) -> bool {
+        self.name().starts_with("notifications/")
+    }
+
     /// Must `Mcp-Name` repeat the target in 2026-07-28 and later?
     pub(super) fn has_name_header(&self) -> bool {
         matches!(

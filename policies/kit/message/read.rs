@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use unicode_normalization::UnicodeNormalization;
 
 use super::{
     Kind, Message, Method, Target, TargetKind, Text,
@@ -16,7 +15,7 @@ use crate::kit::json::{Flaw, FlawKind, Limits, Reader, Span, Str};
 const TOP_LEVEL: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
 const IN_PARAMS: &[&str] = &[
     "_meta", "name", "arguments", "uri", "taskId", "ref", "argument", "cursor", "protocolVersion", "capabilities",
-    "clientInfo", "requestState", "inputResponses", "requestId", "progressToken", "level",
+    "clientInfo", "requestState", "inputResponses", "requestId", "progressToken", "level", "notifications",
 ];
 const IN_META: &[&str] = &[VERSION_KEY, "io.modelcontextprotocol/clientCapabilities", "progressToken"];
 const IN_REFERENCE: &[&str] = &["type", "name", "uri"];
@@ -56,7 +55,7 @@ impl Message {
 struct Parts {
     id: Option<Span>,
     version_2: bool,
-    method: Option<Method>,
+    method: Member,
     params: Option<Span>,
     result: bool,
     error: bool,
@@ -102,16 +101,13 @@ impl Parts {
     }
 
     fn top_level(&mut self, reader: &mut Reader<'_>, key: Str) -> Result<(), Flaw> {
-        match &*unambiguous(reader, key, TOP_LEVEL)? {
+        match &*reader.unambiguous(key, TOP_LEVEL)? {
             "jsonrpc" => {
                 let version = reader.value()?;
                 self.version_2 = version.of(reader.document().as_bytes()) == br#""2.0""#;
             }
             "id" => self.id = Some(reader.value()?),
-            "method" => {
-                let method = text_or_skip(reader)?;
-                self.method = method.text(reader.document()).map(|name| Method::from_name(&name));
-            }
+            "method" => self.method = text_or_skip(reader)?,
             "params" => self.params(reader)?,
             "result" => {
                 self.result = true;
@@ -137,7 +133,7 @@ impl Parts {
         }
         let begin = reader.offset();
         reader.object(|reader, key| {
-            match &*unambiguous(reader, key, IN_PARAMS)? {
+            match &*reader.unambiguous(key, IN_PARAMS)? {
                 "name" => self.name = text_or_skip(reader)?,
                 "uri" => self.uri = text_or_skip(reader)?,
                 "taskId" => self.task_id = text_or_skip(reader)?,
@@ -158,7 +154,7 @@ impl Parts {
             return reader.value().map(drop);
         }
         reader.object(|reader, key| {
-            match &*unambiguous(reader, key, IN_REFERENCE)? {
+            match &*reader.unambiguous(key, IN_REFERENCE)? {
                 "name" => self.reference.name = text_or_skip(reader)?,
                 "uri" => self.reference.uri = text_or_skip(reader)?,
                 _ => {
@@ -174,7 +170,7 @@ impl Parts {
             return reader.value().map(drop);
         }
         reader.object(|reader, key| {
-            if &*unambiguous(reader, key, IN_META)? == VERSION_KEY {
+            if &*reader.unambiguous(key, IN_META)? == VERSION_KEY {
                 if let Member::Text(version) = text_or_skip(reader)? {
                     self.version = Some(version);
                 }
@@ -200,9 +196,16 @@ impl Parts {
         {
             return not("`params` must be an object");
         }
-        match (&self.method, self.result, self.error) {
-            (Some(method), false, false) if self.id.is_some() => Ok(Kind::Request(method.clone())),
-            (Some(method), false, false) => Ok(Kind::Notification(method.clone())),
+        let method = match &self.method {
+            Member::Absent => None,
+            Member::NotText => return not("`method` must be a string"),
+            Member::Text(name) => Some(Method::from_name(name.get(bytes))),
+        };
+        match (method, self.result, self.error) {
+            (Some(method), false, false) if self.id.is_some() => Ok(Kind::Request(method)),
+            // Some servers run what has no id and only keep the answer to themselves: no policy would have judged it.
+            (Some(method), false, false) if !method.is_notification() => not("a request must have an `id`"),
+            (Some(method), false, false) => Ok(Kind::Notification(method)),
             (None, true, false) | (None, false, true) if self.id.is_some() => Ok(Kind::Response),
             (None, false, false) => not("`method` must be a string"),
             (Some(_), ..) => not("a message has a method or a result, not both"),
@@ -242,15 +245,6 @@ impl Parts {
     }
 }
 
-impl Member {
-    fn text<'a>(&'a self, document: &'a str) -> Option<Cow<'a, str>> {
-        match self {
-            Self::Text(text) => Some(Cow::Borrowed(text.get(document.as_bytes()))),
-            Self::Absent | Self::NotText => None,
-        }
-    }
-}
-
 /// JSON-RPC allows any number as an id; MCP allows integers, and only those can be echoed without rounding.
 fn is_id(id: &[u8]) -> bool {
     match id.first() {
@@ -270,34 +264,4 @@ fn text_or_skip(reader: &mut Reader<'_>) -> Result<Member, Flaw> {
         Cow::Borrowed(_) => Text::At(string.span),
         Cow::Owned(decoded) => Text::Decoded(decoded.into()),
     }))
-}
-
-/// The key's text, unless it is a variant of a reserved one.
-fn unambiguous<'a>(reader: &Reader<'a>, key: Str, reserved: &[&'static str]) -> Result<Cow<'a, str>, Flaw> {
-    let text = key.text(reader.document());
-    if reserved.contains(&&*text) {
-        return Ok(text);
-    }
-    let lookalike = if text.is_ascii() {
-        reserved.iter().find(|known| known.eq_ignore_ascii_case(&text))
-    } else {
-        let folded = fold(&text);
-        reserved.iter().find(|known| known.eq_ignore_ascii_case(&folded))
-    };
-    match lookalike {
-        None => Ok(text),
-        Some(reserved) => Err(reader.flaw(FlawKind::ReservedKey { found: (&*text).into(), reserved })),
-    }
-}
-
-/// Compatibility composition, lower case, and without the characters that no reader sees: close enough to Unicode's
-/// `NFKC_Casefold` to find every key that a folding parser would take for an ASCII one.
-fn fold(key: &str) -> String {
-    key.nfkc().flat_map(char::to_lowercase).nfkc().filter(|c| !is_invisible(*c)).collect()
-}
-
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\u{e0000}'..='\u{e0fff}')
 }

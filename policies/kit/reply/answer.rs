@@ -2,6 +2,9 @@
 
 use crate::kit::json::{Flaw, FlawKind, Limits, Reader, Span};
 
+/// The keys by which a message is told from others.
+const KEYS: [&str; 4] = ["id", "result", "error", "method"];
+
 /// What an upstream sent: the answer to a request, or something of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
@@ -31,7 +34,7 @@ impl Answer {
         let mut reader = Reader::new(text, &Limits::ANSWER);
         let (mut id, mut result, mut error, mut method) = (None, None, None, false);
         reader.object(|reader, key| {
-            let slot = match &*key.text(reader.document()) {
+            let slot = match &*reader.unambiguous(key, &KEYS)? {
                 "id" => &mut id,
                 "result" => &mut result,
                 "error" => &mut error,
@@ -39,7 +42,7 @@ impl Answer {
                     method = true;
                     return reader.value().map(drop);
                 }
-                other => return known_spelling(reader, other),
+                _ => return reader.value().map(drop),
             };
             *slot = Some(reader.value()?);
             Ok(())
@@ -84,14 +87,6 @@ impl Answer {
                 let found = span.of(bytes);
                 found == id.as_bytes() || same_string(found, id.as_bytes())
             })
-    }
-}
-
-fn known_spelling(reader: &mut Reader<'_>, key: &str) -> Result<(), Flaw> {
-    const KEYS: [&str; 4] = ["id", "result", "error", "method"];
-    match KEYS.into_iter().find(|known| known.eq_ignore_ascii_case(key)) {
-        None => reader.value().map(drop),
-        Some(reserved) => Err(reader.flaw(FlawKind::ReservedKey { found: key.into(), reserved })),
     }
 }
 

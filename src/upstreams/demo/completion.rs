@@ -42,9 +42,7 @@ pub(super) fn complete(call: &Call) -> Result<Value, Fault> {
             notes.map(|note| note.title.to_string()).collect()
         }
         _ => {
-            return Err(Fault::invalid_params(
-                "there is no such argument to complete",
-            ));
+            return Err(Fault::invalid_params("there is no such argument to complete"));
         }
     };
     Ok(beginning_with(&argument.value, candidates))

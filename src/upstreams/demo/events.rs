@@ -31,12 +31,7 @@ pub(super) struct Events(mpsc::Sender<String>);
 impl Events {
     /// Sends a notification.
     pub(super) async fn notify<P: Serialize>(&self, method: &'static str, params: P) {
-        self.message(reply::to_text(&Notification {
-            jsonrpc: "2.0",
-            method,
-            params,
-        }))
-        .await;
+        self.message(reply::to_text(&Notification { jsonrpc: "2.0", method, params })).await;
     }
 
     /// Sends a JSON-RPC message. JSON text has no raw line breaks, so one `data:` line holds it.

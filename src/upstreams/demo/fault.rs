@@ -23,37 +23,21 @@ pub(super) struct Fault {
 
 impl Fault {
     fn new(status: StatusCode, code: i32, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            data: None,
-        }
+        Self { status, code, message: message.into(), data: None }
     }
 
     fn with_data(self, data: Value) -> Self {
-        Self {
-            data: Some(data),
-            ..self
-        }
+        Self { data: Some(data), ..self }
     }
 
     /// The body is not JSON.
     pub(super) fn parse_error() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            -32700,
-            "Parse error: the body is not valid JSON",
-        )
+        Self::new(StatusCode::BAD_REQUEST, -32700, "Parse error: the body is not valid JSON")
     }
 
     /// JSON, but not one JSON-RPC 2.0 message.
     pub(super) fn invalid_request(why: &str) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            -32600,
-            format!("Invalid request: {why}"),
-        )
+        Self::new(StatusCode::BAD_REQUEST, -32600, format!("Invalid request: {why}"))
     }
 
     /// The method exists, what it was given does not fit. Travels under 200, like any answer of a method.
@@ -63,10 +47,7 @@ impl Fault {
 
     /// The part of the params that the protocol itself requires is missing or misshapen.
     pub(super) fn malformed_params(why: impl std::fmt::Display) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            ..Self::invalid_params(why)
-        }
+        Self { status: StatusCode::BAD_REQUEST, ..Self::invalid_params(why) }
     }
 
     /// A method that this era does not have; 404 in the modern era (`streamable-http.mdx`, "Protocol
@@ -76,11 +57,7 @@ impl Fault {
             Era::Modern => StatusCode::NOT_FOUND,
             Era::Legacy => StatusCode::OK,
         };
-        Self::new(
-            status,
-            -32601,
-            format!("Method not found: {}", clip(method)),
-        )
+        Self::new(status, -32601, format!("Method not found: {}", clip(method)))
     }
 
     /// The code for this changed with the era; the URI stays in `data`.
@@ -94,21 +71,13 @@ impl Fault {
 
     /// Headers and body do not say the same (2026-07-28, "Server Validation").
     pub(super) fn header_mismatch(why: impl std::fmt::Display) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            -32020,
-            format!("Header mismatch: {why}"),
-        )
+        Self::new(StatusCode::BAD_REQUEST, -32020, format!("Header mismatch: {why}"))
     }
 
     /// A version that this server does not implement.
     pub(super) fn unsupported_version(requested: &str) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            -32022,
-            "Unsupported protocol version",
-        )
-        .with_data(json!({ "supported": version::SUPPORTED, "requested": clip(requested) }))
+        Self::new(StatusCode::BAD_REQUEST, -32022, "Unsupported protocol version")
+            .with_data(json!({ "supported": version::SUPPORTED, "requested": clip(requested) }))
     }
 
     /// A bound of this server is reached; later it may work.

@@ -37,9 +37,7 @@ pub(super) fn era(headers: &HeaderMap, meta: &Meta) -> Result<Era, Fault> {
     let in_header = single(headers, PROTOCOL_VERSION)?;
     let in_body = meta.protocol_version.as_deref();
     if in_body.is_some() && in_header != in_body {
-        return Err(Fault::header_mismatch(
-            "MCP-Protocol-Version must be the version in params._meta",
-        ));
+        return Err(Fault::header_mismatch("MCP-Protocol-Version must be the version in params._meta"));
     }
     match in_header {
         None => Ok(Era::Legacy),
@@ -54,28 +52,18 @@ fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Fau
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(_), Some(_)) => Err(Fault::header_mismatch(format_args!(
-            "{name} is there twice"
-        ))),
+        (Some(_), Some(_)) => Err(Fault::header_mismatch(format_args!("{name} is there twice"))),
         (Some(value), None) => match value.to_str() {
             Ok(text) => Ok(Some(text.trim_matches([' ', '\t']))),
-            Err(_) => Err(Fault::header_mismatch(format_args!(
-                "{name} has invalid characters"
-            ))),
+            Err(_) => Err(Fault::header_mismatch(format_args!("{name} has invalid characters"))),
         },
     }
 }
 
 /// Holds `Mcp-Method` and `Mcp-Name` of a modern request against its body.
-pub(super) fn agree(
-    headers: &HeaderMap,
-    method: &str,
-    params: &Map<String, Value>,
-) -> Result<(), Fault> {
+pub(super) fn agree(headers: &HeaderMap, method: &str, params: &Map<String, Value>) -> Result<(), Fault> {
     if single(headers, METHOD)? != Some(method) {
-        return Err(Fault::header_mismatch(
-            "Mcp-Method must be the method of the body",
-        ));
+        return Err(Fault::header_mismatch("Mcp-Method must be the method of the body"));
     }
     let Some(source) = name_source(method) else {
         return Ok(());
@@ -84,9 +72,7 @@ pub(super) fn agree(
     // A body without the name is the method's to refuse, and with a better message.
     let in_body = params.get(source).and_then(Value::as_str);
     if in_body.is_some() && in_header.as_deref() != in_body {
-        return Err(Fault::header_mismatch(format_args!(
-            "Mcp-Name must be params.{source} of the body"
-        )));
+        return Err(Fault::header_mismatch(format_args!("Mcp-Name must be params.{source} of the body")));
     }
     Ok(())
 }
@@ -102,9 +88,7 @@ fn name_source(method: &str) -> Option<&'static str> {
 
 /// Undoes `=?base64?…?=`, the wrapping for what is not plain ASCII. The markers are case-sensitive.
 fn decode(value: &str) -> Result<Cow<'_, str>, Fault> {
-    let wrapped = value
-        .strip_prefix("=?base64?")
-        .and_then(|rest| rest.strip_suffix("?="));
+    let wrapped = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="));
     let Some(encoded) = wrapped else {
         return Ok(Cow::Borrowed(value));
     };

@@ -26,10 +26,7 @@ impl<'de> Deserialize<'de> for Id {
 
 /// The text is known to be valid JSON, so its characters alone tell which kind it is.
 fn is_string_or_integer(json: &str) -> bool {
-    json.starts_with('"')
-        || json
-            .bytes()
-            .all(|byte| byte == b'-' || byte.is_ascii_digit())
+    json.starts_with('"') || json.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit())
 }
 
 impl fmt::Debug for Id {

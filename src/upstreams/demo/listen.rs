@@ -50,16 +50,12 @@ struct ListenParams {
 pub(super) fn open(call: Call, keep_alive: Duration) -> Result<Response<Body>, Fault> {
     let mut filter = call.params.parse::<ListenParams>()?.notifications;
     if filter.resource_subscriptions.len() > MAX_URIS {
-        return Err(Fault::invalid_params(format_args!(
-            "at most {MAX_URIS} resourceSubscriptions"
-        )));
+        return Err(Fault::invalid_params(format_args!("at most {MAX_URIS} resourceSubscriptions")));
     }
     if call.notebook.listeners() >= MAX_LISTENERS {
         return Err(Fault::busy("Too many streams are open; try again later"));
     }
-    filter
-        .resource_subscriptions
-        .retain(|uri| resources::note_id(uri).is_some());
+    filter.resource_subscriptions.retain(|uri| resources::note_id(uri).is_some());
     let changes = call.notebook.changes();
     // Only the id goes along: a handle to the notebook would keep the stream of changes from ever ending.
     let id = call.id;
@@ -88,10 +84,7 @@ struct About<'a, T> {
 struct StreamMeta<'a> {
     #[serde(rename = "io.modelcontextprotocol/subscriptionId")]
     subscription_id: &'a Id,
-    #[serde(
-        rename = "io.modelcontextprotocol/serverInfo",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "io.modelcontextprotocol/serverInfo", skip_serializing_if = "Option::is_none")]
     server_info: Option<Value>,
 }
 
@@ -116,13 +109,7 @@ struct Ended {
 
 impl Listener {
     async fn run(self, mut changes: Receiver<Change>, keep_alive: Duration) {
-        self.notify(
-            "notifications/subscriptions/acknowledged",
-            Acknowledged {
-                notifications: &self.filter,
-            },
-        )
-        .await;
+        self.notify("notifications/subscriptions/acknowledged", Acknowledged { notifications: &self.filter }).await;
         loop {
             match timeout(keep_alive, changes.recv()).await {
                 Err(_quiet) => self.events.keep_alive().await,
@@ -135,41 +122,21 @@ impl Listener {
 
     async fn pass_on(&self, change: Change) {
         if self.filter.resources_list_changed {
-            self.notify("notifications/resources/list_changed", Nothing {})
-                .await;
+            self.notify("notifications/resources/list_changed", Nothing {}).await;
         }
-        for uri in self
-            .filter
-            .resource_subscriptions
-            .iter()
-            .filter(|uri| touches(change, uri))
-        {
-            self.notify("notifications/resources/updated", Updated { uri })
-                .await;
+        for uri in self.filter.resource_subscriptions.iter().filter(|uri| touches(change, uri)) {
+            self.notify("notifications/resources/updated", Updated { uri }).await;
         }
     }
 
     async fn end(&self) {
-        let meta = StreamMeta {
-            subscription_id: &self.id,
-            server_info: Some(result::server_info()),
-        };
-        let ended = About {
-            meta,
-            what: Ended {
-                result_type: "complete",
-            },
-        };
-        self.events
-            .message(reply::result_text(&self.id, &ended))
-            .await;
+        let meta = StreamMeta { subscription_id: &self.id, server_info: Some(result::server_info()) };
+        let ended = About { meta, what: Ended { result_type: "complete" } };
+        self.events.message(reply::result_text(&self.id, &ended)).await;
     }
 
     async fn notify<T: Serialize>(&self, method: &'static str, what: T) {
-        let meta = StreamMeta {
-            subscription_id: &self.id,
-            server_info: None,
-        };
+        let meta = StreamMeta { subscription_id: &self.id, server_info: None };
         self.events.notify(method, About { meta, what }).await;
     }
 }

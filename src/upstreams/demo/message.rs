@@ -51,12 +51,10 @@ impl Message {
     pub(super) fn read(body: &[u8]) -> Result<Self, Fault> {
         let json: &RawValue = serde_json::from_slice(body).map_err(|_| Fault::parse_error())?;
         if !json.get().starts_with('{') {
-            return Err(Fault::invalid_request(
-                "expected one JSON-RPC object, batches are not supported",
-            ));
+            return Err(Fault::invalid_request("expected one JSON-RPC object, batches are not supported"));
         }
-        let envelope: Envelope<'_> = serde_json::from_str(json.get())
-            .map_err(|error| Fault::invalid_request(&error.to_string()))?;
+        let envelope: Envelope<'_> =
+            serde_json::from_str(json.get()).map_err(|error| Fault::invalid_request(&error.to_string()))?;
         if envelope.jsonrpc != "2.0" {
             return Err(Fault::invalid_request("\"jsonrpc\" must be \"2.0\""));
         }
@@ -68,11 +66,7 @@ impl Envelope<'_> {
     fn classify(self) -> Result<Message, Fault> {
         let is_response = self.result.is_some() || self.error.is_some();
         match (self.method, self.id) {
-            (Some(method), Some(id)) => Ok(Message::Request(RequestMessage {
-                id,
-                method,
-                params: self.params,
-            })),
+            (Some(method), Some(id)) => Ok(Message::Request(RequestMessage { id, method, params: self.params })),
             (Some(_), None) => Ok(Message::Notification),
             (None, _) if is_response => Ok(Message::Response),
             (None, _) => Err(Fault::invalid_request("\"method\" is missing")),
@@ -111,12 +105,8 @@ impl Params {
             return Ok(Self::default());
         };
         let fields = serde_json::from_str(raw.get()).map_err(Fault::malformed_params)?;
-        let with_meta: WithMeta =
-            serde_json::from_str(raw.get()).map_err(Fault::malformed_params)?;
-        Ok(Self {
-            meta: with_meta.meta.unwrap_or_default(),
-            fields,
-        })
+        let with_meta: WithMeta = serde_json::from_str(raw.get()).map_err(Fault::malformed_params)?;
+        Ok(Self { meta: with_meta.meta.unwrap_or_default(), fields })
     }
 
     /// The params in the shape that a method wants.
@@ -139,7 +129,5 @@ impl Meta {
 }
 
 fn missing(key: &str) -> Fault {
-    Fault::malformed_params(format_args!(
-        "_meta must have \"io.modelcontextprotocol/{key}\""
-    ))
+    Fault::malformed_params(format_args!("_meta must have \"io.modelcontextprotocol/{key}\""))
 }

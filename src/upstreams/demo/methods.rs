@@ -5,9 +5,7 @@ use http::Response;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{
-    call::Call, completion, fault::Fault, hello, listen, prompts, resources, tools, version::Era,
-};
+use super::{call::Call, completion, fault::Fault, hello, listen, prompts, resources, tools, version::Era};
 
 /// Answers a judged request.
 pub(super) async fn answer(call: Call) -> Result<Response<Body>, Fault> {

@@ -81,9 +81,7 @@ impl DemoServer {
         }
         match Message::read(&body) {
             Ok(Message::Request(request)) => self.request(&head.headers, request).await,
-            Ok(other) => {
-                accept(&head.headers, &other).unwrap_or_else(|fault| reply::fault(None, &fault))
-            }
+            Ok(other) => accept(&head.headers, &other).unwrap_or_else(|fault| reply::fault(None, &fault)),
             Err(fault) => reply::fault(None, &fault),
         }
     }
@@ -105,40 +103,22 @@ impl DemoServer {
             headers::agree(headers, &request.method, &params.fields)?;
             params.meta.require_client_capabilities()?;
         }
-        Ok(Call {
-            era,
-            id: request.id,
-            method: request.method,
-            params,
-            notebook: self.notebook.clone(),
-        })
+        Ok(Call { era, id: request.id, method: request.method, params, notebook: self.notebook.clone() })
     }
 }
 
 /// What HTTP alone can refuse; such answers are plain text, because no JSON-RPC message was read.
 fn refuse_as_http(method: &Method, headers: &HeaderMap, body: &Bytes) -> Option<Response<Body>> {
     if method != Method::POST {
-        let mut refusal = reply::plain(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "This endpoint takes POST only.",
-        );
-        refusal
-            .headers_mut()
-            .insert(header::ALLOW, http::HeaderValue::from_static("POST"));
+        let mut refusal = reply::plain(StatusCode::METHOD_NOT_ALLOWED, "This endpoint takes POST only.");
+        refusal.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static("POST"));
         return Some(refusal);
     }
     if !headers::says_json(headers) {
-        return Some(reply::plain(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The content type must be application/json.",
-        ));
+        return Some(reply::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The content type must be application/json."));
     }
-    (body.len() > MAX_BODY_BYTES).then(|| {
-        reply::plain(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "The body must be at most 1 MiB.",
-        )
-    })
+    (body.len() > MAX_BODY_BYTES)
+        .then(|| reply::plain(StatusCode::PAYLOAD_TOO_LARGE, "The body must be at most 1 MiB."))
 }
 
 /// Takes note of a message that asks for no answer: 202 without a body.
@@ -148,9 +128,7 @@ fn refuse_as_http(method: &Method, headers: &HeaderMap, body: &Bytes) -> Option<
 fn accept(headers: &HeaderMap, message: &Message) -> Result<Response<Body>, Fault> {
     let era = headers::era(headers, &Meta::default())?;
     if era == Era::Modern && matches!(message, Message::Response) {
-        return Err(Fault::invalid_request(
-            "a client of 2026-07-28 does not send responses",
-        ));
+        return Err(Fault::invalid_request("a client of 2026-07-28 does not send responses"));
     }
     Ok(reply::accepted())
 }

@@ -21,18 +21,9 @@ const BACKLOG: usize = 64;
 
 /// What everybody finds in a new notebook.
 const FIRST_NOTES: [(&str, &str); 3] = [
-    (
-        "Welcome",
-        "This notebook lives inside your gateway. Write in it, search it, tear pages out: it is only a demo.",
-    ),
-    (
-        "Shopping list",
-        "- apples\n- oat milk\n- a lock for the garden gate",
-    ),
-    (
-        "An idea",
-        "Ask for a summary of these notes, then look in the audit log for what was called.",
-    ),
+    ("Welcome", "This notebook lives inside your gateway. Write in it, search it, tear pages out: it is only a demo."),
+    ("Shopping list", "- apples\n- oat milk\n- a lock for the garden gate"),
+    ("An idea", "Ask for a summary of these notes, then look in the audit log for what was called."),
 ];
 
 /// One note. Its texts are shared, so a copy is cheap and the lock is never held while somebody reads.
@@ -76,20 +67,11 @@ pub(super) enum WriteError {
 impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => write!(
-                f,
-                "The notebook is full: it holds at most {MAX_NOTES} notes. Delete one first."
-            ),
+            Self::Full => write!(f, "The notebook is full: it holds at most {MAX_NOTES} notes. Delete one first."),
             Self::EmptyTitle => write!(f, "The title must not be empty."),
             Self::LongTitle => write!(f, "The title must be at most {MAX_TITLE_CHARS} characters."),
-            Self::LongText => write!(
-                f,
-                "The text must be at most {MAX_TEXT_BYTES} bytes (64 KiB)."
-            ),
-            Self::NoSuchNote(id) => write!(
-                f,
-                "There is no note {id}. Call list_notes to see which exist."
-            ),
+            Self::LongText => write!(f, "The text must be at most {MAX_TEXT_BYTES} bytes (64 KiB)."),
+            Self::NoSuchNote(id) => write!(f, "There is no note {id}. Call list_notes to see which exist."),
         }
     }
 }
@@ -116,10 +98,7 @@ impl Default for Notebook {
         for (title, text) in FIRST_NOTES {
             pages.add(title, text);
         }
-        Self(Arc::new(Shared {
-            pages: Mutex::new(pages),
-            changes: broadcast::Sender::new(BACKLOG),
-        }))
+        Self(Arc::new(Shared { pages: Mutex::new(pages), changes: broadcast::Sender::new(BACKLOG) }))
     }
 }
 
@@ -132,12 +111,7 @@ impl Notebook {
     /// Up to `size` notes with ids above `after`.
     pub(super) fn page(&self, after: u64, size: usize) -> Vec<Note> {
         let range = (Bound::Excluded(after), Bound::Unbounded);
-        self.pages()
-            .notes
-            .range(range)
-            .take(size)
-            .map(|(_, note)| note.clone())
-            .collect()
+        self.pages().notes.range(range).take(size).map(|(_, note)| note.clone()).collect()
     }
 
     pub(super) fn get(&self, id: u64) -> Option<Note> {
@@ -145,12 +119,7 @@ impl Notebook {
     }
 
     /// Adds a note, or replaces the one with the given id.
-    pub(super) fn write(
-        &self,
-        id: Option<u64>,
-        title: &str,
-        text: &str,
-    ) -> Result<Note, WriteError> {
+    pub(super) fn write(&self, id: Option<u64>, title: &str, text: &str) -> Result<Note, WriteError> {
         check(title, text)?;
         let mut pages = self.pages();
         let (note, change) = match id {
@@ -207,11 +176,7 @@ impl Notebook {
 impl Pages {
     fn add(&mut self, title: &str, text: &str) -> Note {
         self.last_id += 1;
-        let note = Note {
-            id: self.last_id,
-            title: title.into(),
-            text: text.into(),
-        };
+        let note = Note { id: self.last_id, title: title.into(), text: text.into() };
         self.notes.insert(note.id, note.clone());
         note
     }

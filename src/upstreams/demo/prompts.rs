@@ -46,15 +46,9 @@ struct GetParams {
 pub(super) fn get(call: &Call) -> Result<Value, Fault> {
     let params: GetParams = call.params.parse()?;
     match params.name.as_str() {
-        SUMMARIZE => Ok(one_message(
-            "A summary of the notebook",
-            &summarize(&call.notebook),
-        )),
+        SUMMARIZE => Ok(one_message("A summary of the notebook", &summarize(&call.notebook))),
         WRITE => Ok(one_message("A new note", &write(topic(&params.arguments)?))),
-        unknown => Err(Fault::invalid_params(format_args!(
-            "unknown prompt: {}",
-            clip(unknown)
-        ))),
+        unknown => Err(Fault::invalid_params(format_args!("unknown prompt: {}", clip(unknown)))),
     }
 }
 
@@ -69,17 +63,11 @@ fn summarize(notebook: &Notebook) -> String {
 }
 
 fn topic(arguments: &Map<String, Value>) -> Result<&str, Fault> {
-    match arguments
-        .get("topic")
-        .and_then(Value::as_str)
-        .map(str::trim)
-    {
-        None | Some("") => Err(Fault::invalid_params(
-            "the argument \"topic\" must be a text",
-        )),
-        Some(topic) if topic.len() > MAX_TOPIC_BYTES => Err(Fault::invalid_params(format_args!(
-            "\"topic\" must be at most {MAX_TOPIC_BYTES} bytes"
-        ))),
+    match arguments.get("topic").and_then(Value::as_str).map(str::trim) {
+        None | Some("") => Err(Fault::invalid_params("the argument \"topic\" must be a text")),
+        Some(topic) if topic.len() > MAX_TOPIC_BYTES => {
+            Err(Fault::invalid_params(format_args!("\"topic\" must be at most {MAX_TOPIC_BYTES} bytes")))
+        }
         Some(topic) => Ok(topic),
     }
 }

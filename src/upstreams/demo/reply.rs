@@ -26,19 +26,14 @@ enum Outcome<'a, R> {
 
 /// The text of a JSON-RPC result.
 pub(super) fn result_text<R: Serialize>(id: &Id, result: &R) -> String {
-    to_text(&Answer {
-        jsonrpc: "2.0",
-        id: Some(id),
-        outcome: Outcome::Result(result),
-    })
+    to_text(&Answer { jsonrpc: "2.0", id: Some(id), outcome: Outcome::Result(result) })
 }
 
 /// Serialises one of our own messages. They are made of strings, numbers and raw JSON, which cannot fail;
 /// the fallback is there so that no path panics.
 pub(super) fn to_text(message: &impl Serialize) -> String {
-    serde_json::to_string(message).unwrap_or_else(|_| {
-        r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Internal error"}}"#.to_owned()
-    })
+    serde_json::to_string(message)
+        .unwrap_or_else(|_| r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Internal error"}}"#.to_owned())
 }
 
 /// A result as one JSON object.
@@ -52,11 +47,7 @@ pub(super) fn fault(id: Option<&Id>, fault: &Fault) -> Response<Body> {
     if let (Some(data), Value::Object(members)) = (&fault.data, &mut error) {
         members.insert("data".to_owned(), data.clone());
     }
-    let answer: Answer<'_, Value> = Answer {
-        jsonrpc: "2.0",
-        id,
-        outcome: Outcome::Error(error),
-    };
+    let answer: Answer<'_, Value> = Answer { jsonrpc: "2.0", id, outcome: Outcome::Error(error) };
     with_body(fault.status, "application/json", to_text(&answer))
 }
 
@@ -81,15 +72,9 @@ pub(super) fn events(body: Body) -> Response<Body> {
     response
 }
 
-fn with_body(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Body>,
-) -> Response<Body> {
+fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

@@ -20,9 +20,7 @@ pub(super) fn note_id(uri: &str) -> Option<u64> {
 pub(super) fn list(call: &Call) -> Result<Value, Fault> {
     let after = match call.params.parse::<Page>()?.cursor {
         None => 0,
-        Some(cursor) => {
-            read_cursor(&cursor).ok_or_else(|| Fault::invalid_params("unknown cursor"))?
-        }
+        Some(cursor) => read_cursor(&cursor).ok_or_else(|| Fault::invalid_params("unknown cursor"))?,
     };
     let mut notes = call.notebook.page(after, PAGE_SIZE + 1);
     let more = notes.len() > PAGE_SIZE;
@@ -67,8 +65,7 @@ struct ReadParams {
 /// The document behind a URI.
 pub(super) fn read(call: &Call) -> Result<Value, Fault> {
     let ReadParams { uri } = call.params.parse()?;
-    let note = note_id(&uri)
-        .and_then(|id| call.notebook.get(id))
-        .ok_or_else(|| Fault::no_such_resource(call.era, &uri))?;
+    let note =
+        note_id(&uri).and_then(|id| call.notebook.get(id)).ok_or_else(|| Fault::no_such_resource(call.era, &uri))?;
     Ok(json!({ "contents": [{ "uri": uri, "mimeType": MARKDOWN, "text": note.markdown() }] }))
 }

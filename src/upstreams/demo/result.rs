@@ -12,10 +12,7 @@ const CONSTANT_TTL_MS: u32 = 60 * 60 * 1000;
 /// Adds those members.
 pub(super) fn complete(members: &mut Map<String, Value>, method: &str) {
     members.insert("resultType".to_owned(), json!("complete"));
-    members.insert(
-        "_meta".to_owned(),
-        json!({ SERVER_INFO_KEY: server_info() }),
-    );
+    members.insert("_meta".to_owned(), json!({ SERVER_INFO_KEY: server_info() }));
     if let Some((ttl_ms, scope)) = freshness(method) {
         members.insert("ttlMs".to_owned(), json!(ttl_ms));
         members.insert("cacheScope".to_owned(), json!(scope));

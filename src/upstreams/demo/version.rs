@@ -23,8 +23,5 @@ pub(super) enum Era {
 
 /// What `initialize` settles on: the client's wish if it is a legacy version we speak, else our newest.
 pub(super) fn negotiate(requested: &str) -> &'static str {
-    SUPPORTED
-        .into_iter()
-        .find(|version| *version == requested && *version != MODERN)
-        .unwrap_or(NEWEST_LEGACY)
+    SUPPORTED.into_iter().find(|version| *version == requested && *version != MODERN).unwrap_or(NEWEST_LEGACY)
 }

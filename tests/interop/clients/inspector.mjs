@@ -7,9 +7,10 @@ import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { withNewId } from "./story.mjs";
 
 const [url, expectedJson, era] = process.argv.slice(2);
-const expected = JSON.parse(expectedJson);
+let expected = JSON.parse(expectedJson);
 const manifest = createRequire(import.meta.url).resolve("@modelcontextprotocol/inspector/package.json");
 const launcher = join(dirname(manifest), "clients/launcher/build/index.js");
 
@@ -24,18 +25,19 @@ const pairs = (flag, args) => {
   return list.length ? [flag, ...list] : [];
 };
 
-const callTool = ({ name, arguments: args }) =>
-  inspect("tools/call", "--tool-name", name, ...pairs("--tool-arg", args));
+async function checkCall({ name, arguments: args, text }) {
+  const result = await inspect("tools/call", "--tool-name", name, ...pairs("--tool-arg", args));
+  assert.ok(!result.isError && JSON.stringify(result.content).includes(text), JSON.stringify(result));
+  return result;
+}
 
 const { tools } = await inspect("tools/list");
 const names = tools.map((tool) => tool.name);
 const seen = expected.toolsExactly ? names : names.filter((name) => expected.tools.includes(name));
 assert.deepEqual(seen.sort(), [...expected.tools].sort(), `tools listed: ${names}`);
 
-for (const call of [...expected.calls, expected.progress]) {
-  const result = await callTool(call);
-  assert.ok(!result.isError && JSON.stringify(result.content).includes(call.text), JSON.stringify(result));
-}
+if (expected.first) expected = withNewId(expected, await checkCall(expected.first));
+for (const call of [...expected.calls, expected.progress]) await checkCall(call);
 
 const { contents } = await inspect("resources/read", "--uri", expected.resource.uri);
 assert.ok(contents[0].text.includes(expected.resource.text));

@@ -16,9 +16,10 @@ export async function main(connect) {
   assert.deepEqual(complaints, [], "the SDK reported errors on the side");
 }
 
-async function tell(session, expected) {
-  assert.equal(session.era, expected.era, "protocol era");
-  await checkTools(session, expected);
+async function tell(session, story) {
+  assert.equal(session.era, story.era, "protocol era");
+  await checkTools(session, story);
+  const expected = story.first ? withNewId(story, await checkCall(session, story.first)) : story;
   for (const call of expected.calls) await checkCall(session, call);
   await checkProgress(session, expected.progress);
   if (expected.refused) await checkRefused(session, expected.refused);
@@ -38,6 +39,12 @@ async function checkCall(session, { name, arguments: args, text, structured }) {
   assert.ok(!result.isError, `${name} failed: ${JSON.stringify(result)}`);
   assertContains(JSON.stringify(result.content), text, name);
   if (structured) assert.deepEqual(result.structuredContent, structured);
+  return result;
+}
+
+/** The rest of the story, in which NEW_ID is the number that the first call was given. */
+export function withNewId(story, { structuredContent: { id } }) {
+  return JSON.parse(JSON.stringify(story).replaceAll('"NEW_ID"', id).replaceAll("NEW_ID", id));
 }
 
 /** Progress must arrive while the tool works: a buffering gateway delivers it all at the end. */

@@ -29,6 +29,8 @@ def main(connect):
 async def tell(session, expected):
     assert session.era == expected["era"], f"protocol era: {session.era}, not {expected['era']}"
     await check_tools(session, expected["tools"], expected["toolsExactly"])
+    if expected["first"]:
+        expected = with_new_id(expected, await check_call(session, **expected["first"]))
     for call in expected["calls"]:
         await check_call(session, **call)
     await check_progress(session, expected["progress"])
@@ -51,6 +53,13 @@ async def check_call(session, name, arguments, text, structured=None):
     assert_contains(json.dumps(result["content"]), text, name)
     if structured:
         assert result["structuredContent"] == structured, result
+    return result
+
+
+def with_new_id(story, result):
+    """The rest of the story, in which NEW_ID is the number that the first call was given."""
+    new_id = str(result["structuredContent"]["id"])
+    return json.loads(json.dumps(story).replace('"NEW_ID"', new_id).replace("NEW_ID", new_id))
 
 
 async def check_progress(session, expected):

@@ -17,32 +17,20 @@ async fn initialize_offers_the_newest_legacy_version_otherwise() {
 }
 
 async fn negotiated(version: &str) -> Value {
-    let params = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+    let params =
+        json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
     let answer = DemoServer::new().post(&[], &body.to_string()).await;
-    assert_eq!(
-        answer.headers.get("mcp-session-id"),
-        None,
-        "no session is minted"
-    );
+    assert_eq!(answer.headers.get("mcp-session-id"), None, "no session is minted");
     let result = answer.result();
     assert_eq!(result["serverInfo"]["name"], "portcullis-demo");
-    assert_eq!(
-        result["capabilities"],
-        json!({ "completions": {}, "prompts": {}, "resources": {}, "tools": {} })
-    );
+    assert_eq!(result["capabilities"], json!({ "completions": {}, "prompts": {}, "resources": {}, "tools": {} }));
     result["protocolVersion"].clone()
 }
 
 #[tokio::test]
 async fn initialize_without_a_version_is_refused() {
-    assert_eq!(
-        DemoServer::new()
-            .legacy("initialize", json!({}))
-            .await
-            .code(),
-        -32602
-    );
+    assert_eq!(DemoServer::new().legacy("initialize", json!({})).await.code(), -32602);
 }
 
 #[tokio::test]
@@ -54,19 +42,13 @@ async fn notifications_and_responses_are_accepted_without_a_body() {
         r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}"#,
     ] {
         let answer = DemoServer::new().post(&[], body).await;
-        assert_eq!(
-            (answer.status, answer.text.as_str()),
-            (StatusCode::ACCEPTED, ""),
-            "{body}"
-        );
+        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::ACCEPTED, ""), "{body}");
     }
 }
 
 #[tokio::test]
 async fn a_client_without_the_version_header_is_served() {
-    let answer = DemoServer::new()
-        .post(&[], r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#)
-        .await;
+    let answer = DemoServer::new().post(&[], r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await;
     assert_eq!(answer.result()["tools"].as_array().map(Vec::len), Some(8));
 }
 
@@ -91,27 +73,15 @@ async fn nothing_modern_is_said_to_a_legacy_client() {
 
 #[tokio::test]
 async fn modern_methods_and_those_not_offered_are_unknown_under_200() {
-    for method in [
-        "server/discover",
-        "subscriptions/listen",
-        "logging/setLevel",
-        "resources/subscribe",
-        "x",
-    ] {
+    for method in ["server/discover", "subscriptions/listen", "logging/setLevel", "resources/subscribe", "x"] {
         let answer = DemoServer::new().legacy(method, json!({})).await;
-        assert_eq!(
-            (answer.status, answer.code()),
-            (StatusCode::OK, -32601),
-            "{method}"
-        );
+        assert_eq!((answer.status, answer.code()), (StatusCode::OK, -32601), "{method}");
     }
 }
 
 #[tokio::test]
 async fn a_missing_resource_has_the_legacy_code() {
-    let answer = DemoServer::new()
-        .legacy("resources/read", json!({ "uri": "note://99" }))
-        .await;
+    let answer = DemoServer::new().legacy("resources/read", json!({ "uri": "note://99" })).await;
     assert_eq!((answer.status, answer.code()), (StatusCode::OK, -32002));
     assert_eq!(answer.json()["error"]["data"]["uri"], "note://99");
 }

@@ -17,17 +17,11 @@ async fn count(server: &DemoServer, era: Era, delay_ms: u32) -> Response<Body> {
     let (body, headers): (_, &[_]) = match era {
         Era::Modern => (
             modern,
-            &[
-                ("mcp-protocol-version", "2026-07-28"),
-                ("mcp-method", "tools/call"),
-                ("mcp-name", "count_slowly"),
-            ],
+            &[("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "count_slowly")],
         ),
         Era::Legacy => (legacy, &[]),
     };
-    server
-        .post_raw(headers, &body.to_string().replace("\"TOKEN\"", TOKEN))
-        .await
+    server.post_raw(headers, &body.to_string().replace("\"TOKEN\"", TOKEN)).await
 }
 
 #[tokio::test]
@@ -41,27 +35,19 @@ async fn progress_arrives_step_by_step_and_then_the_result() {
         for step in 1..=3 {
             let event = next_event(&mut body).await;
             assert_eq!(event["method"], "notifications/progress");
-            assert_eq!(
-                (&event["params"]["progress"], &event["params"]["total"]),
-                (&json!(step), &json!(3))
-            );
+            assert_eq!((&event["params"]["progress"], &event["params"]["total"]), (&json!(step), &json!(3)));
         }
         let last = next_event(&mut body).await;
         assert_eq!(last["id"], 1);
         assert_eq!(last["result"]["content"][0]["text"], "Counted to 3.");
-        assert_eq!(
-            last["result"].get("resultType").is_some(),
-            era == Era::Modern
-        );
+        assert_eq!(last["result"].get("resultType").is_some(), era == Era::Modern);
         assert_eq!(next_piece(&mut body).await, None);
     }
 }
 
 #[tokio::test]
 async fn a_step_is_sent_when_it_happens_and_not_when_all_is_done() {
-    let mut body = count(&DemoServer::new(), Era::Modern, 2000)
-        .await
-        .into_body();
+    let mut body = count(&DemoServer::new(), Era::Modern, 2000).await.into_body();
     let early = timeout(Duration::from_millis(100), body.frame()).await;
     assert!(early.is_err(), "nothing happened yet");
     let first = next_event(&mut body).await;
@@ -74,10 +60,7 @@ async fn a_step_is_sent_when_it_happens_and_not_when_all_is_done() {
 async fn a_progress_token_comes_back_exactly_as_it_was_sent() {
     let mut body = count(&DemoServer::new(), Era::Legacy, 10).await.into_body();
     let piece = next_piece(&mut body).await.unwrap();
-    assert!(
-        piece.contains(&format!(r#""progressToken":{TOKEN},"#)),
-        "{piece}"
-    );
+    assert!(piece.contains(&format!(r#""progressToken":{TOKEN},"#)), "{piece}");
 }
 
 #[tokio::test]
@@ -96,30 +79,15 @@ async fn a_listener_is_told_what_it_asked_for_and_nothing_else() {
     next_event(&mut lists).await;
     next_event(&mut note).await;
 
-    server
-        .tool("write_note", json!({ "title": "new", "text": "" }))
-        .await;
-    server
-        .tool(
-            "write_note",
-            json!({ "id": 2, "title": "other", "text": "" }),
-        )
-        .await;
-    server
-        .tool(
-            "write_note",
-            json!({ "id": 1, "title": "mine", "text": "" }),
-        )
-        .await;
+    server.tool("write_note", json!({ "title": "new", "text": "" })).await;
+    server.tool("write_note", json!({ "id": 2, "title": "other", "text": "" })).await;
+    server.tool("write_note", json!({ "id": 1, "title": "mine", "text": "" })).await;
     server.tool("delete_note", json!({ "id": 1 })).await;
 
     for _ in 0..4 {
         let event = next_event(&mut lists).await;
         assert_eq!(event["method"], "notifications/resources/list_changed");
-        assert_eq!(
-            event["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"],
-            1
-        );
+        assert_eq!(event["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 1);
     }
     for _ in 0..2 {
         let event = next_event(&mut note).await;
@@ -177,10 +145,7 @@ async fn a_stream_ends_with_a_result_when_the_server_goes_away() {
     let last = next_event(&mut body).await;
     assert_eq!(last["id"], 1);
     assert_eq!(last["result"]["resultType"], "complete");
-    assert_eq!(
-        last["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"],
-        1
-    );
+    assert_eq!(last["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 1);
     assert_eq!(next_piece(&mut body).await, None);
 }
 
@@ -197,41 +162,26 @@ async fn a_listener_that_goes_away_is_forgotten() {
 async fn there_are_bounds_to_listening() {
     let server = DemoServer::new();
     let uris: Vec<String> = (0..101).map(|id| format!("note://{id}")).collect();
-    let many = server.modern(
-        "subscriptions/listen",
-        json!({ "notifications": { "resourceSubscriptions": uris } }),
-    );
+    let many = server.modern("subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": uris } }));
     assert_eq!(many.await.code(), -32602);
 
     let mut open = Vec::new();
     for _ in 0..256 {
         open.push(listen(&server, json!({})).await);
     }
-    let one_more = server
-        .modern("subscriptions/listen", json!({ "notifications": {} }))
-        .await;
-    assert_eq!(
-        (one_more.status, one_more.code()),
-        (StatusCode::SERVICE_UNAVAILABLE, -32603)
-    );
+    let one_more = server.modern("subscriptions/listen", json!({ "notifications": {} })).await;
+    assert_eq!((one_more.status, one_more.code()), (StatusCode::SERVICE_UNAVAILABLE, -32603));
 }
 
 #[tokio::test]
 async fn a_filter_is_required() {
-    assert_eq!(
-        DemoServer::new()
-            .modern("subscriptions/listen", json!({}))
-            .await
-            .code(),
-        -32602
-    );
+    assert_eq!(DemoServer::new().modern("subscriptions/listen", json!({})).await.code(), -32602);
 }
 
 #[tokio::test]
 async fn a_quiet_stream_says_that_it_is_alive() {
     let server = DemoServer::new();
-    let raw =
-        serde_json::value::RawValue::from_string(r#"{"notifications":{}}"#.to_owned()).unwrap();
+    let raw = serde_json::value::RawValue::from_string(r#"{"notifications":{}}"#.to_owned()).unwrap();
     let call = Call {
         era: Era::Modern,
         id: serde_json::from_str::<Id>("1").unwrap(),
@@ -250,9 +200,7 @@ async fn a_quiet_stream_says_that_it_is_alive() {
 }
 
 async fn listen(server: &DemoServer, filter: Value) -> Body {
-    let response = server
-        .modern_raw("subscriptions/listen", json!({ "notifications": filter }))
-        .await;
+    let response = server.modern_raw("subscriptions/listen", json!({ "notifications": filter })).await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     response.into_body()
 }

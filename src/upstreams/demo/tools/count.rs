@@ -52,10 +52,7 @@ struct Count {
 
 impl Default for Count {
     fn default() -> Self {
-        Self {
-            to: DEFAULT_TO,
-            delay_ms: DEFAULT_DELAY_MS,
-        }
+        Self { to: DEFAULT_TO, delay_ms: DEFAULT_DELAY_MS }
     }
 }
 
@@ -63,18 +60,10 @@ impl Count {
     fn read(arguments: Arguments) -> Result<Self, Mishap> {
         let count: Self = arguments.parse()?;
         if !TO.contains(&count.to) {
-            return Err(Mishap(format!(
-                "\"to\" must be {} to {}.",
-                TO.start(),
-                TO.end()
-            )));
+            return Err(Mishap(format!("\"to\" must be {} to {}.", TO.start(), TO.end())));
         }
         if !DELAY_MS.contains(&count.delay_ms) {
-            return Err(Mishap(format!(
-                "\"delay_ms\" must be {} to {}.",
-                DELAY_MS.start(),
-                DELAY_MS.end()
-            )));
+            return Err(Mishap(format!("\"delay_ms\" must be {} to {}.", DELAY_MS.start(), DELAY_MS.end())));
         }
         Ok(count)
     }
@@ -118,12 +107,7 @@ pub(super) async fn run(call: Call, arguments: Arguments) -> Response<Body> {
 async fn count_aloud(call: &Call, count: &Count, token: &Id, events: &Events) {
     for number in 1..=count.to {
         count.pause().await;
-        let step = Step {
-            token,
-            progress: number,
-            total: count.to,
-            message: format!("{number} of {}", count.to),
-        };
+        let step = Step { token, progress: number, total: count.to, message: format!("{number} of {}", count.to) };
         events.notify("notifications/progress", step).await;
     }
     let done = call.complete(result(Ok(count.said())));

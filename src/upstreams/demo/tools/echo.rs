@@ -32,9 +32,7 @@ struct Echo {
 fn echo(_: &Notebook, arguments: Arguments) -> Outcome {
     let Echo { text } = arguments.parse()?;
     if text.len() > MAX_TEXT_BYTES {
-        return Err(Mishap(format!(
-            "The text must be at most {MAX_TEXT_BYTES} bytes (64 KiB)."
-        )));
+        return Err(Mishap(format!("The text must be at most {MAX_TEXT_BYTES} bytes (64 KiB).")));
     }
     Ok(Said::text(text))
 }

@@ -19,9 +19,7 @@ pub(super) const LIST_NOTES: Tool = Tool {
     description: "Lists all notes with their ids and titles.",
     effect: Effect::Reads,
     input: || json!({ "properties": {} }),
-    output: Some(|| {
-        notes_schema(&json!({ "id": { "type": "integer" }, "title": { "type": "string" } }))
-    }),
+    output: Some(|| notes_schema(&json!({ "id": { "type": "integer" }, "title": { "type": "string" } }))),
     run: Run::AtOnce(list_notes),
 };
 
@@ -72,11 +70,7 @@ pub(super) fn id_schema() -> Value {
 
 /// The schema of `{ "notes": [ … ] }` with the given properties, all of them required.
 fn notes_schema(properties: &Value) -> Value {
-    let required: Vec<&String> = properties
-        .as_object()
-        .into_iter()
-        .flat_map(|map| map.keys())
-        .collect();
+    let required: Vec<&String> = properties.as_object().into_iter().flat_map(|map| map.keys()).collect();
     let note = json!({
         "type": "object",
         "properties": properties,
@@ -103,9 +97,7 @@ fn list_notes(notebook: &Notebook, arguments: Arguments) -> Outcome {
 fn read_note(notebook: &Notebook, arguments: Arguments) -> Outcome {
     let ById { id } = arguments.parse()?;
     let note = notebook.get(id).ok_or(WriteError::NoSuchNote(id))?;
-    Ok(Said::structured(
-        json!({ "id": note.id, "title": &*note.title, "text": &*note.text }),
-    ))
+    Ok(Said::structured(json!({ "id": note.id, "title": &*note.title, "text": &*note.text })))
 }
 
 #[derive(Deserialize)]
@@ -117,23 +109,15 @@ struct Search {
 fn search_notes(notebook: &Notebook, arguments: Arguments) -> Outcome {
     let Search { query } = arguments.parse()?;
     if query.is_empty() || query.chars().count() > MAX_TITLE_CHARS {
-        return Err(Mishap(format!(
-            "The query must have 1 to {MAX_TITLE_CHARS} characters."
-        )));
+        return Err(Mishap(format!("The query must have 1 to {MAX_TITLE_CHARS} characters.")));
     }
     let query = query.to_lowercase();
-    let notes: Vec<Value> = notebook
-        .all()
-        .iter()
-        .filter_map(|note| hit(note, &query))
-        .take(MAX_HITS)
-        .collect();
+    let notes: Vec<Value> = notebook.all().iter().filter_map(|note| hit(note, &query)).take(MAX_HITS).collect();
     Ok(Said::structured(json!({ "notes": notes })))
 }
 
 fn hit(note: &Note, query: &str) -> Option<Value> {
-    let found =
-        note.title.to_lowercase().contains(query) || note.text.to_lowercase().contains(query);
+    let found = note.title.to_lowercase().contains(query) || note.text.to_lowercase().contains(query);
     let excerpt = || note.text.chars().take(EXCERPT_CHARS).collect::<String>();
     found.then(|| json!({ "id": note.id, "title": &*note.title, "excerpt": excerpt() }))
 }

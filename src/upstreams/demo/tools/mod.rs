@@ -76,8 +76,7 @@ struct Arguments(Map<String, Value>);
 
 impl Arguments {
     fn parse<T: DeserializeOwned>(self) -> Result<T, Mishap> {
-        T::deserialize(self.0)
-            .map_err(|error| Mishap(format!("The arguments do not fit: {error}.")))
+        T::deserialize(self.0).map_err(|error| Mishap(format!("The arguments do not fit: {error}.")))
     }
 }
 
@@ -88,18 +87,12 @@ struct NoArguments {}
 
 impl Said {
     fn text(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            structured: None,
-        }
+        Self { text: text.into(), structured: None }
     }
 
     /// Structured content, and the same as text for clients that know no structure.
     fn structured(value: Value) -> Self {
-        Self {
-            text: value.to_string(),
-            structured: Some(value),
-        }
+        Self { text: value.to_string(), structured: Some(value) }
     }
 }
 
@@ -133,10 +126,7 @@ pub(super) async fn call(call: Call) -> Result<Response<Body>, Fault> {
 fn result(outcome: Outcome) -> Value {
     let content = |text: String| json!([{ "type": "text", "text": text }]);
     match outcome {
-        Ok(Said {
-            text,
-            structured: None,
-        }) => json!({ "content": content(text) }),
+        Ok(Said { text, structured: None }) => json!({ "content": content(text) }),
         Ok(Said { text, structured }) => {
             json!({ "content": content(text), "structuredContent": structured })
         }

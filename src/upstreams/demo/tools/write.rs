@@ -53,9 +53,7 @@ pub(super) const DELETE_ALL_NOTES: Tool = Tool {
     description: "Empties the notebook for good.",
     effect: Effect::Deletes,
     input: || json!({ "properties": {} }),
-    output: Some(
-        || json!({ "properties": { "deleted": { "type": "integer" } }, "required": ["deleted"] }),
-    ),
+    output: Some(|| json!({ "properties": { "deleted": { "type": "integer" } }, "required": ["deleted"] })),
     run: Run::AtOnce(delete_all_notes),
 };
 
@@ -70,9 +68,7 @@ struct WriteNote {
 fn write_note(notebook: &Notebook, arguments: Arguments) -> Outcome {
     let WriteNote { id, title, text } = arguments.parse()?;
     let note = notebook.write(id, &title, &text)?;
-    Ok(Said::structured(
-        json!({ "id": note.id, "created": id.is_none() }),
-    ))
+    Ok(Said::structured(json!({ "id": note.id, "created": id.is_none() })))
 }
 
 fn delete_note(notebook: &Notebook, arguments: Arguments) -> Outcome {

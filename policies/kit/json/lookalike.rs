@@ -1,0 +1,53 @@
+//! Keys that another parser could take for one that has a meaning.
+
+use std::borrow::Cow;
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::{Flaw, FlawKind, Reader, Str};
+
+impl<'a> Reader<'a> {
+    /// The key's text, unless it is another spelling of a reserved one, in case or in a compatibility form: a lenient
+    /// parser could take it for that one (CVE-2026-27896).
+    pub fn unambiguous(&self, key: Str, reserved: &[&'static str]) -> Result<Cow<'a, str>, Flaw> {
+        let text = key.text(self.document());
+        match lookalike(&text, reserved) {
+            None => Ok(text),
+            Some(reserved) => Err(self.flaw(FlawKind::ReservedKey { found: (&*text).into(), reserved })),
+        }
+    }
+}
+
+/// The one of `reserved` (ASCII all) that `key` is not, but could be read as.
+pub fn lookalike(key: &str, reserved: &[&'static str]) -> Option<&'static str> {
+    if reserved.contains(&key) {
+        return None;
+    }
+    if key.is_ascii() {
+        return reserved.iter().copied().find(|known| known.eq_ignore_ascii_case(key));
+    }
+    let folded = fold(key);
+    reserved.iter().copied().find(|known| known.eq_ignore_ascii_case(&folded))
+}
+
+/// Compatibility composition, lower case, and without the characters that no reader sees: close enough to Unicode's
+/// `NFKC_Casefold` to find every key that a folding parser would take for an ASCII one. Of the letters that only some
+/// parsers fold to ASCII, the Turkish ones come apart into an `i`, and the sharp s into two.
+fn fold(key: &str) -> String {
+    let lower = key.nfkc().flat_map(char::to_lowercase).nfkc().filter(|c| !is_invisible(*c) && *c != '\u{307}');
+    let mut folded = String::with_capacity(key.len());
+    for c in lower {
+        match c {
+            'ß' => folded.push_str("ss"),
+            'ı' => folded.push('i'),
+            other => folded.push(other),
+        }
+    }
+    folded
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{e0000}'..='\u{e0fff}')
+}

@@ -1,0 +1,129 @@
+//! Asking an upstream what it offers, as a client of either protocol era.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request};
+use http_body_util::{BodyExt, Full};
+use portcullis_policies::kit::{
+    catalogue::Catalogue,
+    edge::Edge,
+    message::FIRST_MODERN,
+    reply::{EventLimits, EventReader, Reply},
+};
+use serde_json::{Map, Value, json};
+
+/// Pages of one list that are asked for.
+const PAGES: usize = 100;
+const LEGACY: &str = "2025-11-25";
+const METHOD_NOT_FOUND: i64 = -32601;
+
+/// Everything behind `edge`, or why it could not be had.
+pub async fn fetch(edge: &Edge) -> Result<Catalogue, String> {
+    let mut client = Client { edge, session: None, modern: true, next: 1 };
+    if client.list("tools/list", "tools", "name").await.is_err() {
+        client.initialize().await?;
+    }
+    Ok(Catalogue {
+        tools: client.list("tools/list", "tools", "name").await?,
+        prompts: client.list("prompts/list", "prompts", "name").await?,
+        resources: client.list("resources/list", "resources", "uri").await?,
+        resource_templates: client.list("resources/templates/list", "resourceTemplates", "uriTemplate").await?,
+    })
+}
+
+struct Client<'a> {
+    edge: &'a Edge,
+    session: Option<HeaderValue>,
+    modern: bool,
+    next: u64,
+}
+
+impl Client<'_> {
+    /// Opens a session with a server of the older era.
+    async fn initialize(&mut self) -> Result<(), String> {
+        self.modern = false;
+        let client = json!({ "name": "portcullis", "version": env!("CARGO_PKG_VERSION") });
+        let params = json!({ "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client });
+        let (headers, _) = self.request("initialize", params).await?;
+        self.session = headers.get("mcp-session-id").cloned();
+        self.post(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }), "notifications/initialized").await;
+        Ok(())
+    }
+
+    /// All pages of a list; an empty one where the server has no such method.
+    async fn list(&mut self, method: &str, member: &str, key: &str) -> Result<Option<Vec<String>>, String> {
+        let mut names = Vec::new();
+        let mut cursor = Value::Null;
+        for _ in 0..PAGES {
+            let params = if cursor.is_null() { json!({}) } else { json!({ "cursor": cursor }) };
+            let (_, mut answer) = self.request(method, params).await?;
+            if answer["error"]["code"] == METHOD_NOT_FOUND {
+                break;
+            }
+            if let Some(error) = answer.get("error") {
+                return Err(format!("{method}: {}", error["message"].as_str().unwrap_or("an error")));
+            }
+            let items = answer["result"][member].as_array().into_iter().flatten();
+            names.extend(items.filter_map(|item| item[key].as_str().map(ToOwned::to_owned)));
+            cursor = answer["result"]["nextCursor"].take();
+            if cursor.is_null() {
+                break;
+            }
+        }
+        Ok(Some(names))
+    }
+
+    async fn request(&mut self, method: &str, mut params: Value) -> Result<(HeaderMap, Value), String> {
+        let id = self.next;
+        self.next += 1;
+        if self.modern {
+            params["_meta"] = json!({
+                "io.modelcontextprotocol/protocolVersion": FIRST_MODERN,
+                "io.modelcontextprotocol/clientCapabilities": {},
+            });
+        }
+        let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        let (headers, reply) = self.post(message, method).await;
+        let answer = answer(reply, id).await.ok_or_else(|| format!("{method}: no answer"))?;
+        match answer["error"]["data"]["reason"].as_str() {
+            Some(reason) => Err(format!("{} ({reason})", answer["error"]["message"].as_str().unwrap_or_default())),
+            None => Ok((headers, answer)),
+        }
+    }
+
+    async fn post(&self, message: Value, method: &str) -> (HeaderMap, Reply) {
+        let mut request = Request::post("/").body(Full::new(Bytes::from(message.to_string()))).unwrap_or_default();
+        let headers = request.headers_mut();
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        headers.extend(self.session.clone().map(|session| (http::HeaderName::from_static("mcp-session-id"), session)));
+        let version = if self.modern { FIRST_MODERN } else { LEGACY };
+        if self.modern || method != "initialize" {
+            headers.insert("mcp-protocol-version", HeaderValue::from_static(version));
+        }
+        if self.modern {
+            headers.extend(HeaderValue::from_str(method).map(|method| (http::HeaderName::from_static("mcp-method"), method)));
+        }
+        let (head, reply) = self.edge.handle(request).await.response.into_parts();
+        (head.headers, reply)
+    }
+}
+
+/// The answer to request `id`, out of a body or a stream.
+async fn answer(reply: Reply, id: u64) -> Option<Value> {
+    let events = matches!(reply, Reply::Events(_));
+    if !events {
+        let body = reply.collect().await.ok()?.to_bytes();
+        return serde_json::from_slice(&body).ok();
+    }
+    let mut reader = EventReader::new(EventLimits { event: 8 << 20, line: 8 << 20 });
+    let mut reply = reply;
+    while let Some(frame) = reply.frame().await {
+        reader.push(frame.ok()?.into_data().ok()?);
+        while let Ok(Some(event)) = reader.next_event() {
+            let message: Map<String, Value> = serde_json::from_slice(event.data().unwrap_or_default()).unwrap_or_default();
+            if message.get("id").is_some_and(|found| *found == id) && !message.contains_key("method") {
+                return Some(Value::Object(message));
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,232 @@
+//! The real gateway, inside the test.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use portcullis::{
+    pipeline::{Live, Plan, Reloaded, Toolbox, plan_file},
+    server::{Stop, assemble, bind, serve},
+    upstreams::demo_server,
+};
+use portcullis_policies::kit::host::Host;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{Client, Process, Reply, Request, Upstream, call, soon};
+
+/// A configuration in the making, with a folder of its own.
+pub(crate) struct Setup {
+    config: Value,
+    folder: TempDir,
+    background: bool,
+}
+
+/// One route in the making.
+#[derive(Clone)]
+pub(crate) struct Route(Value);
+
+impl Route {
+    pub(crate) fn to(upstream: &Upstream) -> Self {
+        Self::url(&upstream.url())
+    }
+
+    pub(crate) fn url(url: &str) -> Self {
+        Self(json!({ "upstream": { "url": url }, "policies": [] }))
+    }
+
+    pub(crate) fn demo() -> Self {
+        Self(json!({ "upstream": { "demo": true }, "policies": [] }))
+    }
+
+    pub(crate) fn upstream(mut self, key: &str, value: Value) -> Self {
+        self.0["upstream"][key] = value;
+        self
+    }
+
+    pub(crate) fn clock(self, name: &str, seconds: f64) -> Self {
+        self.within("clocks", name, seconds.into())
+    }
+
+    pub(crate) fn limit(self, name: &str, value: u64) -> Self {
+        self.within("limits", name, value.into())
+    }
+
+    pub(crate) fn policy(mut self, policy: &str, options: &Value) -> Self {
+        let policies = self.0["policies"].as_array_mut().unwrap();
+        policies.push(json!({ "policy": policy, "options": options }));
+        self
+    }
+
+    fn within(mut self, part: &str, name: &str, value: Value) -> Self {
+        self.0[part][name] = value;
+        self
+    }
+}
+
+impl Setup {
+    pub(crate) fn new() -> Self {
+        let config = json!({
+            "compatibilityDate": "2026-11-20",
+            "gateway": { "listen": "127.0.0.1:0" },
+            "routes": {},
+        });
+        Self { config, folder: TempDir::new().unwrap(), background: false }
+    }
+
+    pub(crate) fn route(mut self, path: &str, route: Route) -> Self {
+        self.config["routes"][path] = route.0;
+        self
+    }
+
+    /// In `gateway`.
+    pub(crate) fn gateway(mut self, key: &str, value: Value) -> Self {
+        self.config["gateway"][key] = value;
+        self
+    }
+
+    /// One of `gateway.limits`.
+    pub(crate) fn listener_limit(mut self, name: &str, value: u64) -> Self {
+        self.config["gateway"]["limits"][name] = value.into();
+        self
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn file(self, name: &str, content: &str) -> Self {
+        fs::write(self.folder.path().join(name), content).unwrap();
+        self
+    }
+
+    /// With what runs beside the requests: reloads on change, and the sweeping of connections.
+    pub(crate) fn with_background(mut self) -> Self {
+        self.background = true;
+        self
+    }
+
+    /// The text of `routes.json`.
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string_pretty(&self.config).unwrap()
+    }
+
+    /// Starts the gateway in this process.
+    pub(crate) async fn start(self) -> Gateway {
+        let file = self.write();
+        let tools = Toolbox { kinds: portcullis_policies::STANDARD.to_vec(), demo: demo_server(), host: Host::default() };
+        let Plan { generation, report, .. } = plan_file(&file, &self.text(), &tools);
+        let generation = generation.unwrap_or_else(|| panic!("{report}"));
+        let live = Arc::new(Live::new(generation, file.clone(), tools));
+        let listener = bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, shutdown) = Stop::new();
+        let assembly = assemble(Arc::clone(&live), self.folder.path(), address, &shutdown, 0xC0FFEE).unwrap();
+        let (again, reloads) = mpsc::channel(1);
+        if self.background {
+            assembly.start_background(Some(&file), reloads).unwrap();
+        }
+        let serving = tokio::spawn(serve(listener, assembly, shutdown));
+        Gateway { address, live, file, stop, serving, _again: again, _folder: self.folder }
+    }
+
+    /// Starts the program.
+    pub(crate) fn spawn(self) -> Process {
+        self.spawn_with(&[])
+    }
+
+    /// Starts the program with environment variables.
+    pub(crate) fn spawn_with(self, variables: &[(&str, &str)]) -> Process {
+        let file = self.write();
+        Process::start(self.folder, &file, variables)
+    }
+
+    /// The folder, with the configuration in it.
+    pub(crate) fn into_folder(self) -> TempDir {
+        self.write();
+        self.folder
+    }
+
+    fn write(&self) -> PathBuf {
+        let file = self.folder.path().join("routes.json");
+        fs::write(&file, self.text()).unwrap();
+        file
+    }
+}
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    live: Arc<Live>,
+    file: PathBuf,
+    stop: Stop,
+    serving: JoinHandle<()>,
+    _again: mpsc::Sender<()>,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    /// With one route, `/mcp`, without policies.
+    pub(crate) async fn before(upstream: &Upstream) -> Self {
+        Setup::new().route("/mcp", Route::to(upstream)).start().await
+    }
+
+    /// With one route, `/mcp`.
+    pub(crate) async fn with(route: Route) -> Self {
+        Setup::new().route("/mcp", route).start().await
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::to(self.address).await
+    }
+
+    /// Asks once, on a connection of its own.
+    pub(crate) async fn ask(&self, request: &Request) -> Reply {
+        self.client().await.ask(request).await
+    }
+
+    /// POSTs one message to `/mcp`.
+    pub(crate) async fn post(&self, message: &Value) -> Reply {
+        self.ask(&Request::post("/mcp", message)).await
+    }
+
+    /// Calls a tool without arguments, on `/mcp`.
+    pub(crate) async fn call(&self, tool: &str) -> Reply {
+        self.post(&call(1, tool, &Value::Object(Map::new()))).await
+    }
+
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Replaces the configuration's file at one stroke, as editors do.
+    pub(crate) fn write(&self, text: &str) {
+        replace(&self.file, text);
+    }
+
+    pub(crate) async fn reload(&self) -> Reloaded {
+        let live = Arc::clone(&self.live);
+        tokio::task::spawn_blocking(move || live.reload()).await.unwrap()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.stop();
+    }
+
+    pub(crate) async fn ended(mut self) {
+        soon("the gateway ends", &mut self.serving).await.unwrap();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop.stop();
+    }
+}
+
+pub(crate) fn replace(file: &Path, text: &str) {
+    let beside = file.with_extension("new");
+    fs::write(&beside, text).unwrap();
+    fs::rename(beside, file).unwrap();
+}

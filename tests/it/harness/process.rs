@@ -1,0 +1,127 @@
+//! The real program: signals, exit codes, and what it writes.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Client, Reply, Request, gateway::replace, until};
+
+/// A running `portcullis serve`; it is killed with the story.
+pub(crate) struct Process {
+    child: Child,
+    file: PathBuf,
+    written: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
+    _folder: TempDir,
+}
+
+impl Process {
+    pub(super) fn start(folder: TempDir, file: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut child = command(variables)
+            .args(["serve", "--config"])
+            .arg(file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), Arc::clone(&written)),
+            collect(child.stderr.take().unwrap(), Arc::clone(&written)),
+        ];
+        Self { child, file: file.to_owned(), written, readers, _folder: folder }
+    }
+
+    /// Where it listens, as it says itself.
+    pub(crate) async fn address(&self) -> SocketAddr {
+        let announced = || self.line("listens on ").and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        until("the gateway says where it listens", || announced().is_some()).await;
+        announced().unwrap()
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::to(self.address().await).await
+    }
+
+    pub(crate) async fn ask(&self, request: &Request) -> Reply {
+        self.client().await.ask(request).await
+    }
+
+    pub(crate) async fn post(&self, message: &Value) -> Reply {
+        self.ask(&Request::post("/mcp", message)).await
+    }
+
+    /// Everything written so far, line by line.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.written.lock().unwrap().clone()
+    }
+
+    /// The first line with these words in it.
+    pub(crate) fn line(&self, words: &str) -> Option<String> {
+        self.lines().into_iter().find(|line| line.contains(words))
+    }
+
+    pub(crate) async fn says(&self, words: &str) -> String {
+        until(&format!("the gateway says {words:?}"), || self.line(words).is_some()).await;
+        self.line(words).unwrap()
+    }
+
+    /// Replaces the configuration's file at one stroke.
+    pub(crate) fn write(&self, text: &str) {
+        replace(&self.file, text);
+    }
+
+    /// `TERM`, `HUP` …
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// How it ended, and all that it wrote.
+    pub(crate) async fn ended(mut self) -> (ExitStatus, Vec<String>) {
+        until("the gateway ends", || self.has_ended()).await;
+        self.readers.drain(..).for_each(|reader| reader.join().unwrap());
+        (self.child.wait().unwrap(), self.lines())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the program to its end.
+pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    command(variables).args(arguments).output().unwrap()
+}
+
+fn command(variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.env_remove("RUST_LOG").env_remove("PORTCULLIS_CONFIG").stdin(Stdio::null());
+    command.envs(variables.iter().copied());
+    command
+}
+
+/// Keeps lines as they are, also those that are not UTF-8.
+fn collect(from: impl Read + Send + 'static, written: Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).split(b'\n') {
+            let Ok(line) = line else { return };
+            written.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
+        }
+    })
+}

@@ -19,6 +19,9 @@
 //! # });
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     net::{IpAddr, Ipv4Addr},
@@ -83,11 +86,7 @@ impl Bench {
 
     /// An upstream that takes its time before it answers.
     #[must_use]
-    pub fn slow_upstream(
-        self,
-        takes: Duration,
-        script: impl Fn(&Message) -> Response + Send + Sync + 'static,
-    ) -> Self {
+    pub fn slow_upstream(self, takes: Duration, script: impl Fn(&Message) -> Response + Send + Sync + 'static) -> Self {
         let chain = self.layer.layer(end(takes, Arc::new(script)));
         Self { chain, ..self }
     }

@@ -1,5 +1,8 @@
 //! What an upstream offers: the names that allow-lists are written about.
 
+#[cfg(test)]
+mod tests;
+
 /// Every tool, prompt, resource and resource template of an upstream, by the key that requests use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {

@@ -7,6 +7,9 @@
 //! headers, the sign-in challenge and the audit are the same for it, and the end of the chain gives the refusal. By its
 //! type such a request cannot be forwarded.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     convert::Infallible,
     fmt,

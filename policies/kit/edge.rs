@@ -2,6 +2,9 @@
 //!
 //! An [`Edge`] is a whole route as a Tower service over any request body, for the gateway and for other programs alike.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     convert::Infallible,
     future::poll_fn,

@@ -1,5 +1,8 @@
 //! What a policy is: declared once, everything else is derived.
 
+#[cfg(test)]
+mod tests;
+
 use std::{any::TypeId, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};

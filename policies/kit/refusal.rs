@@ -4,6 +4,9 @@
 //! JSON-RPC error with the caller's own id, a reason code that never changes, a remedy, and the request id under which
 //! the log knows more.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;

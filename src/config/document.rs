@@ -60,7 +60,9 @@ fn syntax_problem(error: &ParseError) -> Problem {
         ParseErrorKind::SingleQuotedStringsNotAllowed => "write it in double quotes",
         ParseErrorKind::ExpectedStringObjectProperty => "write the key in double quotes",
         ParseErrorKind::HexadecimalNumbersNotAllowed => "write the number in decimal digits",
-        ParseErrorKind::UnexpectedWord => "write text in double quotes; other than text there are numbers, true, false and null",
+        ParseErrorKind::UnexpectedWord => {
+            "write text in double quotes; other than text there are numbers, true, false and null"
+        }
         ParseErrorKind::UnterminatedObject => "add the closing }",
         ParseErrorKind::UnterminatedArray => "add the closing ]",
         ParseErrorKind::UnterminatedCommentBlock => "add the closing */",

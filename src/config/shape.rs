@@ -79,7 +79,8 @@ impl Shape {
                 problems.push(not_one_of(error.instance(), &known, at));
             }
             Kind::Pattern { .. } => {
-                let problem = Problem::new(at, format!("{} has another form than it must have", found(error.instance())));
+                let problem =
+                    Problem::new(at, format!("{} has another form than it must have", found(error.instance())));
                 problems.push(self.with_description(problem, error));
             }
             _ => problems.push(self.with_description(Problem::new(at, error.to_string()), error)),
@@ -103,7 +104,9 @@ impl Shape {
     fn collect_forms(&self, context: &[Vec<ValidationError<'_>>], here: &str, forms: &mut Forms) {
         for error in context.iter().flatten().filter(|error| error.instance_path().as_str() == here) {
             match error.kind() {
-                Kind::Constant { expected_value } => forms.literals.extend(expected_value.as_str().map(ToOwned::to_owned)),
+                Kind::Constant { expected_value } => {
+                    forms.literals.extend(expected_value.as_str().map(ToOwned::to_owned))
+                }
                 Kind::Enum { options } => {
                     let words = options.as_array().into_iter().flatten().filter_map(Value::as_str);
                     forms.literals.extend(words.map(ToOwned::to_owned));

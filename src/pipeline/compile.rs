@@ -33,13 +33,8 @@ pub(super) fn compile(
     surroundings: &Surroundings<'_>,
     tools: &Toolbox,
 ) -> Result<Generation, Vec<Problem>> {
-    let mut compiler = Compiler {
-        surroundings,
-        tools,
-        connectors: BTreeMap::new(),
-        endpoints: HashMap::new(),
-        problems: Vec::new(),
-    };
+    let mut compiler =
+        Compiler { surroundings, tools, connectors: BTreeMap::new(), endpoints: HashMap::new(), problems: Vec::new() };
     let shared: Vec<_> = checked.policies.iter().map(|link| compiler.layer(link)).collect();
     let routes: Vec<_> = checked.routes.iter().filter_map(|route| compiler.route(route, &shared)).collect();
     if compiler.problems.is_empty() {
@@ -149,7 +144,8 @@ fn clocks(clocks: &RouteClocks) -> Clocks {
     Clocks {
         connect: seconds(clocks.connect),
         tls: seconds(clocks.tls),
-        first_byte: seconds(clocks.first_byte),
+        // The head of an answer is a part of the whole exchange.
+        first_byte: seconds(clocks.first_byte.min(clocks.total)),
         idle_json: seconds(clocks.idle_json),
         idle_events: seconds(clocks.idle_events),
         total: seconds(clocks.total),

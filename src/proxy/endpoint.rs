@@ -136,7 +136,7 @@ impl Endpoint {
             Self::Http2 { client, uri } => {
                 let mut request = post(uri.clone(), headers, Full::new(message));
                 *request.version_mut() = http::Version::HTTP_2;
-                let sent = timeout(clocks.first_byte, client.request(request)).await;
+                let sent = timeout(clocks.first_byte, Box::pin(client.request(request))).await;
                 let response = sent.map_err(|_| no_answer())?.map_err(|error| client_refusal(&error))?;
                 let (head, body) = response.into_parts();
                 Ok(Answered { head, body: UpstreamBody::Stream(axum::body::Body::new(body)) })
@@ -178,7 +178,8 @@ impl Http1 {
                 Err(unsent) => request = unsent,
             }
         }
-        let wire = connect(self.connector.clone(), self.origin.clone(), clocks).await?;
+        // Boxed, like everything that is rare and large here: each call carries the space for it otherwise.
+        let wire = Box::pin(connect(self.connector.clone(), self.origin.clone(), clocks)).await?;
         let sent = first_byte(wire, request, clocks).await?;
         sent.map_err(|_| Refusal::from(Reason::UpstreamUnreachable))
     }

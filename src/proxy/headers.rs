@@ -7,7 +7,7 @@ use std::fmt;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT},
+    header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, USER_AGENT},
 };
 use portcullis_policies::kit::{
     chain::UpstreamHeaders,
@@ -51,7 +51,11 @@ pub(super) fn to_upstream(head: &http::request::Parts, session: SessionTag) -> R
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("portcullis/", env!("CARGO_PKG_VERSION"))));
+    let ends_here = named_by_connection(&head.headers);
     for (name, value) in &head.headers {
+        if ends_here.contains(name) {
+            continue;
+        }
         if *name == SESSION {
             let unknown = || Refusal::from(Reason::UnknownSession);
             headers.append(SESSION, session.open(value).ok_or_else(unknown)?);
@@ -68,6 +72,13 @@ pub(super) fn to_upstream(head: &http::request::Parts, session: SessionTag) -> R
     Ok(headers)
 }
 
+/// What `Connection` names is meant for this hop only.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let options = values.flat_map(|value| value.split(',')).map(str::trim);
+    options.filter(|option| !matches!(*option, "keep-alive" | "close")).filter_map(|name| name.parse().ok()).collect()
+}
+
 fn crosses_to_upstream(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.starts_with("mcp-") || matches!(name, "traceparent" | "tracestate" | "baggage")
@@ -76,6 +87,7 @@ fn crosses_to_upstream(name: &HeaderName) -> bool {
 /// The headers of the answer to the client.
 pub(super) fn to_client(upstream: HeaderMap, session: SessionTag, events: bool) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(upstream.len() + 2);
+    let ends_here = named_by_connection(&upstream);
     let mut last = None;
     for (name, value) in upstream {
         // `HeaderMap` names a repeated header only once.
@@ -83,7 +95,7 @@ pub(super) fn to_client(upstream: HeaderMap, session: SessionTag, events: bool) 
         if let Some(name) = &name {
             if *name == SESSION {
                 headers.extend(session.seal(&value).map(|value| (SESSION, value)));
-            } else if crosses_to_client(name) {
+            } else if crosses_to_client(name) && !ends_here.contains(name) {
                 headers.append(name, value);
             }
         }

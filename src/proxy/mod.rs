@@ -3,6 +3,7 @@
 //! Two rules shape it. A request that may have reached the upstream is never sent again: MCP has no idempotency key. And
 //! what breaks off is never shown as success: a JSON answer is held until it is whole, an event until its blank line.
 
+mod alarm;
 mod clocks;
 mod endpoint;
 mod headers;
@@ -23,6 +24,7 @@ use portcullis_policies::kit::{
 use tokio::time::timeout;
 
 pub use self::{
+    alarm::Quiet,
     clocks::Clocks,
     endpoint::{Connector, Endpoint, Local, LocalAnswer, LocalServer, Trust},
     headers::SessionTag,

@@ -6,7 +6,8 @@
 //! events leave in one write. `benches/gateway` shows the difference.
 
 use std::{
-    pin::Pin,
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -23,6 +24,8 @@ use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::Instant};
 
+use super::alarm::Alarm;
+
 type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// One open connection, at rest or in use by one exchange.
@@ -30,6 +33,7 @@ pub(super) struct Wire {
     sender: SendRequest<Full<Bytes>>,
     connection: Pin<Box<Connection<Io, Full<Bytes>>>>,
     closed: bool,
+    alarm: Alarm,
 }
 
 /// Why an exchange got no answer.
@@ -43,7 +47,7 @@ pub(super) enum SendError {
 impl Wire {
     pub(super) async fn handshake(io: Io) -> hyper::Result<Self> {
         let (sender, connection) = hyper::client::conn::http1::Builder::new().handshake(io).await?;
-        Ok(Self { sender, connection: Box::pin(connection), closed: false })
+        Ok(Self { sender, connection: Box::pin(connection), closed: false, alarm: Alarm::default() })
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -51,16 +55,8 @@ impl Wire {
         mut self,
         request: http::Request<Full<Bytes>>,
     ) -> Result<http::Response<WireBody>, SendError> {
-        let mut answer = Box::pin(self.sender.try_send_request(request));
-        let answer = std::future::poll_fn(|context| {
-            self.drive(context);
-            // Only `drive` can complete the answer, so nobody needs to be woken for it.
-            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Pending if self.closed => answer.as_mut().poll(context),
-                poll => poll,
-            }
-        })
-        .await;
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let answer = poll_fn(|context| self.drive_until(context, |context| answer.as_mut().poll(context))).await;
         match answer {
             Ok(response) => Ok(response.map(|body| WireBody { body, wire: Some(self) })),
             Err(mut error) => Err(match error.take_message() {
@@ -70,15 +66,26 @@ impl Wire {
         }
     }
 
-    fn drive(&mut self, context: &mut Context<'_>) {
-        if !self.closed && self.connection.as_mut().poll(context).is_ready() {
-            self.closed = true;
-        }
+    /// Drives the connection until `goal`, which only the connection can bring about, is reached or must be waited for.
+    fn drive_until<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut goal: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let Self { connection, closed, alarm, .. } = self;
+        alarm.watch(context, |context| {
+            let reached = goal(context);
+            if reached.is_ready() || *closed {
+                return reached;
+            }
+            *closed = connection.as_mut().poll(context).is_ready();
+            goal(context)
+        })
     }
 
     /// Is it open and ready for another request?
     fn is_reusable(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.closed |= self.connection.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
         !self.closed && self.sender.is_ready()
     }
 }
@@ -99,31 +106,18 @@ pub(super) struct WireBody {
 
 impl WireBody {
     pub(super) fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Bytes>>> {
+        let Self { body, wire } = self;
         loop {
-            let mut frame = self.poll_ready_frame();
-            if frame.is_pending()
-                && let Some(wire) = &mut self.wire
-            {
-                wire.drive(context);
-                frame = self.poll_ready_frame();
-                if frame.is_pending() && self.wire.as_ref().is_some_and(|wire| wire.closed) {
-                    return self.poll_frame(context).map(|frame| frame.map(data_or_error));
-                }
-            }
+            let frame = match wire {
+                Some(wire) => wire.drive_until(context, |context| Pin::new(&mut *body).poll_frame(context)),
+                None => Pin::new(&mut *body).poll_frame(context),
+            };
             match frame {
                 // Trailers mean nothing in MCP.
                 Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => {}
                 frame => return frame.map(|frame| frame.map(data_or_error)),
             }
         }
-    }
-
-    fn poll_ready_frame(&mut self) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        self.poll_frame(&mut Context::from_waker(Waker::noop()))
-    }
-
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        Pin::new(&mut self.body).poll_frame(context)
     }
 
     pub(super) fn length(&self) -> Option<u64> {
@@ -196,13 +190,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Did the connection fail because of TLS?
 pub(super) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    // What an I/O error wraps is not its source: that is the source of what it wraps.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || wrapped.is_some_and(|wrapped| is_tls(wrapped))
+        || error.source().is_some_and(is_tls)
 }

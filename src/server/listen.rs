@@ -1,6 +1,17 @@
 //! Accepting connections.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -14,12 +25,12 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{assemble::Assembly, shutdown::Shutdown};
-use crate::config::ListenerLimits;
+use crate::{config::ListenerLimits, proxy::Quiet};
 
 /// Opens the listener.
 pub async fn bind(address: &str) -> std::io::Result<TcpListener> {
@@ -75,17 +86,26 @@ pub async fn serve(listener: TcpListener, assembly: Assembly, mut shutdown: Shut
     }
 }
 
-type Server = auto::Builder<TokioExecutor>;
+/// Bytes of a connection's read buffer at most: a message of 64 KiB and its head arrive in one piece and are not copied.
+const BUFFER: usize = 128 << 10;
+
+/// How connections are served.
+struct Server {
+    http: auto::Builder<TokioExecutor>,
+    /// How long a new connection may keep us waiting for its first request.
+    patience: Duration,
+}
 
 fn server(limits: &ListenerLimits) -> Server {
+    let patience = Duration::from_secs(limits.header_seconds.get().into());
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
         // Without a timer hyper's own header timeout does nothing.
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(limits.header_seconds.get().into()))
+        .header_read_timeout(patience)
         .max_headers(limits.headers.get() as usize)
-        .max_buf_size(64 << 10);
+        .max_buf_size(BUFFER);
     server
         .http2()
         .timer(TokioTimer::new())
@@ -94,20 +114,32 @@ fn server(limits: &ListenerLimits) -> Server {
         .initial_stream_window_size(64 << 10)
         .initial_connection_window_size(1 << 20)
         .keep_alive_interval(Duration::from_secs(30));
-    server
+    Server { http: server, patience }
 }
 
 async fn converse<S>(server: &Server, stream: S, router: super::Router, peer: SocketAddr, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let asked = Arc::new(AtomicBool::new(false));
+    let first = Arc::clone(&asked);
     let service = service_fn(move |request: http::Request<Incoming>| {
+        first.store(true, Ordering::Relaxed);
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.handle(request, peer.ip()).await) }
     });
-    let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(error, %peer, "connection ended");
+    let connection = server.http.serve_connection(TokioIo::new(stream), service).into_owned();
+    let mut connection = Quiet::new(watcher.watch(connection));
+    let mut patience = pin!(sleep(server.patience));
+    // hyper's own timeout does not run while it waits for the bytes that tell HTTP/1 from HTTP/2.
+    let ended = poll_fn(|context| match Pin::new(&mut connection).poll(context) {
+        Poll::Pending if !asked.load(Ordering::Relaxed) => patience.as_mut().poll(context).map(|()| None),
+        ended => ended.map(Some),
+    });
+    match ended.await {
+        Some(Err(error)) => tracing::debug!(error, %peer, "connection ended"),
+        Some(Ok(())) => {}
+        None => tracing::debug!(%peer, "no request came"),
     }
 }
 

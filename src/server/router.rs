@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Body;
 use ipnet::IpNet;
 use portcullis_policies::kit::{
@@ -88,7 +88,7 @@ impl Router {
         let Some(route) = generation.route(request.uri().path()) else {
             let known = generation.paths().to_vec();
             drop(generation);
-            return this.own(request, request_id, &known).await;
+            return Box::pin(this.own(request, request_id, &known)).await;
         };
         // What this request began on, it ends on, also if the configuration changes meanwhile.
         let (edge, route) = (route.edge.clone(), Arc::clone(&route.path));
@@ -119,6 +119,7 @@ impl Inner {
         if bytes > self.header_bytes {
             return Err(Refusal::from(Reason::HeadersTooLarge).closing());
         }
+        check_demands(headers)?;
         if is_probe(request.uri().path()) {
             return Ok(()); // asked by machines that know us by whatever name
         }
@@ -167,7 +168,7 @@ impl Inner {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        if response.status() != http::StatusCode::NOT_FOUND {
+        if response.status() != StatusCode::NOT_FOUND {
             return response.map(Outgoing::Own);
         }
         let refusal = Refusal::from(Reason::RouteNotFound).closing();
@@ -187,6 +188,19 @@ impl Inner {
         response.headers_mut().insert(REQUEST_ID, id_value(request_id));
         response
     }
+}
+
+/// What the HTTP library lets pass and the gateway cannot meet.
+fn check_demands(headers: &HeaderMap) -> Result<(), Refusal> {
+    let only = |name, met: &[u8]| headers.get_all(name).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(met));
+    let (status, message) = if !only(header::TRANSFER_ENCODING, b"chunked") {
+        (StatusCode::NOT_IMPLEMENTED, "The only `Transfer-Encoding` that the gateway takes is `chunked`.")
+    } else if !only(header::EXPECT, b"100-continue") {
+        (StatusCode::EXPECTATION_FAILED, "The only `Expect` that the gateway meets is `100-continue`.")
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(Reason::BadRequest, message).with_status(status).closing())
 }
 
 fn is_probe(path: &str) -> bool {

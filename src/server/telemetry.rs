@@ -43,7 +43,8 @@ pub fn start_logging(logging: &Logging) {
     let filter = EnvFilter::try_from_default_env()
         .or_else(|_| EnvFilter::try_new(&logging.log.level))
         .unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(logging.terminal);
+    // Without tracing's own `target`: a line about a call has one that means the tool.
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(logging.terminal).with_target(false);
     let json = match logging.log.format {
         LogFormat::Json => true,
         LogFormat::Human => false,
@@ -51,11 +52,8 @@ pub fn start_logging(logging: &Logging) {
     };
     let registry = tracing_subscriber::registry().with(filter);
     // A second start, as in tests, keeps the first.
-    let _ = if json {
-        registry.with(lines.json().flatten_event(true)).try_init()
-    } else {
-        registry.with(lines.with_target(false)).try_init()
-    };
+    let _ =
+        if json { registry.with(lines.json().flatten_event(true)).try_init() } else { registry.with(lines).try_init() };
 }
 
 /// Everything that is exported.

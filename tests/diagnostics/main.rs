@@ -18,7 +18,10 @@ use portcullis::{
 };
 use portcullis_policies::{
     STANDARD,
-    kit::{host::Host, policy::{Fact, PolicyKind}},
+    kit::{
+        host::Host,
+        policy::{Fact, PolicyKind},
+    },
 };
 
 /// The environment of every case. All values hold `s3cr3t`, which no report may show.
@@ -48,8 +51,7 @@ fn every_broken_configuration_gets_exactly_its_report() {
 
 #[test]
 fn every_report_is_of_a_case() {
-    let orphans: Vec<_> =
-        paths("txt").into_iter().filter(|report| !report.with_extension("jsonc").is_file()).collect();
+    let orphans: Vec<_> = paths("txt").into_iter().filter(|report| !report.with_extension("jsonc").is_file()).collect();
     assert!(orphans.is_empty(), "reports without a configuration: {orphans:?}");
 }
 
@@ -119,7 +121,8 @@ fn a_file_that_is_not_there_is_named_with_a_remedy() {
 fn a_fact_that_no_policy_gives_is_said_to_be_one() {
     let case = folder().join("order-limit-by-user-without-sign-in.jsonc");
     let report = plan_with(STANDARD.to_vec(), &case).report.to_string();
-    let givers: Vec<_> = STANDARD.iter().filter(|kind| kind.gives.contains(&Fact::CALLER)).map(|kind| kind.name).collect();
+    let givers: Vec<_> =
+        STANDARD.iter().filter(|kind| kind.gives.contains(&Fact::CALLER)).map(|kind| kind.name).collect();
     let remedy = match givers.as_slice() {
         [] => "none of this program's policies gives it".to_owned(),
         givers => format!("put one of these before `rate-limit`: {}", givers.join(", ")),

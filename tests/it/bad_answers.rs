@@ -26,10 +26,9 @@ async fn vec_14_an_encoded_answer_is_refused() {
         let reply = answered(move |request| Answer::json(&request.says("x")).header("Content-Encoding", coding)).await;
         is_refused(&reply, 502, "upstream_invalid");
         assert_eq!((reply.header("content-encoding"), reply.outcome()), (None, "unknown".into()));
-        let reply = answered(move |request| {
-            Answer::events().header("Content-Encoding", coding).event(&request.says("x"))
-        })
-        .await;
+        let reply =
+            answered(move |request| Answer::events().header("Content-Encoding", coding).event(&request.says("x")))
+                .await;
         is_refused(&reply, 502, "upstream_invalid");
     }
 }
@@ -40,7 +39,9 @@ async fn vec_15_the_media_type_is_compared_exactly() {
         let reply = answered(move |request| Answer::body(200, kind, request.says("x").to_string())).await;
         is_refused(&reply, 502, "upstream_invalid");
     }
-    for kind in ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;x=text/html"] {
+    for kind in
+        ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;x=text/html"]
+    {
         let reply = answered(move |request| Answer::body(200, kind, request.says("x").to_string())).await;
         assert_eq!(reply.said(), "x", "{kind}");
     }
@@ -53,7 +54,11 @@ async fn vec_15_the_media_type_is_compared_exactly() {
 
 #[tokio::test]
 async fn vec_15_two_content_types_are_two_opinions() {
-    for (first, second) in [("application/json", "text/event-stream"), ("text/event-stream", "application/json"), ("application/json", "application/json")] {
+    for (first, second) in [
+        ("application/json", "text/event-stream"),
+        ("text/event-stream", "application/json"),
+        ("application/json", "application/json"),
+    ] {
         let reply = answered(move |request| {
             Answer::body(200, first, request.says("x").to_string()).header("Content-Type", second)
         })
@@ -78,13 +83,20 @@ async fn vec_16_json_under_the_name_of_events_is_no_answer() {
 
 #[tokio::test]
 async fn vec_16_events_under_the_name_of_json_are_no_answer() {
-    let reply = answered(|request| Answer::body(200, "application/json", format!("data: {}\n\n", request.says("x")))).await;
+    let reply =
+        answered(|request| Answer::body(200, "application/json", format!("data: {}\n\n", request.says("x")))).await;
     is_refused(&reply, 502, "upstream_invalid");
 }
 
 #[tokio::test]
 async fn a_page_a_list_and_half_a_message_under_the_name_of_json_are_no_answer() {
-    for body in ["<html></html>", "[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}]", "{\"jsonrpc\":\"2.0\",\"id\":1,", "null", "{"] {
+    for body in [
+        "<html></html>",
+        "[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}]",
+        "{\"jsonrpc\":\"2.0\",\"id\":1,",
+        "null",
+        "{",
+    ] {
         let reply = answered(move |_| Answer::body(200, "application/json", body)).await;
         is_refused(&reply, 502, "upstream_invalid");
     }
@@ -140,7 +152,9 @@ async fn errors_without_a_message_get_one_and_keep_their_status() {
 
 #[tokio::test]
 async fn what_is_not_http_is_no_answer() {
-    for bytes in ["SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/1.1 two hundred\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"] {
+    for bytes in
+        ["SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/1.1 two hundred\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"]
+    {
         let reply = answered(move |_| Answer::raw(bytes).then_close()).await;
         assert_eq!((reply.status, reply.json()["id"].clone()), (502, 1.into()), "{bytes:?}");
         assert_eq!(reply.outcome(), "unknown");
@@ -150,8 +164,10 @@ async fn what_is_not_http_is_no_answer() {
 #[tokio::test]
 async fn two_lengths_are_no_length() {
     let reply = answered(|_| {
-        Answer::raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\n{}")
-            .then_close()
+        Answer::raw(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\n{}",
+        )
+        .then_close()
     })
     .await;
     assert_eq!((reply.status, reply.outcome()), (502, "unknown".into()));
@@ -161,7 +177,9 @@ async fn two_lengths_are_no_length() {
 async fn bytes_after_an_answer_do_not_become_the_next_one() {
     let upstream = Upstream::new(|request| {
         let (said, forged) = (request.says("mine").to_string(), request.says("forged").to_string());
-        let answer = |text: &str| format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+        let answer = |text: &str| {
+            format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+        };
         Answer::raw(format!("{}{}", answer(&said), answer(&forged)))
     })
     .await;
@@ -173,7 +191,8 @@ async fn bytes_after_an_answer_do_not_become_the_next_one() {
 
 #[tokio::test]
 async fn tr_23_a_notification_needs_no_answer() {
-    for answer in [Answer::status(202), Answer::status(200), Answer::status(204), Answer::body(202, "text/plain", "ok")] {
+    for answer in [Answer::status(202), Answer::status(200), Answer::status(204), Answer::body(202, "text/plain", "ok")]
+    {
         let script = answer.clone();
         let upstream = Upstream::new(move |_| script.clone()).await;
         let reply = Gateway::before(&upstream).await.post(&notification("notifications/initialized")).await;
@@ -210,7 +229,8 @@ async fn vec_18_answers_to_others_do_not_pass_a_filter() {
             .event(&smuggled(1.into()))
     })
     .await;
-    let gateway = Gateway::with(Route::to(&upstream).policy("mcp-capability-filter", &json!({ "tools": ["shown"] }))).await;
+    let gateway =
+        Gateway::with(Route::to(&upstream).policy("mcp-capability-filter", &json!({ "tools": ["shown"] }))).await;
 
     let reply = gateway.ask(&Request::post("/mcp", &list_tools(1))).await;
     assert!(!reply.text().contains("hidden"), "{}", reply.text());

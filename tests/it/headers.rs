@@ -114,7 +114,15 @@ async fn rule_1_a_client_cannot_name_away_what_the_gateway_sets() {
 
 #[tokio::test]
 async fn rule_5_nobody_believes_what_a_client_says_of_its_way_here() {
-    let names = ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via", "X_Forwarded_For"];
+    let names = [
+        "Forwarded",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Real-IP",
+        "Via",
+        "X_Forwarded_For",
+    ];
     let got = forwarded(&names.iter().fold(request(), |request, name| request.header(name, "10.0.0.1"))).await;
     for name in names {
         assert_eq!(got.header(name), None, "{name}");
@@ -235,7 +243,8 @@ async fn rule_3_trailers_are_dropped_both_ways() {
 
     let message = call(1, "f", &json!({})).to_string();
     let mut client = gateway.client().await;
-    let chunked = request().without("Content-Length").header("Transfer-Encoding", "chunked").header("Trailer", "x-late");
+    let chunked =
+        request().without("Content-Length").header("Transfer-Encoding", "chunked").header("Trailer", "x-late");
     let head = String::from_utf8(chunked.bytes(gateway.address)).unwrap();
     let head = head.strip_suffix(&message).unwrap();
     let body = format!("{:x}\r\n{message}\r\n0\r\nX-Late: 1\r\nMcp-Name: late\r\n\r\n", message.len());
@@ -315,7 +324,8 @@ async fn sec_b3_a_session_is_good_on_its_own_route_only() {
     let session = first.header("mcp-session-id").unwrap().to_owned();
     assert_ne!(session, "upstream-session-1");
 
-    let with_session = |path: &str, id: &str| Request::post(path, &call(2, "f", &json!({}))).header("Mcp-Session-Id", id);
+    let with_session =
+        |path: &str, id: &str| Request::post(path, &call(2, "f", &json!({}))).header("Mcp-Session-Id", id);
     assert_eq!(gateway.ask(&with_session("/a", &session)).await.said(), "upstream-session-1");
     let requests = upstream.count();
     for (path, id) in [("/b", session.as_str()), ("/a", "upstream-session-1"), ("/a", "made-up"), ("/a", "")] {

@@ -4,7 +4,17 @@
 mod harness;
 
 mod bad_answers;
+mod first_call;
 mod headers;
+mod limits;
+mod log;
+mod methods;
 mod once;
+mod reload;
+mod rules;
+mod shutdown;
 mod streaming;
+mod tls;
+mod trace;
+mod traps;
 mod truncated;

@@ -1,8 +1,9 @@
 //! Answers that come in pieces arrive in pieces.
 
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, Gate, Gateway, Request, Route, Setup, Upstream, call, pause, until};
+use crate::harness::{Answer, Client, Gate, Gateway, Http2, Request, Route, Setup, Upstream, call, pause, soon, until};
 
 fn count() -> Request {
     Request::post("/mcp", &call(7, "count", &json!({})))
@@ -40,8 +41,7 @@ async fn tr_15_an_event_reaches_the_client_before_the_upstream_sends_the_next() 
 async fn tr_15_the_head_of_a_stream_comes_before_its_first_event() {
     let gate = Gate::new();
     let script = gate.clone();
-    let upstream =
-        Upstream::new(move |request| Answer::events().wait(&script).event(&request.says("at last"))).await;
+    let upstream = Upstream::new(move |request| Answer::events().wait(&script).event(&request.says("at last"))).await;
     let gateway = Gateway::before(&upstream).await;
 
     let mut stream = gateway.client().await.start(&count()).await;
@@ -68,8 +68,8 @@ async fn nothing_on_the_way_may_hold_a_stream_back_or_keep_it() {
 async fn a_burst_of_events_arrives_complete_and_in_order() {
     const MANY: u64 = 2_000;
     let upstream = Upstream::new(|request| {
-        let burst: String = (1..=MANY).map(|step| format!("data: {}\n\n", progress(step))).collect();
-        Answer::events().write(burst).event(&request.says("all"))
+        let burst: Vec<_> = (1..=MANY).map(|step| format!("data: {}\n\n", progress(step))).collect();
+        Answer::events().write(burst.concat()).event(&request.says("all"))
     })
     .await;
     let gateway = Gateway::before(&upstream).await;
@@ -152,10 +152,8 @@ async fn tr_20_a_client_that_goes_away_in_the_middle_ends_the_upstream_s_work() 
 
 #[tokio::test]
 async fn tr_20_a_client_that_goes_away_from_a_json_answer_ends_the_upstream_s_work() {
-    let upstream = Upstream::new(|request| {
-        Answer::json(&request.says("never whole")).cut_after(100).then_silence()
-    })
-    .await;
+    let upstream =
+        Upstream::new(|request| Answer::json(&request.says("never whole")).cut_after(100).then_silence()).await;
     let gateway = Gateway::before(&upstream).await;
 
     let mut client = gateway.client().await;
@@ -203,4 +201,28 @@ async fn sixty_four_streams_run_at_once_and_none_sees_another_s_events() {
         assert_eq!(rest[1]["id"], 0);
         assert_eq!(rest.len(), 2);
     }
+}
+
+#[tokio::test]
+async fn tr_15_and_tr_20_hold_over_http_2_as_well() {
+    let gate = Gate::new();
+    let script = gate.clone();
+    let upstream =
+        Upstream::new(move |_| Answer::events().event(&progress(1)).wait(&script).event(&progress(2)).then_silence())
+            .await;
+    let gateway = Gateway::before(&upstream).await;
+
+    let mut client = Http2::to(gateway.address).await;
+    let request = client.post("/mcp", call(7, "count", &json!({})).to_string());
+    let mut body = client.start(request).await.unwrap().into_body();
+    for step in 1..=2 {
+        let frame = soon("an event", body.frame()).await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(frame, format!("event: message\ndata: {}\n\n", progress(step)));
+        gate.open();
+    }
+    // One stream ends, its connection lives on.
+    drop(body);
+    is_dropped_within_a_second(&upstream).await;
+    let health = client.post("/healthz", "");
+    assert_eq!(client.ask(health).await.status, 405);
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Flaw, FlawKind, Span};
+use super::{FlawKind, Span};
 
 /// A JSON string found in the text.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,19 @@ impl Str {
         let content = document.get(self.span.range()).unwrap_or_default();
         if self.escaped { Cow::Owned(decode(content)) } else { Cow::Borrowed(content) }
     }
+}
+
+/// The length of the string that begins at `at`, if it is short and ends before anything special: most strings do.
+#[inline]
+pub(super) fn short(input: &[u8], at: usize) -> Option<usize> {
+    let sixteen: &[u8; 16] = input.get(at..)?.first_chunk()?;
+    let word = |at: usize| sixteen[at..].first_chunk().map_or(0, |word| specials(u64::from_le_bytes(*word)));
+    let length = match (word(0), word(8)) {
+        (0, 0) => return None,
+        (0, found) => 8 + found.trailing_zeros() / 8,
+        (found, _) => found.trailing_zeros() / 8,
+    } as usize;
+    (sixteen[length] == b'"').then_some(length)
 }
 
 /// The offset of the first `"`, `\` or control character at or after `at`; the length of the input if there is none.
@@ -73,25 +86,24 @@ fn specials(word: u64) -> u64 {
 }
 
 /// Steps over the escape that begins at `at`, checking it.
-pub(super) fn escape(input: &[u8], at: usize) -> Result<usize, Flaw> {
-    let flaw = |kind| Flaw { kind, at };
+pub(super) fn escape(input: &[u8], at: usize) -> Result<usize, FlawKind> {
     match input.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') => {
-            let unit = hex4(input, at + 2).ok_or(flaw(FlawKind::Syntax("four hexadecimal digits")))?;
+            let unit = hex4(input, at + 2).ok_or(FlawKind::Syntax("four hexadecimal digits"))?;
             match unit {
                 0xD800..=0xDBFF => {
                     let low = (input.get(at + 6..at + 8) == Some(b"\\u")).then(|| hex4(input, at + 8)).flatten();
                     match low {
                         Some(0xDC00..=0xDFFF) => Ok(at + 12),
-                        _ => Err(flaw(FlawKind::LoneSurrogate)),
+                        _ => Err(FlawKind::LoneSurrogate),
                     }
                 }
-                0xDC00..=0xDFFF => Err(flaw(FlawKind::LoneSurrogate)),
+                0xDC00..=0xDFFF => Err(FlawKind::LoneSurrogate),
                 _ => Ok(at + 6),
             }
         }
-        _ => Err(flaw(FlawKind::Syntax("a valid escape"))),
+        _ => Err(FlawKind::Syntax("a valid escape")),
     }
 }
 

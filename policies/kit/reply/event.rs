@@ -196,13 +196,16 @@ struct Scan {
     line: usize,
     /// The last event ended with CR: an LF now belongs to that line end.
     after_cr: bool,
+    /// How many bytes at the beginning are that LF. They do not count, so that limits mean the same however the stream
+    /// is cut.
+    skipped: usize,
 }
 
 impl Scan {
     /// One past the end of the first event of `bytes`.
     fn end_of_event(&mut self, bytes: &[u8], limits: EventLimits) -> Result<Option<usize>, TooLong> {
         if self.after_cr && self.at == 0 && bytes.first() == Some(&b'\n') {
-            (self.at, self.line) = (1, 1);
+            (self.at, self.line, self.skipped) = (1, 1, 1);
         }
         while let Some(length) = memchr::memchr2(b'\n', b'\r', &bytes[self.at..]) {
             let end = self.at + length;
@@ -215,12 +218,13 @@ impl Scan {
                 // Whether an LF follows is not known yet. A blank line ends the event either way.
                 b'\r' if end + 1 == bytes.len() && !blank => {
                     self.at = end;
-                    return self.within(bytes, limits).map(|()| None);
+                    return self.within(&bytes[..end], limits).map(|()| None);
                 }
                 _ => end + 1,
             };
             if blank {
-                return if next > limits.event { Err(TooLong::Event(limits.event)) } else { Ok(Some(next)) };
+                let length = end + 1 - self.skipped;
+                return if length > limits.event { Err(TooLong::Event(limits.event)) } else { Ok(Some(next)) };
             }
             (self.at, self.line) = (next, next);
         }
@@ -231,7 +235,7 @@ impl Scan {
     fn within(&self, bytes: &[u8], limits: EventLimits) -> Result<(), TooLong> {
         if bytes.len() - self.line.min(bytes.len()) > limits.line {
             Err(TooLong::Line(limits.line))
-        } else if bytes.len() > limits.event {
+        } else if bytes.len() - self.skipped > limits.event {
             Err(TooLong::Event(limits.event))
         } else {
             Ok(())
@@ -239,6 +243,6 @@ impl Scan {
     }
 
     fn restart(&mut self, event: &[u8]) {
-        *self = Self { at: 0, line: 0, after_cr: event.ends_with(b"\r") };
+        *self = Self { after_cr: event.ends_with(b"\r"), ..Self::default() };
     }
 }

@@ -211,17 +211,15 @@ impl Answer {
     }
 
     fn head(&self) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {} Scripted\r\n", self.status);
-        for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        let length: usize = self.body.iter().map(|step| if let Step::Write(bytes) = step { bytes.len() } else { 0 }).sum();
+        let mut lines = vec![format!("HTTP/1.1 {} Scripted", self.status)];
+        lines.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        let length: usize =
+            self.body.iter().map(|step| if let Step::Write(bytes) = step { bytes.len() } else { 0 }).sum();
         match self.framing {
-            Framing::Length => head.push_str(&format!("Content-Length: {length}\r\n")),
-            Framing::Chunked => head.push_str("Transfer-Encoding: chunked\r\n"),
+            Framing::Length => lines.push(format!("Content-Length: {length}")),
+            Framing::Chunked => lines.push("Transfer-Encoding: chunked".to_owned()),
             Framing::Close | Framing::Raw => {}
         }
-        head.push_str("\r\n");
-        head.into_bytes()
+        format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes()
     }
 }

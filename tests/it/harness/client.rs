@@ -1,6 +1,6 @@
 //! An HTTP/1.1 client that sends exactly what it is told and shows exactly what came back.
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr};
 
 use serde_json::Value;
 use tokio::{
@@ -76,15 +76,12 @@ impl Request {
     }
 
     pub(crate) fn bytes(&self, host: SocketAddr) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
-        for (name, value) in &self.headers {
-            if value.is_empty() && name == "Host" {
-                head.push_str(&format!("Host: {host}\r\n"));
-            } else {
-                head.push_str(&format!("{name}: {value}\r\n"));
-            }
-        }
-        head.push_str("\r\n");
+        let mut lines = vec![format!("{} {} HTTP/1.1", self.method, self.target)];
+        lines.extend(self.headers.iter().map(|(name, value)| match value.as_str() {
+            "" if name == "Host" => format!("Host: {host}"),
+            value => format!("{name}: {value}"),
+        }));
+        let head = format!("{}\r\n\r\n", lines.join("\r\n"));
         [head.as_bytes(), &self.body].concat()
     }
 }
@@ -263,9 +260,8 @@ impl Answering {
     /// The next event, without its blank line; none at the end of the stream.
     pub(crate) async fn event(&mut self) -> Option<String> {
         loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let event = event.to_owned();
-                self.text = rest.to_owned();
+            if let Some(end) = self.text.find("\n\n") {
+                let event = self.text.drain(..end + 2).take(end).collect();
                 return Some(event);
             }
             let piece = self.client.piece(&mut self.left).await.unwrap()?;
@@ -301,7 +297,7 @@ impl Answering {
 }
 
 /// An answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
@@ -314,7 +310,8 @@ impl Reply {
         let mut lines = text.split("\r\n");
         let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
         let headers = lines.map(|line| line.split_once(':'));
-        let headers = headers.map(|line| line.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())));
+        let headers =
+            headers.map(|line| line.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())));
         Some(Self { status, headers: headers.collect::<Option<_>>()?, body: Vec::new() })
     }
 
@@ -379,6 +376,14 @@ impl Reply {
     /// What the gateway says of the effect of a call that failed.
     pub(crate) fn outcome(&self) -> Value {
         self.messages().pop().unwrap_or_default()["error"]["data"]["outcome"].clone()
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "HTTP/1.1 {}", self.status)?;
+        self.headers.iter().try_for_each(|(name, value)| writeln!(f, "{name}: {value}"))?;
+        write!(f, "\n{}", String::from_utf8_lossy(&self.body))
     }
 }
 

@@ -56,6 +56,10 @@ impl Route {
         self.within("limits", name, value.into())
     }
 
+    pub(crate) fn allow_unusual_names(self) -> Self {
+        self.within("limits", "unusualToolNames", true.into())
+    }
+
     pub(crate) fn policy(mut self, policy: &str, options: &Value) -> Self {
         let policies = self.0["policies"].as_array_mut().unwrap();
         policies.push(json!({ "policy": policy, "options": options }));
@@ -115,14 +119,15 @@ impl Setup {
     /// Starts the gateway in this process.
     pub(crate) async fn start(self) -> Gateway {
         let file = self.write();
-        let tools = Toolbox { kinds: portcullis_policies::STANDARD.to_vec(), demo: demo_server(), host: Host::default() };
+        let tools =
+            Toolbox { kinds: portcullis_policies::STANDARD.to_vec(), demo: demo_server(), host: Host::default() };
         let Plan { generation, report, .. } = plan_file(&file, &self.text(), &tools);
         let generation = generation.unwrap_or_else(|| panic!("{report}"));
         let live = Arc::new(Live::new(generation, file.clone(), tools));
         let listener = bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, shutdown) = Stop::new();
-        let assembly = assemble(Arc::clone(&live), self.folder.path(), address, &shutdown, 0xC0FFEE).unwrap();
+        let assembly = assemble(Arc::clone(&live), self.folder.path(), address, &shutdown, 0x00C0_FFEE).unwrap();
         let (again, reloads) = mpsc::channel(1);
         if self.background {
             assembly.start_background(Some(&file), reloads).unwrap();
@@ -196,13 +201,14 @@ impl Gateway {
         self.post(&call(1, tool, &Value::Object(Map::new()))).await
     }
 
-    pub(crate) fn live(&self) -> &Arc<Live> {
-        &self.live
-    }
-
     /// Replaces the configuration's file at one stroke, as editors do.
     pub(crate) fn write(&self, text: &str) {
         replace(&self.file, text);
+    }
+
+    /// Replaces a file beside the configuration at one stroke.
+    pub(crate) fn write_beside(&self, name: &str, text: &str) {
+        replace(&self.file.with_file_name(name), text);
     }
 
     pub(crate) async fn reload(&self) -> Reloaded {
@@ -214,6 +220,7 @@ impl Gateway {
         self.stop.stop();
     }
 
+    /// Waits until it has ended.
     pub(crate) async fn ended(mut self) {
         soon("the gateway ends", &mut self.serving).await.unwrap();
     }
@@ -226,7 +233,7 @@ impl Drop for Gateway {
 }
 
 pub(crate) fn replace(file: &Path, text: &str) {
-    let beside = file.with_extension("new");
+    let beside = file.with_extension("replacement");
     fs::write(&beside, text).unwrap();
     fs::rename(beside, file).unwrap();
 }

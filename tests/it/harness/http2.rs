@@ -54,7 +54,10 @@ impl Http2 {
             .unwrap()
     }
 
-    pub(crate) async fn start(&mut self, request: http::Request<Full<Bytes>>) -> hyper::Result<http::Response<Incoming>> {
+    pub(crate) async fn start(
+        &mut self,
+        request: http::Request<Full<Bytes>>,
+    ) -> hyper::Result<http::Response<Incoming>> {
         soon("an answer over HTTP/2", async {
             self.sender.ready().await?;
             self.sender.send_request(request).await

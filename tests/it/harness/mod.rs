@@ -27,10 +27,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Waits for what must happen.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("did not happen in {PATIENCE:?}: {what}"),
-    }
+    let value = tokio::time::timeout(PATIENCE, future).await;
+    value.unwrap_or_else(|_| panic!("did not happen in {PATIENCE:?}: {what}"))
 }
 
 /// Waits until something is so, looking every few milliseconds.

@@ -79,10 +79,22 @@ impl Process {
         replace(&self.file, text);
     }
 
+    /// Replaces a file beside the configuration at one stroke.
+    pub(crate) fn write_beside(&self, name: &str, text: &str) {
+        replace(&self.file.with_file_name(name), text);
+    }
+
     /// `TERM`, `HUP` …
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// The memory that it really uses.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {

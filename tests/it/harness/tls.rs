@@ -1,6 +1,6 @@
 //! Certificates of an authority of our own.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{
@@ -58,6 +58,10 @@ impl Authority {
 
     /// A TLS connection to `localhost` at `address`, offering one protocol.
     pub(crate) async fn connect(&self, address: SocketAddr, protocol: &str) -> TlsStream<TcpStream> {
+        self.try_connect(address, protocol).await.unwrap()
+    }
+
+    pub(crate) async fn try_connect(&self, address: SocketAddr, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
         let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -66,9 +70,9 @@ impl Authority {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from("localhost").unwrap();
-        soon("a TLS handshake", TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap()
+        soon("a TLS handshake", TlsConnector::from(Arc::new(config)).connect(name, stream)).await
     }
 
     /// A client over HTTP/1.1 and TLS.

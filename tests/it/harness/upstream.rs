@@ -42,8 +42,6 @@ struct Seen {
 pub(crate) struct Received {
     /// How many came before it.
     pub(crate) number: usize,
-    /// Which connection it came on, counted from 0.
-    pub(crate) connection: usize,
     /// Request line and headers.
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
@@ -196,15 +194,15 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, seen: Arc<Seen>
                     Err(_) => return,
                 },
             };
-            let connection = seen.accepted.fetch_add(1, Ordering::SeqCst);
+            seen.accepted.fetch_add(1, Ordering::SeqCst);
             seen.open.fetch_add(1, Ordering::SeqCst);
-            let _ = converse(stream, connection, &seen, &script).await;
+            let _ = converse(stream, &seen, &script).await;
             seen.open.fetch_sub(1, Ordering::SeqCst);
         });
     }
 }
 
-async fn converse(mut stream: Box<dyn Io>, connection: usize, seen: &Seen, script: &Script) -> io::Result<()> {
+async fn converse(mut stream: Box<dyn Io>, seen: &Seen, script: &Script) -> io::Result<()> {
     let mut buffer = Vec::new();
     let mut close_idle = seen.close_idle.subscribe();
     loop {
@@ -215,7 +213,7 @@ async fn converse(mut stream: Box<dyn Io>, connection: usize, seen: &Seen, scrip
         let Some((head, body)) = read else { return Ok(()) };
         let request = {
             let mut requests = seen.requests.lock().unwrap();
-            let request = Received { number: requests.len(), connection, head, body };
+            let request = Received { number: requests.len(), head, body };
             requests.push(request.clone());
             request
         };

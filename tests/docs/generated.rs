@@ -1,0 +1,60 @@
+//! Tables and files that are made from declarations.
+
+use std::{fmt::Write, path::Path};
+
+use portcullis_policies::{
+    STANDARD,
+    kit::{policy::Fact, refusal::Reason},
+};
+
+use crate::{keep_fresh, read, root, tools};
+
+#[test]
+fn the_schema_is_fresh() {
+    let schema = portcullis::config::json_schema(&tools().kinds);
+    let wanted = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+    keep_fresh(&root().join("routes.schema.json"), &wanted);
+}
+
+#[test]
+fn the_table_of_policies_is_fresh() {
+    let mut table = "| policy | what it does | needs | gives |\n|---|---|---|---|\n".to_owned();
+    for kind in STANDARD {
+        let (name, summary) = (kind.name, kind.summary);
+        let page = format!("policies/{}/README.md", folder(name));
+        writeln!(table, "| [`{name}`]({page}) | {summary} | {} | {} |", facts(kind.needs), facts(kind.gives)).unwrap();
+    }
+    keep_part_fresh(&root().join("README.md"), "policies", &table);
+}
+
+#[test]
+fn the_table_of_reasons_is_fresh() {
+    let mut table = "| reason | HTTP | JSON-RPC | what happened | what to do |\n|---|---|---|---|---|\n".to_owned();
+    for reason in Reason::ALL {
+        let (code, status, error) = (reason.code(), reason.status().as_u16(), reason.json_rpc_code());
+        let (meaning, remedy) = (reason.meaning(), reason.remedy());
+        writeln!(table, "| `{code}` | {status} | {error} | {meaning} | {remedy} |").unwrap();
+    }
+    keep_part_fresh(&root().join("policies/README.md"), "reasons", &table);
+}
+
+/// The part of a page between `<!-- name -->` and `<!-- /name -->`.
+fn keep_part_fresh(page: &Path, name: &str, wanted: &str) {
+    let text = read(page);
+    let (before, rest) = text.split_once(&format!("<!-- {name} -->\n")).expect("the part has no beginning");
+    let (_, after) = rest.split_once(&format!("<!-- /{name} -->")).expect("the part has no end");
+    keep_fresh(page, &format!("{before}<!-- {name} -->\n{wanted}<!-- /{name} -->{after}"));
+}
+
+/// The folder of a policy: its name, with or without what it begins with.
+fn folder(policy: &str) -> String {
+    let whole = policy.replace('-', "_");
+    let names = [whole.clone(), whole.trim_start_matches("mcp_").to_owned()];
+    let found = names.into_iter().find(|name| root().join("policies").join(name).join("README.md").is_file());
+    found.unwrap_or_else(|| panic!("{policy} has no page"))
+}
+
+fn facts(facts: &[Fact]) -> String {
+    let names: Vec<_> = facts.iter().map(|fact| format!("`{}`", fact.name)).collect();
+    if names.is_empty() { "–".to_owned() } else { names.join(", ") }
+}

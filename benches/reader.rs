@@ -1,6 +1,6 @@
-//! The strict reader beside serde_json: throughput, and heap allocations.
+//! The strict reader beside `serde_json`: throughput, and heap allocations.
 //!
-//! `cargo bench --bench reader`. divan prints bytes per second and, for the first group, allocations per read.
+//! `cargo bench --bench reader`. divan prints bytes per second and, where there are any, allocations per read.
 
 use std::fmt::Write;
 
@@ -17,8 +17,8 @@ fn main() {
 }
 
 /// One message of each kind that matters.
-const SHAPES: [&str; 6] =
-    ["300 B call", "300 B escaped", "4 KiB call", "64 KiB text", "64 KiB structure", "64 KiB non-ASCII"];
+const SHAPES: [&str; 7] =
+    ["300 B call", "300 B escaped", "4 KiB call", "64 KiB text", "64 KiB code", "64 KiB structure", "64 KiB non-ASCII"];
 
 fn message(shape: &str) -> Bytes {
     let arguments = match shape {
@@ -26,6 +26,7 @@ fn message(shape: &str) -> Bytes {
         "300 B escaped" => r#"{"query":"status:\"open\"\nlabel:bug","limit":25,"path":"a\/b\/c","sort":{"by":"updated","order":"desc"}}"#.to_owned(),
         "4 KiB call" => structure(3_900),
         "64 KiB text" => format!(r#"{{"text":"{}"}}"#, "The quick brown fox jumps over the lazy dog. ".repeat(1_450)),
+        "64 KiB code" => format!(r#"{{"text":"{}"}}"#, r#"    let name = \"value\";\n    if x { return y; }\n"#.repeat(1_200)),
         "64 KiB structure" => structure(65_300),
         "64 KiB non-ASCII" => format!(r#"{{"text":"{}"}}"#, "Съешь же ещё этих мягких французских булок, да выпей чаю. ".repeat(620)),
         other => unreachable!("{other}"),

@@ -18,6 +18,8 @@
 //! round: wall-clock figures on a small or busy machine say more about the machine. Every answer is checked, and a
 //! wrong one ends the run; a missed goal does not, because this is a bench and not a test.
 
+#![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+
 mod answer;
 mod bench;
 mod call;

@@ -15,7 +15,7 @@ use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
 use portcullis_policies::{
     capability_filter::CapabilityFilter,
     kit::{
-        chain::{Answer, Arrival, Inbound, Request, RequestId, Response, RouteService, answered, refuse, stack},
+        chain::{Arrival, Inbound, Request, RequestId, Response, RouteService, answered, refuse, stack},
         edge::{Edge, EdgeLimits},
         host::Host,
         message::{Message, Method},
@@ -52,7 +52,7 @@ fn edge() -> Result<Edge, Vec<Problem>> {
         layer::<Timeout>(&json!({ "seconds": 5 }), &host)?,
         layer::<CapabilityFilter>(&json!({ "tools": ["add"] }), &host)?,
     ]);
-    Ok(Edge::new(chain.layer(RouteService::from_fn(serve)), EdgeLimits::default()))
+    Ok(Edge::new(chain.layer(RouteService::from_fn(|request| answered(serve(&request)))), EdgeLimits::default()))
 }
 
 /// Policies that count or judge by address read it here; so do the ids in answers and logs.
@@ -65,11 +65,11 @@ fn with_arrival(mut request: http::Request<Body>, next: &AtomicU64) -> http::Req
 }
 
 /// The server: what arrives here has been read strictly and has passed every policy.
-fn serve(request: Request) -> Answer {
-    answered(match request.body() {
+fn serve(request: &Request) -> Response {
+    match request.body() {
         Inbound::Message(message) => respond(message),
-        Inbound::Refused(refusal) => refuse(&request, refusal.clone()),
-    })
+        Inbound::Refused(refusal) => refuse(request, refusal.clone()),
+    }
 }
 
 fn respond(message: &Message) -> Response {

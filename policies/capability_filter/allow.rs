@@ -77,12 +77,9 @@ impl Allowed {
         let prompts = AllowList::new(ListKind::Prompts, prompts, &mut problems);
         let resources = AllowList::new(ListKind::Resources, resources, &mut problems);
         let templates = AllowList::new(ListKind::Templates, resource_templates, &mut problems);
-        let patterns = templates.iter().flat_map(|list| list.exact.keys()).map(|template| Template::new(template)).collect();
-        if problems.is_empty() {
-            Ok(Self { tools, prompts, resources, templates, patterns })
-        } else {
-            Err(problems)
-        }
+        let patterns =
+            templates.iter().flat_map(|list| list.exact.keys()).map(|template| Template::new(template)).collect();
+        if problems.is_empty() { Ok(Self { tools, prompts, resources, templates, patterns }) } else { Err(problems) }
     }
 
     pub(super) fn list(&self, kind: ListKind) -> Option<&AllowList> {
@@ -124,9 +121,7 @@ impl Allowed {
         ];
         let known = pairs.iter().filter_map(|(kind, names)| Some((*kind, self.list(*kind)?, names.as_ref()?)));
         known
-            .flat_map(|(kind, list, names)| {
-                list.unmatched(kind, &names.iter().map(String::as_str).collect::<Vec<_>>())
-            })
+            .flat_map(|(kind, list, names)| list.unmatched(kind, &names.iter().map(String::as_str).collect::<Vec<_>>()))
             .collect()
     }
 }
@@ -199,9 +194,11 @@ impl AllowList {
                 None => problem.hint(format!("the upstream has {}", listed(names))),
             }
         });
-        let globs = self.globs.iter().filter(|(_, glob)| !names.iter().any(|name| glob.matches(name))).map(|(index, glob)| {
-            problem(*index, format!("the pattern {:?}", glob.to_string())).hint(format!("the upstream has {}", listed(names)))
-        });
+        let globs =
+            self.globs.iter().filter(|(_, glob)| !names.iter().any(|name| glob.matches(name))).map(|(index, glob)| {
+                problem(*index, format!("the pattern {:?}", glob.to_string()))
+                    .hint(format!("the upstream has {}", listed(names)))
+            });
         let mut problems: Vec<_> = exact.chain(globs).collect();
         problems.sort_by(|a, b| a.at.cmp(&b.at));
         problems

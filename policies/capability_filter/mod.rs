@@ -95,7 +95,9 @@ impl Filter {
         match message.target() {
             Some((TargetKind::Tool, name)) if !self.allowed.tool(name) => hidden("tool", name),
             Some((TargetKind::Prompt, name)) if !self.allowed.prompt(name) => hidden("prompt", name),
-            Some((TargetKind::Resource, uri)) if !self.allowed.uri(uri, message.method() == Some(&Method::Complete)) => {
+            Some((TargetKind::Resource, uri))
+                if !self.allowed.uri(uri, message.method() == Some(&Method::Complete)) =>
+            {
                 hidden("resource", uri)
             }
             _ if message.method() == Some(&Method::Listen) => {
@@ -123,7 +125,12 @@ impl Filter {
         }
         let names: Vec<_> = seen.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.as_str()).collect();
         for problem in list.unmatched(kind, &names) {
-            tracing::warn!(at = problem.at, "mcp-capability-filter: {}; {}", problem.why, problem.hint.unwrap_or_default());
+            tracing::warn!(
+                at = problem.at,
+                "mcp-capability-filter: {}; {}",
+                problem.why,
+                problem.hint.unwrap_or_default()
+            );
         }
     }
 }
@@ -201,9 +208,7 @@ impl Edit {
         let ours = match answer.kind() {
             AnswerKind::Request | AnswerKind::Notification => !whole,
             // An error without an id, or with `null`, is what a server says that could not make out the request.
-            AnswerKind::Error => {
-                answer.id().is_none_or(|id| id.of(body) == b"null") || answer.answers(body, &self.id)
-            }
+            AnswerKind::Error => answer.id().is_none_or(|id| id.of(body) == b"null") || answer.answers(body, &self.id),
             AnswerKind::Result => answer.answers(body, &self.id),
         };
         if !ours {

@@ -109,14 +109,12 @@ fn item<'a>(reader: &mut Reader<'a>, kind: ListKind) -> Result<(Span, Option<Cow
     }
     let start = reader.offset();
     let mut name = None;
-    reader.object(|reader, key| {
-        match &*reader.unambiguous(key, &[kind.key()])? {
-            member if member == kind.key() && reader.peek() == Some(b'"') => {
-                name = Some(reader.string()?.text(reader.document()));
-                Ok(())
-            }
-            _ => reader.value().map(drop),
+    reader.object(|reader, key| match &*reader.unambiguous(key, &[kind.key()])? {
+        member if member == kind.key() && reader.peek() == Some(b'"') => {
+            name = Some(reader.string()?.text(reader.document()));
+            Ok(())
         }
+        _ => reader.value().map(drop),
     })?;
     Ok((reader.since(start), name))
 }

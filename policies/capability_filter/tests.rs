@@ -221,7 +221,8 @@ enum Becomes {
     Kept,
     Refused,
     Dropped,
-    Becomes(String),
+    #[serde(rename = "becomes")]
+    Text(String),
 }
 
 #[derive(Deserialize)]
@@ -255,7 +256,7 @@ impl AnswerVector {
             assert!(!outcome.streamed && outcome.got_through(), "{about}");
             match becomes {
                 Becomes::Kept => assert_eq!(outcome.body, answer, "{about}"),
-                Becomes::Becomes(text) => assert_eq!(outcome.body, text, "{about}"),
+                Becomes::Text(text) => assert_eq!(outcome.body, text, "{about}"),
                 Becomes::Refused => {
                     assert_eq!(outcome.status, 502, "{about}: {:?}", outcome.body);
                     self.assert_refused(outcome.message(), about);
@@ -304,7 +305,7 @@ async fn tr_26_vec_16_vec_18_no_answer_shows_what_is_hidden() {
             vector.assert_json(&options, answer, json, &about).await;
             let expected = match sse {
                 Becomes::Kept => vec![Expected::Message(answer.clone())],
-                Becomes::Becomes(text) => vec![Expected::Message(text.clone())],
+                Becomes::Text(text) => vec![Expected::Message(text.clone())],
                 Becomes::Refused => vec![Expected::Refusal { refused: "upstream_invalid".to_owned() }],
                 Becomes::Dropped => Vec::new(),
             };

@@ -39,7 +39,8 @@ fn ten_minutes() -> u32 {
 }
 
 /// What a client in a browser must be able to read (MCP, "Streamable HTTP", and RFC 9728 for the challenge).
-const EXPOSED: [&str; 5] = ["www-authenticate", "mcp-session-id", "mcp-protocol-version", "x-request-id", "retry-after"];
+const EXPOSED: [&str; 5] =
+    ["www-authenticate", "mcp-session-id", "mcp-protocol-version", "x-request-id", "retry-after"];
 
 impl Policy for Cors {
     const NAME: &'static str = "cors";
@@ -84,7 +85,10 @@ fn origins(list: &[String], problems: &mut Vec<Problem>) -> Vec<HeaderValue> {
         }
     }
     if list.len() > 1 && origins.len() < list.len() && problems.is_empty() {
-        problems.push(Problem::new("/allowedOrigins", "`*` allows every origin, so the others mean nothing").hint("remove one or the other"));
+        problems.push(
+            Problem::new("/allowedOrigins", "`*` allows every origin, so the others mean nothing")
+                .hint("remove one or the other"),
+        );
     }
     origins
 }
@@ -93,7 +97,14 @@ fn origins(list: &[String], problems: &mut Vec<Problem>) -> Vec<HeaderValue> {
 fn is_origin(text: &str) -> bool {
     let uri: Result<http::Uri, _> = text.parse();
     let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
-    lower && uri.is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some() && uri.path() == "/" && uri.query().is_none() && !text.ends_with('/'))
+    lower
+        && uri.is_ok_and(|uri| {
+            uri.scheme().is_some()
+                && uri.authority().is_some()
+                && uri.path() == "/"
+                && uri.query().is_none()
+                && !text.ends_with('/')
+        })
 }
 
 fn exposed(more: &[String], problems: &mut Vec<Problem>) -> Vec<HeaderName> {
@@ -101,7 +112,8 @@ fn exposed(more: &[String], problems: &mut Vec<Problem>) -> Vec<HeaderName> {
     for (index, name) in more.iter().enumerate() {
         match name.parse() {
             Ok(name) => names.push(name),
-            Err(_) => problems.push(Problem::new(format!("/exposeHeaders/{index}"), format!("{name:?} is not a header's name"))),
+            Err(_) => problems
+                .push(Problem::new(format!("/exposeHeaders/{index}"), format!("{name:?} is not a header's name"))),
         }
     }
     names

@@ -75,6 +75,12 @@ pub struct ForeignOrigin;
 #[derive(Clone, Debug, Default)]
 pub struct UpstreamHeaders(pub http::HeaderMap);
 
+/// Does a client's header of this name cross to the upstream? Few do: MCP's own, and the trace context.
+pub fn crosses_to_upstream(name: &http::HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("mcp-") || matches!(name, "traceparent" | "tracestate" | "baggage")
+}
+
 /// The gateway's id of one HTTP request; the client gets it as `x-request-id`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RequestId([u8; Self::LEN]);

@@ -114,8 +114,7 @@ impl Edge {
         let reason = refusal.reason();
         let addressee = Addressee { id: Some(id), request_id: request_id.as_ref().map(|id| id.as_str()) };
         let body = refusal.body(addressee);
-        let mut response =
-            answer(self.chain.run(Request::from_parts(head, Inbound::Refused(refusal)))).await;
+        let mut response = answer(self.chain.run(Request::from_parts(head, Inbound::Refused(refusal)))).await;
         if response.extensions().get() == Some(&reason) {
             *response.body_mut() = body.into();
         }
@@ -129,10 +128,7 @@ impl Edge {
         check_http(method, headers)?;
         let bytes = self.collect(headers, body).await?;
         let message = Message::read(bytes, &self.limits.message)?;
-        self.judge(&message, headers).map_err(|refusal| Unread {
-            refusal,
-            id: message.id().map(Into::into),
-        })?;
+        self.judge(&message, headers).map_err(|refusal| Unread { refusal, id: message.id().map(Into::into) })?;
         Ok(message)
     }
 
@@ -186,7 +182,9 @@ impl Edge {
                         }
                     }
                     Poll::Ready(Some(Err(_))) => {
-                        return Poll::Ready(Err(Refusal::new(Reason::BadRequest, "The body broke off.").closing().into()));
+                        return Poll::Ready(Err(Refusal::new(Reason::BadRequest, "The body broke off.")
+                            .closing()
+                            .into()));
                     }
                     Poll::Ready(None) => return Poll::Ready(Ok(collected.take())),
                     Poll::Pending => return clock.poll(sleep.as_mut(), collected.len(), context).map(Err),
@@ -259,12 +257,7 @@ impl BodyClock {
         Self { grace: limits.body_grace, rate: limits.body_rate.max(1), started: None }
     }
 
-    fn poll(
-        &mut self,
-        mut sleep: Pin<&mut Option<Sleep>>,
-        received: usize,
-        context: &mut Context<'_>,
-    ) -> Poll<Unread> {
+    fn poll(&mut self, mut sleep: Pin<&mut Option<Sleep>>, received: usize, context: &mut Context<'_>) -> Poll<Unread> {
         let started = *self.started.get_or_insert_with(Instant::now);
         let earned = Duration::from_secs(received as u64) / self.rate;
         let deadline = started + self.grace + earned;
@@ -304,7 +297,10 @@ impl From<Unreadable> for Unread {
             Unreadable::Params(why, id) => {
                 let id = (!id.is_empty()).then_some(id);
                 // The envelope is sound: the call fails, not the HTTP request.
-                return Self { refusal: Refusal::new(Reason::InvalidParams, why).with_status(http::StatusCode::OK), id };
+                return Self {
+                    refusal: Refusal::new(Reason::InvalidParams, why).with_status(http::StatusCode::OK),
+                    id,
+                };
             }
             Unreadable::Flaw(flaw) => {
                 let reason = match &flaw.kind {
@@ -364,6 +360,9 @@ fn accepts_both(headers: &HeaderMap) -> bool {
     let mut any = false;
     let (mut json, mut events) = (false, false);
     for value in headers.get_all(ACCEPT) {
+        if value == "application/json, text/event-stream" {
+            return true;
+        }
         any = true;
         for range in value.as_bytes().split(|byte| *byte == b',') {
             let range = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();

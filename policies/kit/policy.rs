@@ -67,8 +67,10 @@ impl Fact {
     pub const UPSTREAM_CREDENTIAL: Self =
         Self { name: "UpstreamCredential", meaning: "the credential that the upstream will see" };
     /// The target's name may have been rewritten for the upstream.
-    pub const RENAMED_TARGET: Self =
-        Self { name: "RenamedTarget", meaning: "the tool's, prompt's or resource's name is the upstream's, not the client's" };
+    pub const RENAMED_TARGET: Self = Self {
+        name: "RenamedTarget",
+        meaning: "the tool's, prompt's or resource's name is the upstream's, not the client's",
+    };
 }
 
 impl fmt::Debug for Fact {

@@ -31,15 +31,25 @@ pub enum KeyPart {
     /// One of the usual things.
     Named(NamedPart),
     /// The value of a request header. Clients choose it freely: only behind something that sets it.
-    Header {
-        /// The header's name.
-        header: String,
-    },
+    Header(HeaderPart),
     /// A claim of the signed-in caller.
-    Claim {
-        /// The claim's name.
-        claim: String,
-    },
+    Claim(ClaimPart),
+}
+
+/// A request header.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderPart {
+    /// The header's name.
+    pub header: String,
+}
+
+/// A claim of the caller.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimPart {
+    /// The claim's name.
+    pub claim: String,
 }
 
 /// One of the usual things that callers differ in.
@@ -71,7 +81,7 @@ impl By {
             Self::One(part) => std::slice::from_ref(part),
             Self::Several(parts) => parts,
         };
-        parts.iter().any(|part| matches!(part, KeyPart::Named(NamedPart::User) | KeyPart::Claim { .. }))
+        parts.iter().any(|part| matches!(part, KeyPart::Named(NamedPart::User) | KeyPart::Claim(_)))
     }
 }
 
@@ -91,15 +101,17 @@ impl KeyMaker {
     pub(super) fn new(by: By, seed: u64) -> Result<Self, Problem> {
         let parts = by.parts().into_iter().map(|part| match part {
             KeyPart::Named(named) => Ok(Part::Named(named)),
-            KeyPart::Claim { claim } => Ok(Part::Claim(claim.into())),
-            KeyPart::Header { header } => header
+            KeyPart::Claim(ClaimPart { claim }) => Ok(Part::Claim(claim.into())),
+            KeyPart::Header(HeaderPart { header }) => header
                 .parse()
                 .map(Part::Header)
                 .map_err(|_| Problem::new("/rateLimitBy", format!("{header:?} is not a header's name"))),
         });
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         if parts.is_empty() {
-            return Err(Problem::new("/rateLimitBy", "the list is empty").hint("write \"all\" for one count for everybody"));
+            return Err(
+                Problem::new("/rateLimitBy", "the list is empty").hint("write \"all\" for one count for everybody")
+            );
         }
         Ok(Self { parts, seed })
     }

@@ -22,8 +22,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use wildmatch::WildMatch;
 
-pub use self::key::{By, KeyPart};
 use self::key::KeyMaker;
+pub use self::key::{By, KeyPart};
 use crate::kit::{
     chain::{Request, RouteLayer, gate},
     host::Host,
@@ -133,10 +133,13 @@ impl<C: Clock + Clone> Limits<C> {
         for (tool, weight) in weights.iter().filter(|(_, weight)| **weight > requests_allowed) {
             let tool = tool.replace('~', "~0").replace('/', "~1");
             let why = format!("a call that costs {weight} never fits into {requests_allowed} calls");
-            problems.push(Problem::new(format!("/weights/{tool}"), why).hint("lower the weight or raise `requestsAllowed`"));
+            problems.push(
+                Problem::new(format!("/weights/{tool}"), why).hint("lower the weight or raise `requestsAllowed`"),
+            );
         }
         let Some(quota) = quota(requests_allowed, time_window_minutes) else {
-            problems.push(Problem::new("/timeWindowMinutes", "the time window is too short for so many calls, or no time"));
+            problems
+                .push(Problem::new("/timeWindowMinutes", "the time window is too short for so many calls, or no time"));
             return Err(problems);
         };
         let key = KeyMaker::new(rate_limit_by, host.seed).map_err(|problem| problems.push(problem));
@@ -190,7 +193,8 @@ impl<C: Clock + Clone> Limits<C> {
     {
         let Said { allowed, minutes, header_mode } = &self.options;
         let per = if (minutes - 1.0).abs() < f64::EPSILON { "minute".to_owned() } else { format!("{minutes} minutes") };
-        let refusal = Refusal::new(Reason::RateLimited, format!("Too many calls: this route allows {allowed} per {per}."));
+        let refusal =
+            Refusal::new(Reason::RateLimited, format!("Too many calls: this route allows {allowed} per {per}."));
         if *header_mode == HeaderMode::None {
             return refusal;
         }

@@ -39,7 +39,8 @@ impl Policy for RemoveHeaders {
             match name.parse::<HeaderName>() {
                 Ok(name) => names.push(name),
                 Err(_) => {
-                    problems.push(Problem::new(format!("/headers/{index}"), format!("{name:?} is not a header's name")));
+                    problems
+                        .push(Problem::new(format!("/headers/{index}"), format!("{name:?} is not a header's name")));
                 }
             }
         }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::kit::{
-    chain::{RouteLayer, UpstreamHeaders, gate},
+    chain::{RouteLayer, UpstreamHeaders, crosses_to_upstream, gate},
     host::Host,
     policy::{Policy, Problem},
 };
@@ -66,7 +66,9 @@ impl Policy for SetHeaders {
 }
 
 fn set(own: &mut HeaderMap, sent: &HeaderMap, name: &HeaderName, value: &HeaderValue, overwrite: bool) {
-    if overwrite || !(own.contains_key(name) || sent.contains_key(name)) {
+    // What a client sends counts only where it would arrive: otherwise it could make a header go missing.
+    let there = own.contains_key(name) || (crosses_to_upstream(name) && sent.contains_key(name));
+    if overwrite || !there {
         own.insert(name.clone(), value.clone());
     }
 }
@@ -101,7 +103,17 @@ fn is_ours(name: &HeaderName) -> bool {
     name.starts_with("mcp-")
         || matches!(
             name,
-            "host" | "content-length" | "content-type" | "content-encoding" | "accept" | "accept-encoding"
-                | "transfer-encoding" | "connection" | "keep-alive" | "te" | "trailer" | "upgrade"
+            "host"
+                | "content-length"
+                | "content-type"
+                | "content-encoding"
+                | "accept"
+                | "accept-encoding"
+                | "transfer-encoding"
+                | "connection"
+                | "keep-alive"
+                | "te"
+                | "trailer"
+                | "upgrade"
         )
 }

@@ -63,7 +63,8 @@ async fn bounded(limit: Duration, request: Request, next: RouteService) -> Respo
             other => other,
         }),
         Ok(Err(never)) => match never {},
-        Err(_) => too_late(limit).answer(Addressee { id: id.as_deref(), request_id: request_id.as_ref().map(RequestId::as_str) }),
+        Err(_) => too_late(limit)
+            .answer(Addressee { id: id.as_deref(), request_id: request_id.as_ref().map(RequestId::as_str) }),
     }
 }
 

@@ -111,16 +111,20 @@ impl<'a> Explained<'a> {
     }
 
     fn to_json(&self) -> Value {
-        let chain: Vec<_> = self.links.iter().map(|link| {
-            json!({
-                "name": link.name,
-                "policy": link.kind.name,
-                "needs": names(&needs(link)),
-                "gives": names(link.kind.gives),
-                "before": names(link.kind.before),
-                "options": self.options(link).parse::<Value>().unwrap_or_default(),
+        let chain: Vec<_> = self
+            .links
+            .iter()
+            .map(|link| {
+                json!({
+                    "name": link.name,
+                    "policy": link.kind.name,
+                    "needs": names(&needs(link)),
+                    "gives": names(link.kind.gives),
+                    "before": names(link.kind.before),
+                    "options": self.options(link).parse::<Value>().unwrap_or_default(),
+                })
             })
-        }).collect();
+            .collect();
         let offers = match &self.offer {
             Some(Ok(catalogue)) => json!({
                 "tools": catalogue.tools,

@@ -45,14 +45,12 @@ pub(super) fn start(
     if !report.is_empty() {
         eprint!("{report}");
     }
-    let Some(mut generation) = generation else { return Ok(ExitCode::FAILURE) };
-    if let Some(listen) = listen {
-        generation.gateway.listen = listen;
-    }
+    let Some(generation) = generation else { return Ok(ExitCode::FAILURE) };
+    let listen = listen.unwrap_or_else(|| generation.gateway.listen.clone());
     server::start_logging(&Logging { log: checked.gateway.log.clone(), terminal });
     let live = Arc::new(Live::new(generation, source.file.clone(), tools));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let flush = runtime.block_on(serve(source, live, &chains(&checked)))?;
+    let flush = runtime.block_on(serve(source, live, &listen, &chains(&checked)))?;
     flush();
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ExitCode::SUCCESS)
@@ -61,10 +59,10 @@ pub(super) fn start(
 async fn serve(
     source: &Source,
     live: Arc<Live>,
+    address: &str,
     chains: &[(String, String)],
 ) -> anyhow::Result<impl FnOnce() + use<>> {
-    let address = live.current().gateway.listen.clone();
-    let listener = server::bind(&address).await.with_context(|| format!("{address} cannot be listened on"))?;
+    let listener = server::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
     let listening = listener.local_addr()?;
     let (stop, shutdown) = Stop::new();
     let folder = source.file.parent().unwrap_or(Path::new("."));

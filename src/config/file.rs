@@ -32,8 +32,8 @@ pub(super) struct RoutesFile {
     pub(super) routes: serde_json::Map<String, Value>,
 }
 
-/// The gateway itself.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+/// The gateway itself. Changes take effect after a restart.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Gateway {
     /// Address and port to listen on.
@@ -86,10 +86,9 @@ impl Default for Gateway {
 }
 
 impl Gateway {
-    /// Does it differ from `running` in what a running gateway cannot change?
+    /// Does it differ from `running` in what a running gateway cannot change? All of it is set up once.
     pub fn needs_restart(&self, running: &Self) -> bool {
-        (&self.listen, &self.tls, &self.limits, &self.log, &self.telemetry)
-            != (&running.listen, &running.tls, &running.limits, &running.log, &running.telemetry)
+        self != running
     }
 }
 
@@ -117,6 +116,8 @@ pub struct ListenerLimits {
     pub header_seconds: NonZeroU32,
     /// Seconds within which a TLS handshake must be done.
     pub handshake_seconds: NonZeroU32,
+    /// Seconds for which a client may leave what is sent to it unread.
+    pub unread_seconds: NonZeroU32,
     /// Concurrent streams of one HTTP/2 connection.
     pub http2_streams: NonZeroU32,
 }
@@ -129,6 +130,7 @@ impl Default for ListenerLimits {
             headers: positive(64),
             header_seconds: positive(10),
             handshake_seconds: positive(5),
+            unread_seconds: positive(60),
             http2_streams: positive(100),
         }
     }

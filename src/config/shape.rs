@@ -105,7 +105,7 @@ impl Shape {
         for error in context.iter().flatten().filter(|error| error.instance_path().as_str() == here) {
             match error.kind() {
                 Kind::Constant { expected_value } => {
-                    forms.literals.extend(expected_value.as_str().map(ToOwned::to_owned))
+                    forms.literals.extend(expected_value.as_str().map(ToOwned::to_owned));
                 }
                 Kind::Enum { options } => {
                     let words = options.as_array().into_iter().flatten().filter_map(Value::as_str);

@@ -14,12 +14,14 @@ use notify_debouncer_full::{
 use tokio::sync::mpsc;
 
 use super::{Generation, Plan, Toolbox, plan};
-use crate::config::{Report, Surroundings};
+use crate::config::{Gateway, Report, Surroundings};
 
 /// The generation in force. One pointer: a request loads it once and keeps what it loaded.
 #[derive(Debug)]
 pub struct Live {
     current: ArcSwap<Generation>,
+    /// What the file said of the gateway itself when it started.
+    started_with: Gateway,
     file: PathBuf,
     tools: Toolbox,
 }
@@ -38,12 +40,13 @@ pub enum Reloaded {
 impl Live {
     /// Puts the first generation in force.
     pub fn new(generation: Generation, file: PathBuf, tools: Toolbox) -> Self {
-        Self { current: ArcSwap::from_pointee(generation), file, tools }
+        let started_with = generation.gateway.clone();
+        Self { current: ArcSwap::from_pointee(generation), started_with, file, tools }
     }
 
     /// The generation in force.
-    pub fn current(&self) -> arc_swap::Guard<Arc<Generation>> {
-        self.current.load()
+    pub fn current(&self) -> Arc<Generation> {
+        self.current.load_full()
     }
 
     /// Reads the file again, builds the next generation beside the current one, and swaps if it is whole.
@@ -55,10 +58,8 @@ impl Live {
         let Plan { generation, report, .. } = plan_file(&self.file, &text, &self.tools);
         match generation {
             Some(generation) => {
-                if generation.gateway.needs_restart(&self.current().gateway) {
-                    tracing::warn!(
-                        "`gateway` has changed: listener, TLS files, limits and log take effect after a restart"
-                    );
+                if generation.gateway.needs_restart(&self.started_with) {
+                    tracing::warn!("`gateway` has changed: that takes effect after a restart");
                 }
                 self.current.store(Arc::new(generation));
                 Reloaded::Swapped(report)

@@ -301,7 +301,9 @@ impl UpstreamBody {
             return Err(Reason::UpstreamTooLarge.into());
         }
         let Some(first) = self.piece(clocks).await? else { return Ok(Bytes::new()) };
-        let Some(second) = self.piece(clocks).await? else { return Ok(first) };
+        let Some(second) = self.piece(clocks).await? else {
+            return if first.len() > limit { Err(Reason::UpstreamTooLarge.into()) } else { Ok(first) };
+        };
         let announced = announced.and_then(|length| usize::try_from(length).ok());
         let mut whole = BytesMut::with_capacity(announced.unwrap_or(4 * (first.len() + second.len())));
         whole.extend_from_slice(&first);
@@ -316,13 +318,15 @@ impl UpstreamBody {
     }
 
     async fn piece(&mut self, clocks: &Clocks) -> Result<Option<Bytes>, Refusal> {
-        let next = timeout(clocks.idle_json, poll_fn(|context| self.poll_data(context)));
-        match next.await {
-            Ok(Some(Ok(piece))) => Ok(Some(piece)),
-            Ok(Some(Err(Broken))) => Err(Reason::UpstreamTruncated.into()),
-            Ok(None) => Ok(None),
-            Err(_) => Err(Reason::UpstreamTimeout.into()),
-        }
+        // Most bodies are there when their head is: only one that must be waited for is worth a timer.
+        let next = match poll_fn(|context| Poll::Ready(self.poll_data(context))).await {
+            Poll::Ready(next) => next,
+            Poll::Pending => {
+                let waiting = timeout(clocks.idle_json, poll_fn(|context| self.poll_data(context)));
+                waiting.await.map_err(|_| Reason::UpstreamTimeout)?
+            }
+        };
+        next.transpose().map_err(|Broken| Reason::UpstreamTruncated.into())
     }
 
     fn length(&self) -> Option<u64> {

@@ -3,14 +3,14 @@
 //! To the upstream an allow-list, to the client a deny-list (RFC 9110 §7.6.1 for what is hop-by-hop). The client's
 //! `Authorization` and `Cookie` never cross; what an upstream needs is put there by policies, as [`UpstreamHeaders`].
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, USER_AGENT},
 };
 use portcullis_policies::kit::{
-    chain::UpstreamHeaders,
+    chain::{UpstreamHeaders, crosses_to_upstream},
     refusal::{Reason, Refusal},
 };
 
@@ -44,13 +44,19 @@ impl fmt::Display for SessionTag {
     }
 }
 
-/// The headers of the request to the upstream.
-pub(super) fn to_upstream(head: &http::request::Parts, session: SessionTag) -> Result<HeaderMap, Refusal> {
-    let mut headers = HeaderMap::with_capacity(16);
+/// What the gateway itself says to every upstream.
+static OWN: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("portcullis/", env!("CARGO_PKG_VERSION"))));
+    headers
+});
+
+/// The headers of the request to the upstream.
+pub(super) fn to_upstream(head: &http::request::Parts, session: SessionTag) -> Result<HeaderMap, Refusal> {
+    let mut headers = OWN.clone();
     let ends_here = named_by_connection(&head.headers);
     for (name, value) in &head.headers {
         if ends_here.contains(name) {
@@ -77,11 +83,6 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let options = values.flat_map(|value| value.split(',')).map(str::trim);
     options.filter(|option| !matches!(*option, "keep-alive" | "close")).filter_map(|name| name.parse().ok()).collect()
-}
-
-fn crosses_to_upstream(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    name.starts_with("mcp-") || matches!(name, "traceparent" | "tracestate" | "baggage")
 }
 
 /// The headers of the answer to the client.

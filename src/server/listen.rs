@@ -29,7 +29,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{assemble::Assembly, shutdown::Shutdown};
+use super::{assemble::Assembly, impatient::Impatient, shutdown::Shutdown};
 use crate::{config::ListenerLimits, proxy::Quiet};
 
 /// Opens the listener.
@@ -68,9 +68,10 @@ pub async fn serve(listener: TcpListener, assembly: Assembly, mut shutdown: Shut
         tokio::spawn(async move {
             metrics.connection(1);
             match tls {
-                None => converse(&server, stream, router, peer, watcher).await,
-                Some(tls) => match timeout(handshake, TlsAcceptor::from(tls.config()).accept(stream)).await {
-                    Ok(Ok(stream)) => converse(&server, stream, router, peer, watcher).await,
+                // Boxed: the task would carry the space for both ways otherwise.
+                None => Box::pin(converse(&server, stream, router, peer, watcher)).await,
+                Some(tls) => match Box::pin(timeout(handshake, TlsAcceptor::from(tls.config()).accept(stream))).await {
+                    Ok(Ok(stream)) => Box::pin(converse(&server, stream, router, peer, watcher)).await,
                     Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake failed"),
                     Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
                 },
@@ -89,11 +90,17 @@ pub async fn serve(listener: TcpListener, assembly: Assembly, mut shutdown: Shut
 /// Bytes of a connection's read buffer at most: a message of 64 KiB and its head arrive in one piece and are not copied.
 const BUFFER: usize = 128 << 10;
 
+/// Headers that hyper takes at most unless it is told otherwise, and then it clears so many places for each request. The
+/// router sees to smaller limits.
+const MANY_HEADERS: u32 = 100;
+
 /// How connections are served.
 struct Server {
     http: auto::Builder<TokioExecutor>,
     /// How long a new connection may keep us waiting for its first request.
     patience: Duration,
+    /// How long a client may leave what is sent to it unread.
+    unread: Duration,
 }
 
 fn server(limits: &ListenerLimits) -> Server {
@@ -104,8 +111,10 @@ fn server(limits: &ListenerLimits) -> Server {
         // Without a timer hyper's own header timeout does nothing.
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
-        .max_headers(limits.headers.get() as usize)
         .max_buf_size(BUFFER);
+    if limits.headers.get() > MANY_HEADERS {
+        server.http1().max_headers(limits.headers.get() as usize);
+    }
     server
         .http2()
         .timer(TokioTimer::new())
@@ -114,7 +123,7 @@ fn server(limits: &ListenerLimits) -> Server {
         .initial_stream_window_size(64 << 10)
         .initial_connection_window_size(1 << 20)
         .keep_alive_interval(Duration::from_secs(30));
-    Server { http: server, patience }
+    Server { http: server, patience, unread: Duration::from_secs(limits.unread_seconds.get().into()) }
 }
 
 async fn converse<S>(server: &Server, stream: S, router: super::Router, peer: SocketAddr, watcher: Watcher)
@@ -128,7 +137,8 @@ where
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.handle(request, peer.ip()).await) }
     });
-    let connection = server.http.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection =
+        server.http.serve_connection(TokioIo::new(Impatient::new(stream, server.unread)), service).into_owned();
     let mut connection = Quiet::new(watcher.watch(connection));
     let mut patience = pin!(sleep(server.patience));
     // hyper's own timeout does not run while it waits for the bytes that tell HTTP/1 from HTTP/2.

@@ -15,7 +15,6 @@ use super::access::Outcome;
 /// The gateway's instruments.
 #[derive(Clone)]
 pub(super) struct Metrics {
-    requests: Counter<u64>,
     refusals: Counter<u64>,
     seconds: Histogram<f64>,
     reloads: Counter<u64>,
@@ -27,7 +26,6 @@ impl Metrics {
     pub(super) fn new(provider: &SdkMeterProvider, registry: Registry) -> Self {
         let meter = provider.meter("portcullis");
         Self {
-            requests: meter.u64_counter("portcullis.requests").with_description("Requests to routes").build(),
             refusals: meter
                 .u64_counter("portcullis.refusals")
                 .with_description("Requests that the gateway itself answered with no")
@@ -35,7 +33,7 @@ impl Metrics {
             seconds: meter
                 .f64_histogram("portcullis.request.duration")
                 .with_unit("s")
-                .with_description("From a request's head to its answer's head")
+                .with_description("Requests to routes, and the time from a request's head to its answer's")
                 .with_boundaries(vec![
                     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
                 ])
@@ -55,8 +53,7 @@ impl Metrics {
             KeyValue::new("method", outcome.method_label()),
             KeyValue::new("status", i64::from(outcome.status.as_u16())),
         ];
-        self.requests.add(1, &labels);
-        self.seconds.record(elapsed.as_secs_f64(), &labels[..2]);
+        self.seconds.record(elapsed.as_secs_f64(), &labels);
         if let Some(reason) = outcome.reason {
             self.refused(reason);
         }

@@ -3,6 +3,7 @@
 mod access;
 mod assemble;
 mod hosts;
+mod impatient;
 mod listen;
 mod metrics;
 mod outgoing;

@@ -27,7 +27,10 @@ use super::{
     outgoing::Outgoing,
     telemetry::Tracing,
 };
-use crate::{config::Gateway, pipeline::Live};
+use crate::{
+    config::Gateway,
+    pipeline::{Live, Route},
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -45,6 +48,7 @@ struct Inner {
     trusted_proxies: Vec<IpNet>,
     access_log: bool,
     header_bytes: usize,
+    headers: usize,
     process: u32,
     next: AtomicU64,
 }
@@ -68,6 +72,7 @@ impl Router {
             trusted_proxies: gateway.trusted_proxies.clone(),
             access_log: gateway.log.access,
             header_bytes: gateway.limits.header_bytes.get() as usize,
+            headers: gateway.limits.headers.get() as usize,
             process,
             next: AtomicU64::new(1),
         }))
@@ -84,26 +89,25 @@ impl Router {
         if let Err(refusal) = this.admit(&request) {
             return this.refuse(&refusal, request_id);
         }
+        // What this request begins on, it ends on, also if the configuration changes meanwhile.
         let generation = this.live.current();
         let Some(route) = generation.route(request.uri().path()) else {
             let known = generation.paths().to_vec();
             drop(generation);
             return Box::pin(this.own(request, request_id, &known)).await;
         };
-        // What this request began on, it ends on, also if the configuration changes meanwhile.
-        let (edge, route) = (route.edge.clone(), Arc::clone(&route.path));
-        drop(generation);
-        let arrival = Arrival { route: Arc::clone(&route), client: this.client(request.headers(), peer), request_id };
+        let Route { path, edge } = route;
+        let arrival = Arrival { route: Arc::clone(path), client: this.client(request.headers(), peer), request_id };
         if this.is_foreign(request.headers()) {
             request.extensions_mut().insert(ForeignOrigin);
         }
         let access = Access::begin(this.access_log, &arrival);
-        let span = this.tracing.as_ref().map(|tracing| tracing.begin(&route, request.headers_mut()));
+        let span = this.tracing.as_ref().map(|tracing| tracing.begin(path, request.headers_mut()));
         request.extensions_mut().insert(arrival);
         let Handled { mut response, message } = edge.handle(request).await;
         let outcome = access::Outcome::of(&response, message.as_ref());
         let elapsed = access.end(&outcome);
-        this.metrics.request(&route, &outcome, elapsed);
+        this.metrics.request(path, &outcome, elapsed);
         if let Some(span) = span {
             span.end(&outcome);
         }
@@ -116,7 +120,7 @@ impl Inner {
     fn admit<B>(&self, request: &http::Request<B>) -> Result<(), Refusal> {
         let headers = request.headers();
         let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if bytes > self.header_bytes {
+        if bytes > self.header_bytes || headers.len() > self.headers {
             return Err(Refusal::from(Reason::HeadersTooLarge).closing());
         }
         check_demands(headers)?;

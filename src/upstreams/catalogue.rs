@@ -45,7 +45,8 @@ impl Client<'_> {
         let params = json!({ "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client });
         let (headers, _) = self.request("initialize", params).await?;
         self.session = headers.get("mcp-session-id").cloned();
-        self.post(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }), "notifications/initialized").await;
+        self.post(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }), "notifications/initialized")
+            .await;
         Ok(())
     }
 
@@ -100,7 +101,9 @@ impl Client<'_> {
             headers.insert("mcp-protocol-version", HeaderValue::from_static(version));
         }
         if self.modern {
-            headers.extend(HeaderValue::from_str(method).map(|method| (http::HeaderName::from_static("mcp-method"), method)));
+            headers.extend(
+                HeaderValue::from_str(method).map(|method| (http::HeaderName::from_static("mcp-method"), method)),
+            );
         }
         let (head, reply) = self.edge.handle(request).await.response.into_parts();
         (head.headers, reply)
@@ -119,7 +122,8 @@ async fn answer(reply: Reply, id: u64) -> Option<Value> {
     while let Some(frame) = reply.frame().await {
         reader.push(frame.ok()?.into_data().ok()?);
         while let Ok(Some(event)) = reader.next_event() {
-            let message: Map<String, Value> = serde_json::from_slice(event.data().unwrap_or_default()).unwrap_or_default();
+            let message: Map<String, Value> =
+                serde_json::from_slice(event.data().unwrap_or_default()).unwrap_or_default();
             if message.get("id").is_some_and(|found| *found == id) && !message.contains_key("method") {
                 return Some(Value::Object(message));
             }

@@ -141,7 +141,7 @@ async fn health_readiness_and_metrics_are_there() {
             .unwrap()
             .to_owned()
     };
-    assert_eq!(counter("portcullis_requests_total", &["tools/call", "\"/mcp\"", "\"200\""]), "3");
+    assert_eq!(counter("portcullis_request_duration_seconds_count", &["tools/call", "\"/mcp\"", "\"200\""]), "3");
     assert_eq!(counter("portcullis_request_duration_seconds_count", &["tools/call"]), "3");
     assert_eq!(counter("portcullis_refusals_total", &["unknown_method"]), "1");
 }

@@ -79,7 +79,7 @@ async fn spans_and_metrics_arrive_at_the_collector_and_the_upstream_s_span_is_of
     assert!(contains(&spans, &bytes_of(parts[2])), "the upstream's parent was never sent");
     assert!(contains(&spans, &bytes_of(PARENT)), "the span does not know its parent");
     assert!(contains(&spans, b"POST /mcp") && contains(&spans, b"front-door") && contains(&spans, b"tools/call"));
-    assert!(contains(&metrics, b"portcullis.requests") && contains(&metrics, b"front-door"));
+    assert!(contains(&metrics, b"portcullis.request.duration") && contains(&metrics, b"front-door"));
     assert!(collector.requests().iter().all(|request| request.header("x-collector-key") == Some("k")));
 }
 

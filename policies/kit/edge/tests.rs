@@ -41,10 +41,10 @@ struct Outcome {
 
 impl Gateway {
     fn new(limits: EdgeLimits) -> Self {
-        Self::behind(gate(|_| Ok(())), limits)
+        Self::behind(&gate(|_| Ok(())), limits)
     }
 
-    fn behind(layer: RouteLayer, limits: EdgeLimits) -> Self {
+    fn behind(layer: &RouteLayer, limits: EdgeLimits) -> Self {
         let log: Arc<Mutex<Vec<Message>>> = Arc::default();
         let end = Arc::clone(&log);
         let end = RouteService::from_fn(move |request| {
@@ -223,7 +223,7 @@ fn sign_in() -> RouteLayer {
 
 #[tokio::test]
 async fn whoever_has_not_signed_in_learns_that_first_whatever_they_sent() {
-    let gateway = Gateway::behind(sign_in(), EdgeLimits::default());
+    let gateway = Gateway::behind(&sign_in(), EdgeLimits::default());
     let unknown = r#"{"jsonrpc":"2.0","id":1,"method":"x/y"}"#;
     for body in ["", "[]", "{", CALL, unknown, r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#] {
         let stranger = gateway.take(post(text(body))).await;
@@ -240,7 +240,7 @@ async fn whoever_has_not_signed_in_learns_that_first_whatever_they_sent() {
 
 #[tokio::test]
 async fn a_get_of_a_stranger_is_a_401_and_of_a_friend_a_405() {
-    let gateway = Gateway::behind(sign_in(), EdgeLimits::default());
+    let gateway = Gateway::behind(&sign_in(), EdgeLimits::default());
     let mut request = post(text(""));
     *request.method_mut() = HttpMethod::GET;
     assert_eq!(gateway.take(request.clone()).await.response.status, StatusCode::UNAUTHORIZED);

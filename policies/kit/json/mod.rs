@@ -8,6 +8,7 @@
 
 mod lookalike;
 mod reader;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -117,10 +118,7 @@ impl FlawKind {
 
     /// Is the document JSON that two parsers could read differently?
     pub fn is_ambiguous(&self) -> bool {
-        matches!(
-            self,
-            Self::DuplicateKey(_) | Self::ReservedKey { .. } | Self::LoneSurrogate | Self::NumberRange
-        )
+        matches!(self, Self::DuplicateKey(_) | Self::ReservedKey { .. } | Self::LoneSurrogate | Self::NumberRange)
     }
 }
 

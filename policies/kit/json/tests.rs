@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use proptest::{prelude::*, test_runner::RngSeed};
 use serde_json::Value;
 
@@ -125,6 +127,26 @@ fn vec_01_equal_keys_are_found_at_any_depth_and_distance() {
         );
         assert!(read(&many(n, "other")).is_ok(), "{n}");
     }
+}
+
+#[test]
+fn vec_01_large_objects_in_large_objects_keep_their_keys_apart() {
+    let large = |value: &str, last: &str| {
+        let keys: Vec<_> = (0..40).map(|n| format!("\"k{n}\":{value}")).collect();
+        format!("{{{}{last}}}", keys.join(","))
+    };
+    let nested = large(&large(&large("1", ""), ""), "");
+    let limits = Limits { nodes: u32::MAX, ..Limits::MESSAGE };
+    assert!(read_within(&nested, &limits).is_ok());
+    let again = large(&large(&large("1", ""), ""), ",\"k7\":1");
+    assert_eq!(read_within(&again, &limits).unwrap_err().kind, FlawKind::DuplicateKey("k7".into()));
+    let inner = large(&large(&large("1", ",\"k30\":{}"), ""), "");
+    assert_eq!(read_within(&inner, &limits).unwrap_err().kind, FlawKind::DuplicateKey("k30".into()));
+
+    let mut reader = Reader::new(&again, &limits);
+    let stepped = reader
+        .object(|reader, _| reader.object(|reader, _| reader.value().map(drop)).or_else(|_| reader.value().map(drop)));
+    assert_eq!(stepped.unwrap_err().kind, FlawKind::DuplicateKey("k7".into()), "read step by step");
 }
 
 #[test]
@@ -363,7 +385,7 @@ proptest! {
     fn escaped_strings_mean_what_serde_json_says(units in prop::collection::vec(any::<char>(), 0..20)) {
         let mut json = String::from("\"");
         for unit in units.iter().collect::<String>().encode_utf16() {
-            json.push_str(&format!("\\u{unit:04X}"));
+            write!(json, "\\u{unit:04X}").unwrap();
         }
         json.push('"');
         prop_assert_eq!(text_of(&json), serde_json::from_str::<String>(&json).unwrap());

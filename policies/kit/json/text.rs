@@ -24,14 +24,10 @@ impl Str {
 /// The length of the string that begins at `at`, if it is short and ends before anything special: most strings do.
 #[inline]
 pub(super) fn short(input: &[u8], at: usize) -> Option<usize> {
-    let sixteen: &[u8; 16] = input.get(at..)?.first_chunk()?;
-    let word = |at: usize| sixteen[at..].first_chunk().map_or(0, |word| specials(u64::from_le_bytes(*word)));
-    let length = match (word(0), word(8)) {
-        (0, 0) => return None,
-        (0, found) => 8 + found.trailing_zeros() / 8,
-        (found, _) => found.trailing_zeros() / 8,
-    } as usize;
-    (sixteen[length] == b'"').then_some(length)
+    let bytes: &[u8; 16] = input.get(at..)?.first_chunk()?;
+    // Wide, so that no branch depends on which half the string ends in.
+    let length = (specials_of_16(u128::from_le_bytes(*bytes)).trailing_zeros() / 8) as usize;
+    (bytes.get(length) == Some(&b'"')).then_some(length)
 }
 
 /// The offset of the first `"`, `\` or control character at or after `at`; the length of the input if there is none.
@@ -42,7 +38,7 @@ pub(super) fn short(input: &[u8], at: usize) -> Option<usize> {
 pub(super) fn plain_until(input: &[u8], mut at: usize) -> usize {
     let mut short = 4;
     while let Some(word) = input.get(at..).and_then(<[u8]>::first_chunk) {
-        let found = specials(u64::from_le_bytes(*word));
+        let found = specials_of_8(u64::from_le_bytes(*word));
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
@@ -67,23 +63,33 @@ fn skip_plain_blocks(input: &[u8], mut at: usize) -> usize {
 }
 
 #[inline]
-#[expect(clippy::needless_bitwise_bool, reason = "without branches, a block of bytes becomes a few vector instructions")]
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches, a block of bytes becomes a few vector instructions"
+)]
 fn is_special(byte: u8) -> bool {
     (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }
 
-/// Marks (with the high bit of its byte) each byte of `word` that ends a plain run. Bytes above the first marked one
-/// may be marked in error by the borrow; only the lowest mark is used.
-#[inline]
-fn specials(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let zero_bytes = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
-    let quote = zero_bytes(word ^ (ONES * u64::from(b'"')));
-    let backslash = zero_bytes(word ^ (ONES * u64::from(b'\\')));
-    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-    quote | backslash | control
+macro_rules! specials {
+    ($name:ident, $word:ty) => {
+        /// Marks (with the high bit of its byte) each byte of `word` that ends a plain run. Bytes above the first marked
+        /// one may be marked in error by the borrow; only the lowest mark is used.
+        #[inline]
+        fn $name(word: $word) -> $word {
+            const ONES: $word = <$word>::MAX / 0xFF;
+            const HIGH: $word = ONES << 7;
+            let zero_bytes = |x: $word| x.wrapping_sub(ONES) & !x & HIGH;
+            let quote = zero_bytes(word ^ (ONES * <$word>::from(b'"')));
+            let backslash = zero_bytes(word ^ (ONES * <$word>::from(b'\\')));
+            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+            quote | backslash | control
+        }
+    };
 }
+
+specials!(specials_of_8, u64);
+specials!(specials_of_16, u128);
 
 /// Steps over the escape that begins at `at`, checking it.
 pub(super) fn escape(input: &[u8], at: usize) -> Result<usize, FlawKind> {

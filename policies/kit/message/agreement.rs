@@ -27,17 +27,50 @@ pub enum Disagreement {
 
 /// Checks every `Mcp-*` header against the message.
 pub fn check_headers(message: &Message, headers: &HeaderMap) -> Result<(), Disagreement> {
-    single_and_well_formed(headers)?;
-    check_version(message, one(headers, VERSION)?)?;
+    let said = Said::read(headers)?;
+    check_version(message, said.version)?;
     let modern_request = message.is_modern() && matches!(message.kind(), Kind::Request(_));
-    agree(METHOD, one(headers, METHOD)?, message.method().map(Method::name), modern_request)?;
+    agree(METHOD, said.method, message.method().map(Method::name), modern_request)?;
     if let Some(method) = message.method()
         && method.has_name_header()
     {
         let target = message.target().map(|(_, target)| target);
-        agree(NAME, one(headers, NAME)?, target, modern_request)?;
+        agree(NAME, said.name, target, modern_request)?;
     }
     Ok(())
+}
+
+/// What the headers say, decoded; read in one pass, because most requests have many headers and few of these.
+#[derive(Default)]
+struct Said<'a> {
+    version: Option<Cow<'a, str>>,
+    method: Option<Cow<'a, str>>,
+    name: Option<Cow<'a, str>>,
+}
+
+impl<'a> Said<'a> {
+    /// Each at most once and well-formed, `Mcp-Param-*` and the session's id too.
+    fn read(headers: &'a HeaderMap) -> Result<Self, Disagreement> {
+        let mut said = Self::default();
+        for (name, value) in headers {
+            let name = name.as_str();
+            if !name.starts_with("mcp-") {
+                continue;
+            }
+            let slot = match name {
+                VERSION => &mut said.version,
+                METHOD => &mut said.method,
+                NAME => &mut said.name,
+                _ if name == SESSION || name.starts_with(PARAM_PREFIX) => &mut None,
+                _ => continue,
+            };
+            if headers.get_all(name).iter().nth(1).is_some() {
+                return Err(different(format!("`{name}` is there more than once")));
+            }
+            *slot = Some(decode(name, value)?);
+        }
+        Ok(said)
+    }
 }
 
 fn check_version(message: &Message, header: Option<Cow<'_, str>>) -> Result<(), Disagreement> {
@@ -52,28 +85,13 @@ fn check_version(message: &Message, header: Option<Cow<'_, str>>) -> Result<(), 
     }
 }
 
-fn agree(
-    name: &str,
-    header: Option<Cow<'_, str>>,
-    body: Option<&str>,
-    required: bool,
-) -> Result<(), Disagreement> {
+fn agree(name: &str, header: Option<Cow<'_, str>>, body: Option<&str>, required: bool) -> Result<(), Disagreement> {
     match (header, body) {
         (Some(header), Some(body)) if header == body => Ok(()),
         (Some(_), _) => Err(different(format!("`{name}` differs from the message"))),
         (None, Some(body)) if required => Err(different(format!("`{name}` is missing; the message says {body:?}"))),
         (None, _) => Ok(()),
     }
-}
-
-/// The header's value, decoded; an error if it is there twice.
-fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<Cow<'a, str>>, Disagreement> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next();
-    if values.next().is_some() {
-        return Err(different(format!("`{name}` is there more than once")));
-    }
-    first.map(|value| decode(name, value)).transpose()
 }
 
 /// Values that do not fit a header travel as `=?base64?…?=`; the marker is matched in exact lower case.
@@ -85,14 +103,6 @@ fn decode<'a>(name: &str, value: &'a http::HeaderValue) -> Result<Cow<'a, str>, 
     };
     let decoded = STANDARD.decode(encoded).map_err(|_| malformed())?;
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| malformed())
-}
-
-fn single_and_well_formed(headers: &HeaderMap) -> Result<(), Disagreement> {
-    one(headers, SESSION)?;
-    for name in headers.keys().map(http::HeaderName::as_str).filter(|name| name.starts_with(PARAM_PREFIX)) {
-        one(headers, name)?;
-    }
-    Ok(())
 }
 
 fn is_revision(version: &str) -> bool {

@@ -94,12 +94,7 @@ impl Method {
     pub(super) fn has_name_header(&self) -> bool {
         matches!(
             self,
-            Self::CallTool
-                | Self::GetPrompt
-                | Self::ReadResource
-                | Self::GetTask
-                | Self::UpdateTask
-                | Self::CancelTask
+            Self::CallTool | Self::GetPrompt | Self::ReadResource | Self::GetTask | Self::UpdateTask | Self::CancelTask
         )
     }
 

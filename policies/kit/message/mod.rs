@@ -12,7 +12,11 @@ mod tests;
 
 use bytes::Bytes;
 
-pub use self::{agreement::{Disagreement, check_headers}, method::Method, read::Unreadable};
+pub use self::{
+    agreement::{Disagreement, check_headers},
+    method::Method,
+    read::Unreadable,
+};
 use crate::kit::json::Span;
 
 /// The first revision without sessions: the version stands in each request's `_meta` and in headers.

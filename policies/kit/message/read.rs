@@ -4,18 +4,30 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{
-    Kind, Message, Method, Target, TargetKind, Text,
-    method::TargetIn,
-};
+use super::{Kind, Message, Method, Target, TargetKind, Text, method::TargetIn};
 use crate::kit::json::{Flaw, FlawKind, Limits, Reader, Span, Str};
 
 /// Keys that MCP gives a meaning, by level. Another spelling of one of them, in case or in a compatibility form, could
 /// be taken for it by a lenient parser behind us (CVE-2026-27896), so it is refused. Inside `arguments` anything goes.
 const TOP_LEVEL: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
 const IN_PARAMS: &[&str] = &[
-    "_meta", "name", "arguments", "uri", "taskId", "ref", "argument", "cursor", "protocolVersion", "capabilities",
-    "clientInfo", "requestState", "inputResponses", "requestId", "progressToken", "level", "notifications",
+    "_meta",
+    "name",
+    "arguments",
+    "uri",
+    "taskId",
+    "ref",
+    "argument",
+    "cursor",
+    "protocolVersion",
+    "capabilities",
+    "clientInfo",
+    "requestState",
+    "inputResponses",
+    "requestId",
+    "progressToken",
+    "level",
+    "notifications",
 ];
 const IN_META: &[&str] = &[VERSION_KEY, "io.modelcontextprotocol/clientCapabilities", "progressToken"];
 const IN_REFERENCE: &[&str] = &["type", "name", "uri"];
@@ -83,8 +95,8 @@ struct Reference {
 
 impl Parts {
     fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Unreadable> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| Flaw { kind: FlawKind::NotUtf8, at: error.valid_up_to() })?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|error| Flaw { kind: FlawKind::NotUtf8, at: error.valid_up_to() })?;
         let mut reader = Reader::new(text, limits);
         match reader.peek() {
             Some(b'{') => {}

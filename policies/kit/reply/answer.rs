@@ -29,8 +29,8 @@ pub enum AnswerKind {
 impl Answer {
     /// Reads one message as strictly as those of clients: what a policy edits must not be open to two readings either.
     pub fn read(bytes: &[u8]) -> Result<Self, Flaw> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| Flaw { kind: FlawKind::NotUtf8, at: error.valid_up_to() })?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|error| Flaw { kind: FlawKind::NotUtf8, at: error.valid_up_to() })?;
         let mut reader = Reader::new(text, &Limits::ANSWER);
         let (mut id, mut result, mut error, mut method) = (None, None, None, false);
         reader.object(|reader, key| {

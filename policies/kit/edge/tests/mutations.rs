@@ -153,7 +153,7 @@ fn sec_no_bent_message_is_executed_as_something_else_than_what_was_judged() {
     let gateway = Gateway::new(EdgeLimits { unusual_tool_names: true, ..EdgeLimits::default() });
     proptest!(config(1_400), |(seed in 0..SEEDS.len(), mutations in prop::collection::vec(mutation(), 1..4))| {
         let mut body = SEEDS[seed].as_bytes().to_vec();
-        mutations.iter().for_each(|mutation| mutation.apply(&mut body));
+        for mutation in &mutations { mutation.apply(&mut body); }
         let outcome = runtime.block_on(gateway.take(post(Full::new(Bytes::from(body.clone())))));
         match outcome.executed {
             None => prop_assert!(outcome.reason().is_some(), "neither refused nor executed"),

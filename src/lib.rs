@@ -1,4 +1,37 @@
-//! Portcullis, a self-hosted MCP gateway.
+//! Portcullis, a self-hosted MCP gateway: a route in `routes.json` is a chain of Tower layers in front of an MCP server.
+//!
+//! # The path of a request
+//!
+//! ```text
+//! listen → router ─ /healthz /readyz /metrics → the gateway's own endpoints
+//!                 └ a route's path → read the message → policy 1 → … → policy n → proxy → upstream
+//!                                    ↑ the answer comes back through the same layers
+//! ```
+//!
+//! The message is read once, strictly, by [`Edge`](portcullis_policies::kit::edge::Edge). Every request passes the whole
+//! chain, also one that could not be read: the end of the chain gives its refusal, and by its type it cannot be forwarded.
+//! A request runs on the [`Generation`](pipeline::Generation) that was in force when it came.
+//!
+//! # From the file to a running chain
+//!
+//! ```text
+//! routes.json ─parse→ Document ─check→ Checked ─order, compile→ Generation ─swap→ Live
+//!                        └──────── all problems, each at its line ────────┘
+//! ```
+//!
+//! # Levels
+//!
+//! A module uses only those below it, which `tests/it/rules.rs` checks; policies see nothing of this crate.
+//!
+//! ```text
+//! cli                  what people type
+//! server               listens; puts everything together
+//! pipeline             checked values → running chains
+//! upstreams            the servers behind us: the built-in one, and what a server offers
+//! proxy                the end of every chain
+//! config               text → checked values; pure
+//! ```
+
 pub mod cli;
 pub mod config;
 pub mod pipeline;

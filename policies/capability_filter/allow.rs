@@ -101,14 +101,15 @@ impl Allowed {
 
     /// May this URI be read? If `resources` is given it decides, together with the templates that are exposed. A
     /// completion's reference may also be a template itself.
+    ///
+    /// A URI that climbs (`..`) leads elsewhere than it looks, so no pattern speaks for it.
     pub(super) fn uri(&self, uri: &str, may_be_template: bool) -> bool {
-        let template = || match &self.templates {
-            Some(list) => may_be_template && list.allows(uri),
-            None => may_be_template && uri.contains('{'),
-        };
-        self.resources.as_ref().is_none_or(|list| list.allows(uri))
-            || self.patterns.iter().any(|pattern| pattern.matches(uri))
-            || template()
+        if may_be_template && uri.contains('{') {
+            return self.templates.as_ref().is_none_or(|list| list.allows(uri));
+        }
+        let Some(resources) = &self.resources else { return true };
+        let by_pattern = || resources.allows(uri) || self.patterns.iter().any(|pattern| pattern.matches(uri));
+        resources.names(uri) || (!climbs(uri) && by_pattern())
     }
 
     /// The entries that name nothing the upstream has.
@@ -124,6 +125,13 @@ impl Allowed {
             .flat_map(|(kind, list, names)| list.unmatched(kind, &names.iter().map(String::as_str).collect::<Vec<_>>()))
             .collect()
     }
+}
+
+/// Has it a segment `..`, however it is escaped?
+fn climbs(uri: &str) -> bool {
+    let plain = percent_encoding::percent_decode_str(uri).decode_utf8_lossy();
+    let plain = percent_encoding::percent_decode_str(&plain).decode_utf8_lossy();
+    plain.split(['/', '\\', '?', '#']).any(|segment| segment == "..")
 }
 
 /// The exposed names or URIs of one kind.
@@ -167,8 +175,12 @@ impl AllowList {
         Some(list)
     }
 
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.exact.contains_key(name)
+    }
+
     pub(super) fn allows(&self, name: &str) -> bool {
-        self.exact.contains_key(name) || self.globs.iter().any(|(_, glob)| glob.matches(name))
+        self.names(name) || self.globs.iter().any(|(_, glob)| glob.matches(name))
     }
 
     /// What replaces the upstream's words about `name`.

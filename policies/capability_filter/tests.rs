@@ -559,3 +559,30 @@ fn a_catalogue_over_several_pages_is_compared_when_it_is_complete() {
     filtered(&filter, "2", &answer("2", r#"{"tools":[{"name":"get_a"}]}"#)).unwrap();
     assert!(list(&filter), "reported with the last page, once");
 }
+
+#[tokio::test]
+async fn a_hidden_template_cannot_be_completed_either() {
+    let complete =
+        |uri: &str| json!({ "ref": { "type": "ref/resource", "uri": uri }, "argument": { "name": "id", "value": "" } });
+    let none = filter(&json!({ "resourceTemplates": [] }));
+    assert!(is_hidden(&none.call("completion/complete", complete("note://{id}")).send().await));
+    let one = filter(&json!({ "resourceTemplates": ["note://{id}"] }));
+    assert!(one.call("completion/complete", complete("note://{id}")).send().await.got_through());
+}
+
+#[tokio::test]
+async fn a_uri_that_climbs_is_read_only_if_it_is_listed_itself() {
+    let bench = filter(&json!({
+        "resources": ["file:///a/../listed", { "glob": "file:///docs/*" }],
+        "resourceTemplates": ["tree://{+path}"],
+    }));
+    let read = |uri: &str| json!({ "uri": uri });
+    for climbing in
+        ["file:///docs/../etc/passwd", "tree://a/%2e%2e/b", "tree://a/..%2Fb", "tree://a%252f..%252fb", "tree://.."]
+    {
+        assert!(is_hidden(&bench.call("resources/read", read(climbing)).send().await), "{climbing}");
+    }
+    for plain in ["file:///a/../listed", "file:///docs/a..b", "tree://a/b"] {
+        assert!(bench.call("resources/read", read(plain)).send().await.got_through(), "{plain}");
+    }
+}

@@ -64,7 +64,8 @@ impl Policy for Cors {
             .max_age(Duration::from_secs(options.max_age_seconds.into()));
         let accept = gate(move |request| {
             let known = |origin: &HeaderValue| any || origins.contains(origin);
-            if request.headers().get_all(header::ORIGIN).iter().all(known) {
+            let origins = request.headers().get_all(header::ORIGIN);
+            if origins.iter().next().is_some() && origins.iter().all(known) {
                 request.extensions_mut().remove::<ForeignOrigin>();
             }
             Ok(())

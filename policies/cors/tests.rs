@@ -164,3 +164,9 @@ fn what_is_no_origin_is_reported_at_its_place() {
         ["/allowedOrigins/0", "/exposeHeaders/1"]
     );
 }
+
+#[tokio::test]
+async fn sec_a_page_whose_origin_was_taken_away_stays_foreign() {
+    let outcome = inspector().call("ping", json!({})).fact(ForeignOrigin).send().await;
+    assert!(is_foreign(&outcome));
+}

@@ -18,6 +18,11 @@ pub struct Catalogue {
 
 /// The nearest of `known` to a name that nobody knows, if one is near enough to have been meant.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Comparing costs the product of both lengths, and names come from strangers too.
+    const LONGEST: usize = 128;
+    if name.len() > LONGEST {
+        return None;
+    }
     let lower = name.to_lowercase();
     known
         .into_iter()

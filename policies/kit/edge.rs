@@ -250,17 +250,24 @@ struct BodyClock {
     grace: Duration,
     rate: u32,
     started: Option<Instant>,
+    /// How much had come, and when.
+    last: (usize, Option<Instant>),
 }
 
 impl BodyClock {
     fn new(limits: &EdgeLimits) -> Self {
-        Self { grace: limits.body_grace, rate: limits.body_rate.max(1), started: None }
+        Self { grace: limits.body_grace, rate: limits.body_rate.max(1), started: None, last: (0, None) }
     }
 
     fn poll(&mut self, mut sleep: Pin<&mut Option<Sleep>>, received: usize, context: &mut Context<'_>) -> Poll<Unread> {
         let started = *self.started.get_or_insert_with(Instant::now);
         let earned = Duration::from_secs(received as u64) / self.rate;
-        let deadline = started + self.grace + earned;
+        if self.last.0 != received || self.last.1.is_none() {
+            self.last = (received, Some(Instant::now()));
+        }
+        // What has come buys time for more, but not for silence.
+        let heard = self.last.1.unwrap_or(started);
+        let deadline = (started + self.grace + earned).min(heard + self.grace);
         if sleep.is_none() {
             sleep.set(Some(sleep_until(deadline)));
         }

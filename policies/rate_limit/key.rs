@@ -1,6 +1,9 @@
 //! Whose count a call goes to.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::IpAddr,
+};
 
 use http::HeaderName;
 use schemars::JsonSchema;
@@ -133,7 +136,7 @@ impl Part {
         let facts = request.extensions();
         match self {
             Self::Named(NamedPart::User) => facts.get::<Caller>()?.subject.hash(hash),
-            Self::Named(NamedPart::Ip) => facts.get::<Arrival>()?.client.hash(hash),
+            Self::Named(NamedPart::Ip) => network(facts.get::<Arrival>()?.client).hash(hash),
             Self::Named(NamedPart::Route) => facts.get::<Arrival>()?.route.hash(hash),
             Self::Named(NamedPart::Tool) => message.tool().hash(hash),
             Self::Named(NamedPart::All) => {}
@@ -141,5 +144,13 @@ impl Part {
             Self::Claim(name) => facts.get::<Caller>()?.claims.get(&**name).map(ToString::to_string).hash(hash),
         }
         Some(())
+    }
+}
+
+/// What one client has for itself: an IPv4 address, or an IPv6 /64, in which a host may take any address it likes.
+fn network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
     }
 }

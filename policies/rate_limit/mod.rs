@@ -5,6 +5,7 @@ mod key;
 mod tests;
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     num::NonZeroU32,
     sync::atomic::{AtomicU32, Ordering},
@@ -108,10 +109,10 @@ fn quota(allowed: NonZeroU32, minutes: f64) -> Option<Quota> {
     Some(Quota::with_period(window / allowed.get())?.allow_burst(allowed))
 }
 
-/// Names before patterns: what is said of one tool goes before what is said of many.
+/// Names before patterns, because what is said of one tool goes before what is said of many; then the dearest first.
 fn matchers(weights: BTreeMap<String, NonZeroU32>) -> Vec<(WildMatch, NonZeroU32)> {
     let mut weights: Vec<_> = weights.into_iter().collect();
-    weights.sort_by_key(|(tool, _)| tool.contains(['*', '?']));
+    weights.sort_by_key(|(tool, weight)| (tool.contains(['*', '?']), Reverse(*weight)));
     weights.into_iter().map(|(tool, weight)| (WildMatch::new(&tool), weight)).collect()
 }
 

@@ -19,7 +19,7 @@ use crate::kit::{
     message::Message,
     policy::{Policy, Problem},
     refusal::{Addressee, Reason, Refusal},
-    reply::{Answer, Event, EventSource, Reply},
+    reply::{Event, EventSource, Reply},
 };
 
 /// Bounds the time of a call.
@@ -89,9 +89,7 @@ impl Bounded {
     fn next(&mut self, event: Option<Event>) -> Option<Event> {
         match &event {
             None => self.source = None,
-            Some(event) if event.answer().is_some_and(|answer| answer.is_ok_and(Answer::is_response)) => {
-                self.awaiting = None;
-            }
+            Some(event) if self.awaiting.as_deref().is_some_and(|id| event.answers(id)) => self.awaiting = None,
             Some(_) => {}
         }
         event

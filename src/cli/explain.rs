@@ -98,7 +98,7 @@ impl<'a> Explained<'a> {
             println!("     needs {} · gives {}{}", facts(&needs(link)), facts(link.kind.gives), before(link));
             println!("     {}", self.options(link));
         }
-        println!("  → {}", self.route.upstream);
+        println!("  → {}", self.upstream());
         match &self.offer {
             Some(Ok(catalogue)) => println!("    offers {}", offered(catalogue)),
             Some(Err(why)) => println!("    could not be asked what it offers: {why}"),
@@ -121,7 +121,7 @@ impl<'a> Explained<'a> {
                     "needs": names(&needs(link)),
                     "gives": names(link.kind.gives),
                     "before": names(link.kind.before),
-                    "options": self.options(link).parse::<Value>().unwrap_or_default(),
+                    "options": self.options(link),
                 })
             })
             .collect();
@@ -138,16 +138,19 @@ impl<'a> Explained<'a> {
         json!({
             "path": self.route.path,
             "chain": chain,
-            "upstream": self.route.upstream.to_string(),
+            "upstream": self.upstream(),
             "offers": offers,
             "report": self.report,
         })
     }
 
     /// The options as written: what came from `$env` and `$file` is not shown.
-    fn options(&self, link: &Link) -> String {
-        let options = link.options.as_ref().map(Value::to_string).unwrap_or_default();
-        self.plan.document.secrets.mask(&options)
+    fn options(&self, link: &Link) -> Value {
+        link.options.as_ref().map(|options| self.plan.document.secrets.mask_strings(options)).unwrap_or_default()
+    }
+
+    fn upstream(&self) -> String {
+        self.plan.document.secrets.mask(&self.route.upstream.to_string())
     }
 }
 

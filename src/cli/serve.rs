@@ -16,7 +16,7 @@ use tokio::{
 
 use super::read_config;
 use crate::{
-    config::{Checked, Gateway, PlannedRoute},
+    config::{Checked, Gateway, PlannedRoute, Secrets},
     pipeline::{Live, Plan, Toolbox, plan_file},
     server::{self, Logging, Stop},
 };
@@ -41,7 +41,7 @@ pub(super) fn start(
     tools: Toolbox,
     terminal: bool,
 ) -> anyhow::Result<ExitCode> {
-    let Plan { generation, report, checked, .. } = plan_file(&source.file, &source.text, &tools);
+    let Plan { document, generation, report, checked } = plan_file(&source.file, &source.text, &tools);
     if !report.is_empty() {
         eprint!("{report}");
     }
@@ -50,7 +50,7 @@ pub(super) fn start(
     server::start_logging(&Logging { log: checked.gateway.log.clone(), terminal });
     let live = Arc::new(Live::new(generation, source.file.clone(), tools));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let flush = runtime.block_on(serve(source, live, &listen, &chains(&checked)))?;
+    let flush = runtime.block_on(serve(source, live, &listen, &chains(&checked, &document.secrets)))?;
     flush();
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ExitCode::SUCCESS)
@@ -109,10 +109,10 @@ fn listen_to_signals(stop: Stop, again: mpsc::Sender<()>) -> anyhow::Result<()> 
 const SHOWN: usize = 20;
 
 /// The first routes, each with its chain in words.
-fn chains(checked: &Checked) -> Vec<(String, String)> {
+fn chains(checked: &Checked, secrets: &Secrets) -> Vec<(String, String)> {
     let words = |route: &PlannedRoute| {
         let names = checked.links(route).map(|(_, link)| link.name.clone());
-        let words: Vec<_> = names.chain([route.upstream.to_string()]).collect();
+        let words: Vec<_> = names.chain([secrets.mask(&route.upstream.to_string())]).collect();
         (route.path.clone(), words.join(" → "))
     };
     checked.routes.iter().take(SHOWN).map(words).collect()

@@ -41,6 +41,19 @@ impl Secrets {
         secrets.into_iter().fold(text.to_owned(), |text, (value, written)| text.replace(value, written))
     }
 
+    /// The same, for every string of a value: what is shown stays JSON.
+    pub fn mask_strings(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.mask(text)),
+            Value::Array(items) => Value::Array(items.iter().map(|item| self.mask_strings(item)).collect()),
+            Value::Object(members) => {
+                let masked = members.iter().map(|(key, value)| (key.clone(), self.mask_strings(value)));
+                Value::Object(masked.collect())
+            }
+            other => other.clone(),
+        }
+    }
+
     fn keep(&mut self, value: &str, written: &str) {
         self.0.insert(value.to_owned(), written.to_owned());
         // How the value looks inside JSON text.

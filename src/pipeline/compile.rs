@@ -140,7 +140,8 @@ fn no_foreign_origin() -> RouteLayer {
 }
 
 fn clocks(clocks: &RouteClocks) -> Clocks {
-    let seconds = Duration::from_secs_f64;
+    // What is no duration has been reported by the check of its shape.
+    let seconds = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default();
     Clocks {
         connect: seconds(clocks.connect),
         tls: seconds(clocks.tls),

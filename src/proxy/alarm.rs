@@ -37,15 +37,33 @@ impl Alarm {
         self.0.lock().clone_from(context.waker());
         let waker = Waker::from(Arc::clone(&self.0));
         for _ in 0..Self::TURNS {
-            let outer = WATCHED.replace((self.0.address(), false));
+            let watching = Watching::begin(&self.0);
             let result = turn(&mut Context::from_waker(&waker));
-            let (_, rang) = WATCHED.replace(outer);
+            let (_, rang) = WATCHED.get();
+            drop(watching);
             if result.is_ready() || !rang {
                 return result;
             }
         }
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// The time of one turn. It ends also if the turn panics: a later connection could have the same address.
+struct Watching {
+    outer: (usize, bool),
+}
+
+impl Watching {
+    fn begin(alarm: &Outside) -> Self {
+        Self { outer: WATCHED.replace((alarm.address(), false)) }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        WATCHED.set(self.outer);
     }
 }
 
@@ -100,5 +118,62 @@ impl<F: Future> Future for Quiet<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let Self { future, alarm } = self.get_mut();
         alarm.watch(context, |context| future.as_mut().poll(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Task(AtomicU32);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn what_wakes_itself_gets_another_turn_and_wakes_nobody() {
+        let task = Arc::new(Task::default());
+        let waker = Waker::from(Arc::clone(&task));
+        let mut turns = 0;
+        let result = Alarm::default().watch(&mut Context::from_waker(&waker), |context| {
+            turns += 1;
+            if turns < 3 {
+                context.waker().wake_by_ref();
+            }
+            Poll::<()>::Pending
+        });
+        assert!(result.is_pending());
+        assert_eq!((turns, task.0.load(Ordering::Relaxed)), (3, 0));
+    }
+
+    #[test]
+    fn what_is_woken_from_outside_wakes_the_task() {
+        let task = Arc::new(Task::default());
+        let waker = Waker::from(Arc::clone(&task));
+        let mut kept = None;
+        let alarm = Alarm::default();
+        let _ = alarm.watch(&mut Context::from_waker(&waker), |context| {
+            kept = Some(context.waker().clone());
+            Poll::<()>::Pending
+        });
+        kept.unwrap().wake();
+        assert_eq!(task.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_panic_ends_the_watch() {
+        let alarm = Alarm::default();
+        let turn = || alarm.watch(&mut Context::from_waker(Waker::noop()), |_| -> Poll<()> { panic!("a policy") });
+        assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
+        assert_eq!(WATCHED.get(), (0, false));
     }
 }

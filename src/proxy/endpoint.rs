@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll},
     time::Duration,
 };
@@ -122,6 +122,9 @@ impl Endpoint {
         let builder = HttpsConnectorBuilder::new().with_tls_config(connector.tls).https_or_http();
         let client = Client::builder(TokioExecutor::new())
             .http2_only(true)
+            // A peer that has vanished is noticed before every call has timed out on it.
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(10))
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .retry_canceled_requests(false)
@@ -162,7 +165,7 @@ impl Http1 {
         let mut request = post(self.path.clone(), headers, Full::new(message));
         request.headers_mut().insert(HOST, self.host.clone());
         let (head, body) = self.once(request, clocks).await?.into_parts();
-        Ok(Answered { head, body: UpstreamBody::Wire(body, Arc::clone(&self.pool)) })
+        Ok(Answered { head, body: UpstreamBody::Wire(body, Arc::downgrade(&self.pool)) })
     }
 
     /// Uses a resting connection if one is still open, else a new one. Only a request of which nothing was written moves
@@ -200,7 +203,8 @@ async fn first_byte(
 }
 
 fn no_answer() -> Refusal {
-    Refusal::from(Reason::UpstreamTimeout).with_data("outcome", "unknown")
+    let message = "The upstream did not begin to answer within `clocks.firstByte` of the route.";
+    Refusal::new(Reason::UpstreamTimeout, message).with_data("outcome", "unknown")
 }
 
 fn unknown_outcome(error: &hyper::Error) -> Refusal {
@@ -250,7 +254,7 @@ fn post<B>(uri: Uri, headers: HeaderMap, body: B) -> http::Request<B> {
 #[derive(Debug)]
 pub(super) enum UpstreamBody {
     /// With the connection that it comes from, and the pool that the connection goes back to.
-    Wire(WireBody, Arc<Pool>),
+    Wire(WireBody, Weak<Pool>),
     /// From HTTP/2, or from inside this process.
     Stream(axum::body::Body),
 }
@@ -266,7 +270,10 @@ impl UpstreamBody {
             Self::Wire(body, pool) => body.poll_data(context).map(|data| match data {
                 Some(data) => Some(data.map_err(|_| Broken)),
                 None => {
-                    body.finish(pool);
+                    // Without a pool, the configuration that had it has been replaced.
+                    if let Some(pool) = pool.upgrade() {
+                        body.finish(&pool);
+                    }
                     None
                 }
             }),
@@ -323,7 +330,10 @@ impl UpstreamBody {
             Poll::Ready(next) => next,
             Poll::Pending => {
                 let waiting = timeout(clocks.idle_json, poll_fn(|context| self.poll_data(context)));
-                waiting.await.map_err(|_| Reason::UpstreamTimeout)?
+                waiting.await.map_err(|_| {
+                    let message = "The upstream's answer stopped for longer than `clocks.idleJson` of the route.";
+                    Refusal::new(Reason::UpstreamTimeout, message)
+                })?
             }
         };
         next.transpose().map_err(|Broken| Reason::UpstreamTruncated.into())

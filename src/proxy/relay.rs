@@ -71,9 +71,7 @@ impl Relay {
 
     /// Notes that the answer has come.
     fn settle(&mut self, event: &Event) {
-        if let (Some(id), Some(Ok(answer)), Some(data)) = (&self.awaiting, event.answer(), event.data())
-            && answer.answers(data, id)
-        {
+        if self.awaiting.as_deref().is_some_and(|id| event.answers(id)) {
             self.awaiting = None;
         }
     }
@@ -112,7 +110,9 @@ struct Watch {
     clocks: Clocks,
     tick: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
-    age: Duration,
+    started: Instant,
+    /// When the timer went off last.
+    looked: Instant,
     silence: Duration,
     heard: bool,
 }
@@ -120,7 +120,8 @@ struct Watch {
 impl Watch {
     fn new(clocks: Clocks) -> Self {
         let tick = clocks.keep_alive.min(clocks.idle_events).min(clocks.total);
-        Self { clocks, tick, sleep: None, age: Duration::ZERO, silence: Duration::ZERO, heard: false }
+        let now = Instant::now();
+        Self { clocks, tick, sleep: None, started: now, looked: now, silence: Duration::ZERO, heard: false }
     }
 
     fn heard(&mut self) {
@@ -133,12 +134,13 @@ impl Watch {
         if timer.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }
-        timer.as_mut().reset(Instant::now() + self.tick);
+        let now = Instant::now();
+        timer.as_mut().reset(now + self.tick);
         // Registers the new deadline; it cannot have passed.
         let _ = timer.as_mut().poll(context);
-        self.age += self.tick;
-        self.silence = if std::mem::take(&mut self.heard) { Duration::ZERO } else { self.silence + self.tick };
-        if self.age >= self.clocks.total {
+        let since = now - std::mem::replace(&mut self.looked, now);
+        self.silence = if std::mem::take(&mut self.heard) { Duration::ZERO } else { self.silence + since };
+        if now - self.started >= self.clocks.total {
             return Poll::Ready(Err(expired("The exchange took longer than `clocks.total` of the route allows.")));
         }
         if self.silence >= self.clocks.idle_events {

@@ -28,11 +28,13 @@ use super::alarm::Alarm;
 
 type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
 
+type Driven = Pin<Box<Connection<Io, Full<Bytes>>>>;
+
 /// One open connection, at rest or in use by one exchange.
 pub(super) struct Wire {
     sender: SendRequest<Full<Bytes>>,
-    connection: Pin<Box<Connection<Io, Full<Bytes>>>>,
-    closed: bool,
+    /// None once it has ended. Dropping it is what gives back a request that waits in it unsent.
+    connection: Option<Driven>,
     alarm: Alarm,
 }
 
@@ -47,7 +49,7 @@ pub(super) enum SendError {
 impl Wire {
     pub(super) async fn handshake(io: Io) -> hyper::Result<Self> {
         let (sender, connection) = hyper::client::conn::http1::Builder::new().handshake(io).await?;
-        Ok(Self { sender, connection: Box::pin(connection), closed: false, alarm: Alarm::default() })
+        Ok(Self { sender, connection: Some(Box::pin(connection)), alarm: Alarm::default() })
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -72,27 +74,33 @@ impl Wire {
         context: &mut Context<'_>,
         mut goal: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let Self { connection, closed, alarm, .. } = self;
+        let Self { connection, alarm, .. } = self;
         alarm.watch(context, |context| {
             let reached = goal(context);
-            if reached.is_ready() || *closed {
+            if reached.is_ready() {
                 return reached;
             }
-            *closed = connection.as_mut().poll(context).is_ready();
+            drive(connection, context);
             goal(context)
         })
     }
 
     /// Is it open and ready for another request?
     fn is_reusable(&mut self) -> bool {
-        self.closed |= self.connection.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
-        !self.closed && self.sender.is_ready()
+        drive(&mut self.connection, &mut Context::from_waker(Waker::noop()));
+        self.connection.is_some() && self.sender.is_ready()
+    }
+}
+
+fn drive(connection: &mut Option<Driven>, context: &mut Context<'_>) {
+    if connection.as_mut().is_some_and(|connection| connection.as_mut().poll(context).is_ready()) {
+        *connection = None;
     }
 }
 
 impl std::fmt::Debug for Wire {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Wire").field("closed", &self.closed).finish_non_exhaustive()
+        f.debug_struct("Wire").field("open", &self.connection.is_some()).finish_non_exhaustive()
     }
 }
 

@@ -31,9 +31,9 @@ impl Access {
         Self { started: Instant::now(), arrival: enabled.then(|| arrival.clone()) }
     }
 
-    pub(super) fn end(self, outcome: &Outcome<'_>) -> Duration {
+    pub(super) fn end(&mut self, outcome: &Outcome<'_>) -> Duration {
         let elapsed = self.started.elapsed();
-        if let Some(arrival) = &self.arrival {
+        if let Some(arrival) = self.arrival.take() {
             tracing::info!(
                 target: "access",
                 request_id = arrival.request_id.as_str(),
@@ -49,6 +49,23 @@ impl Access {
             );
         }
         elapsed
+    }
+}
+
+/// A client that went away before its answer came still has had its request.
+impl Drop for Access {
+    fn drop(&mut self) {
+        if let Some(arrival) = self.arrival.take() {
+            tracing::info!(
+                target: "access",
+                request_id = arrival.request_id.as_str(),
+                client = %arrival.client,
+                route = &*arrival.route,
+                reason = "client_gone",
+                ms = milliseconds(self.started.elapsed()),
+                "request"
+            );
+        }
     }
 }
 

@@ -95,8 +95,10 @@ async fn reload_on_change(
             else => return,
         }
         let reloading = Arc::clone(&live);
-        let Ok(reloaded) = tokio::task::spawn_blocking(move || reloading.reload()).await else { continue };
-        metrics.reloaded(report(&reloaded));
+        match tokio::task::spawn_blocking(move || reloading.reload()).await {
+            Ok(reloaded) => metrics.reloaded(report(&reloaded)),
+            Err(error) => tracing::error!(%error, "reading the configuration failed, so the one in force stays"),
+        }
     }
 }
 

@@ -48,21 +48,30 @@ impl Hosts {
         Err(Refusal::from(Reason::HostNotAllowed).closing())
     }
 
-    /// Is the web page that sent the request one of this gateway's own?
-    pub(super) fn is_own_origin(&self, origin: &str) -> bool {
-        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        host.is_some_and(|host| !host.contains(['/', '@']) && self.has(host))
+    /// Is the web page that sent the request one of this gateway's own? It is if it came from the host that the request
+    /// names, or from one that is configured. An address in an origin is somebody's server, and need not be this one.
+    pub(super) fn is_own_origin(&self, origin: &str, host: Option<&str>) -> bool {
+        let page = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        page.is_some_and(|page| {
+            host.is_some_and(|host| same(page, host)) || self.names.iter().any(|name| same(name, page))
+        })
     }
 
     /// A name can be made to point here by whoever owns it; an address cannot. So addresses pass, and names must be
     /// known. `localhost` is nobody's, but means us only if we listen there.
     fn has(&self, host: &str) -> bool {
-        if self.names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
+        if self.names.iter().any(|name| same(name, host)) {
             return true;
         }
         let name = without_port(host);
         name.parse::<IpAddr>().is_ok() || (self.loopback && name.eq_ignore_ascii_case("localhost"))
     }
+}
+
+/// The same host and port; the ports of http and https need not be said.
+fn same(a: &str, b: &str) -> bool {
+    let short = |host: &str| host.strip_suffix(":443").or(host.strip_suffix(":80")).unwrap_or(host).len();
+    a[..short(a)].eq_ignore_ascii_case(&b[..short(b)])
 }
 
 fn without_port(host: &str) -> &str {
@@ -111,8 +120,11 @@ mod tests {
         assert!(public.has("MCP.example.com"));
         assert!(!public.has("mcp.example.com:8443"));
         assert!(!public.has("localhost"));
-        assert!(public.is_own_origin("https://mcp.example.com"));
-        assert!(!public.is_own_origin("https://mcp.example.com.evil.example"));
-        assert!(!public.is_own_origin("null"));
+        assert!(public.has("mcp.example.com:443"));
+        assert!(public.is_own_origin("https://mcp.example.com", None));
+        for foreign in ["https://mcp.example.com.evil.example", "null", "http://203.0.113.5", "http://localhost:3000"] {
+            assert!(!public.is_own_origin(foreign, Some("mcp.example.com")), "{foreign}");
+        }
+        assert!(public.is_own_origin("http://127.0.0.1:8080", Some("127.0.0.1:8080")));
     }
 }

@@ -1,7 +1,7 @@
 //! Which path goes where.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -98,10 +98,10 @@ impl Router {
         };
         let Route { path, edge } = route;
         let arrival = Arrival { route: Arc::clone(path), client: this.client(request.headers(), peer), request_id };
-        if this.is_foreign(request.headers()) {
+        if this.is_foreign(&request) {
             request.extensions_mut().insert(ForeignOrigin);
         }
-        let access = Access::begin(this.access_log, &arrival);
+        let mut access = Access::begin(this.access_log, &arrival);
         let span = this.tracing.as_ref().map(|tracing| tracing.begin(path, request.headers_mut()));
         request.extensions_mut().insert(arrival);
         let Handled { mut response, message } = edge.handle(request).await;
@@ -130,28 +130,30 @@ impl Inner {
         self.hosts.check(request.uri(), headers)
     }
 
-    fn is_foreign(&self, headers: &HeaderMap) -> bool {
-        headers
-            .get_all(header::ORIGIN)
-            .iter()
-            .any(|origin| !origin.to_str().is_ok_and(|origin| self.hosts.is_own_origin(origin)))
+    fn is_foreign<B>(&self, request: &http::Request<B>) -> bool {
+        let headers = request.headers();
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.or(request.uri().authority().map(http::uri::Authority::as_str));
+        let own = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| self.hosts.is_own_origin(origin, host));
+        !headers.get_all(header::ORIGIN).iter().all(own)
     }
 
     /// The client's address: the peer's, unless the peer is a trusted proxy; then the last one in `X-Forwarded-For` that
-    /// is not a trusted proxy itself.
+    /// is not a trusted proxy itself. One that cannot be read is nobody's: never the proxy's own, which may be let in.
     fn client(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
         let peer = peer.to_canonical();
         let trusted = |address: &IpAddr| self.trusted_proxies.iter().any(|net| net.contains(address));
         if !trusted(&peer) {
             return peer;
         }
-        let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let hops: Vec<_> = hops.flat_map(|value| value.split(',')).map(|hop| hop.trim().parse::<IpAddr>()).collect();
+        let lines = headers.get_all("x-forwarded-for").iter();
+        let hops: Vec<_> = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).collect();
         for hop in hops.into_iter().rev() {
+            let hop = std::str::from_utf8(hop.trim_ascii()).ok().and_then(|hop| hop.parse::<IpAddr>().ok());
             match hop.map(|hop| hop.to_canonical()) {
-                Ok(hop) if trusted(&hop) => {}
-                Ok(hop) => return hop,
-                Err(_) => break,
+                Some(hop) if trusted(&hop) => {}
+                Some(hop) => return hop,
+                None => return IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             }
         }
         peer

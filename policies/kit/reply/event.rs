@@ -78,6 +78,14 @@ impl Event {
         }
     }
 
+    /// Does it answer the request with this id (JSON text, as the client wrote it)?
+    pub fn answers(&self, id: &str) -> bool {
+        match (self.answer(), self.data()) {
+            (Some(Ok(answer)), Some(data)) => answer.answers(data, id),
+            _ => false,
+        }
+    }
+
     /// The message in the data; a flaw if the data is no message; none if there is no data.
     pub fn answer(&self) -> Option<Result<&Answer, &Flaw>> {
         self.answer.as_ref().map(Result::as_ref)

@@ -64,14 +64,27 @@ pub async fn serve(listener: TcpListener, assembly: Assembly, mut shutdown: Shut
         let _ = stream.set_nodelay(true);
         let (server, router, metrics, watcher) =
             (Arc::clone(&server), router.clone(), metrics.clone(), graceful.watcher());
-        let tls = tls.clone();
+        let (tls, mut stopping) = (tls.clone(), shutdown.clone());
         tokio::spawn(async move {
             metrics.connection(1);
             match tls {
                 // Boxed: the task would carry the space for both ways otherwise.
-                None => Box::pin(converse(&server, stream, router, peer, watcher)).await,
+                None => {
+                    let version = tokio::select! {
+                        () = stopping.begun() => None,
+                        version = timeout(server.patience, version_of(&stream)) => version.ok(),
+                    };
+                    match version {
+                        Some(version) => Box::pin(converse(&server, version, stream, router, peer, watcher)).await,
+                        None => tracing::debug!(%peer, "no request came"),
+                    }
+                }
                 Some(tls) => match Box::pin(timeout(handshake, TlsAcceptor::from(tls.config()).accept(stream))).await {
-                    Ok(Ok(stream)) => Box::pin(converse(&server, stream, router, peer, watcher)).await,
+                    Ok(Ok(stream)) => {
+                        let version =
+                            if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Version::H2 } else { Version::H1 };
+                        Box::pin(converse(&server, version, stream, router, peer, watcher)).await;
+                    }
                     Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake failed"),
                     Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
                 },
@@ -96,7 +109,8 @@ const MANY_HEADERS: u32 = 100;
 
 /// How connections are served.
 struct Server {
-    http: auto::Builder<TokioExecutor>,
+    http1: auto::Builder<TokioExecutor>,
+    http2: auto::Builder<TokioExecutor>,
     /// How long a new connection may keep us waiting for its first request.
     patience: Duration,
     /// How long a client may leave what is sent to it unread.
@@ -123,11 +137,47 @@ fn server(limits: &ListenerLimits) -> Server {
         .initial_stream_window_size(64 << 10)
         .initial_connection_window_size(1 << 20)
         .keep_alive_interval(Duration::from_secs(30));
-    Server { http: server, patience, unread: Duration::from_secs(limits.unread_seconds.get().into()) }
+    Server {
+        http1: server.clone().http1_only(),
+        http2: server.http2_only(),
+        patience,
+        unread: Duration::from_secs(limits.unread_seconds.get().into()),
+    }
 }
 
-async fn converse<S>(server: &Server, stream: S, router: super::Router, peer: SocketAddr, watcher: Watcher)
-where
+/// What a client speaks.
+#[derive(Clone, Copy, Debug)]
+enum Version {
+    H1,
+    H2,
+}
+
+/// Looks at a client's first bytes without taking them. hyper-util can tell the two apart too, but it reads the bytes, and
+/// then every connection keeps a buffer of twice the size.
+async fn version_of(stream: &TcpStream) -> Version {
+    const PREFACE: &[u8; PREFACE_LENGTH] = b"PRI * HTTP/2.0";
+    const PREFACE_LENGTH: usize = 14;
+    let mut seen = [0; PREFACE_LENGTH];
+    loop {
+        match stream.peek(&mut seen).await {
+            Ok(PREFACE_LENGTH) if seen == *PREFACE => return Version::H2,
+            Ok(some) if some > 0 && seen[..some] == PREFACE[..some] => {}
+            // Whatever is wrong, reading will find it too.
+            _ => return Version::H1,
+        }
+        // What is there is there at once; only time brings more.
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn converse<S>(
+    server: &Server,
+    version: Version,
+    stream: S,
+    router: super::Router,
+    peer: SocketAddr,
+    watcher: Watcher,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let asked = Arc::new(AtomicBool::new(false));
@@ -137,11 +187,14 @@ where
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.handle(request, peer.ip()).await) }
     });
-    let connection =
-        server.http.serve_connection(TokioIo::new(Impatient::new(stream, server.unread)), service).into_owned();
+    let http = match version {
+        Version::H1 => &server.http1,
+        Version::H2 => &server.http2,
+    };
+    let connection = http.serve_connection(TokioIo::new(Impatient::new(stream, server.unread)), service).into_owned();
     let mut connection = Quiet::new(watcher.watch(connection));
     let mut patience = pin!(sleep(server.patience));
-    // hyper's own timeout does not run while it waits for the bytes that tell HTTP/1 from HTTP/2.
+    // hyper's own timeout is one of HTTP/1.
     let ended = poll_fn(|context| match Pin::new(&mut connection).poll(context) {
         Poll::Pending if !asked.load(Ordering::Relaxed) => patience.as_mut().poll(context).map(|()| None),
         ended => ended.map(Some),

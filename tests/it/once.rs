@@ -192,8 +192,9 @@ async fn fault_endless_answers_do_not_fill_the_memory() {
         assert_eq!(gateway.post(&call(1, "f", &json!({}))).await.reason(), "upstream_too_large");
     }
     let grown = gateway.resident_bytes().saturating_sub(before);
-    // One answer may be 8 MiB, and the allocator keeps what it had for a while.
-    assert!(grown < 32 << 20, "{grown} bytes more than before");
+    // One answer may be 8 MiB; while it grows it is there twice, and the allocator keeps that for each thread for a while.
+    // Forty answers that were not given back would be 320 MiB.
+    assert!(grown < 96 << 20, "{grown} bytes more than before");
 }
 
 #[tokio::test]

@@ -185,7 +185,8 @@ async fn converse<S>(
     let service = service_fn(move |request: http::Request<Incoming>| {
         first.store(true, Ordering::Relaxed);
         let router = router.clone();
-        async move { Ok::<_, Infallible>(router.handle(request, peer.ip()).await) }
+        // Boxed: hyper keeps the space of a call for as long as its stream is open, and a stream needs little of it.
+        Box::pin(async move { Ok::<_, Infallible>(router.handle(request, peer.ip()).await) })
     });
     let http = match version {
         Version::H1 => &server.http1,

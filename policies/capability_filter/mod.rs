@@ -26,6 +26,7 @@ use crate::kit::{
     catalogue::Catalogue,
     chain::{Arrival, Request, RequestId, Response, RouteLayer, edit_answers},
     host::Host,
+    json::Flaw,
     json::lookalike,
     message::{Kind, Message, Method, TargetKind},
     policy::{Fact, Policy, Problem},
@@ -159,7 +160,7 @@ impl Edit {
     fn response(self, response: Response) -> Response {
         let (head, reply) = response.into_parts();
         match reply {
-            Reply::Full(body) => match self.message(&body, true) {
+            Reply::Full(body) => match self.message(&body, || Answer::read(&body), true) {
                 Verdict::Keep => Response::from_parts(head, Reply::Full(body)),
                 Verdict::Replace(body) => Response::from_parts(head, body.into()),
                 Verdict::Drop(why) | Verdict::Refuse(why) => {
@@ -178,7 +179,9 @@ impl Edit {
     fn event(&self, event: Event) -> Option<Event> {
         // Servers open a stream with an event without data, which only gives an id to resume from.
         let Some(data) = event.data().filter(|data| !data.is_empty()) else { return Some(event) };
-        match self.message(data, false) {
+        // The event has been read already, on its way here.
+        let read = || event.answer().map_or_else(|| Answer::read(data), |read| read.copied().map_err(Clone::clone));
+        match self.message(data, read, false) {
             Verdict::Keep => Some(event),
             Verdict::Replace(body) => Some(Event::message(&body)),
             Verdict::Drop(why) => {
@@ -195,13 +198,13 @@ impl Edit {
 
     /// A list is filtered if it answers *this* request; an answer to any other has no business here and could smuggle an
     /// unfiltered list to a request that waits elsewhere.
-    fn message(&self, body: &[u8], whole: bool) -> Verdict {
+    fn message(&self, body: &[u8], read: impl FnOnce() -> Result<Answer, Flaw>, whole: bool) -> Verdict {
         if let Some(kind) = self.list
             && let Some(known) = self.filter.memo.recall(kind, body, &self.id)
         {
             return Verdict::Replace(known);
         }
-        let answer = match Answer::read(body) {
+        let answer = match read() {
             Ok(answer) => answer,
             Err(flaw) => return Verdict::Drop(flaw.to_string()),
         };

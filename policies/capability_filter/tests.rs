@@ -391,7 +391,7 @@ fn shared() -> Arc<Filter> {
 }
 
 fn filtered(filter: &Arc<Filter>, id: &str, body: &str) -> Option<String> {
-    match edit(filter, id).message(body.as_bytes(), true) {
+    match edit(filter, id).message(body.as_bytes(), || Answer::read(body.as_bytes()), true) {
         Verdict::Replace(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
         _ => None,
     }

@@ -106,22 +106,22 @@ impl Forward {
         let Answered { head: upstream, body } = answered;
         judge_status(upstream.status, &upstream.headers)?;
         let kind = MediaType::of(&upstream.headers);
-        let (reply, status) = match kind {
+        let reply = match kind {
             MediaType::Events if upstream.status.is_success() => {
                 let id = message.id().filter(|_| matches!(message.kind(), Kind::Request(_)));
                 let request_id = head.extensions.get::<Arrival>().map(|arrival| arrival.request_id);
                 let relay = Relay::new(body, self.limits.events, self.clocks, id, request_id);
-                (Reply::Events(Box::new(relay)), upstream.status)
+                Reply::Events(Box::new(relay))
             }
             _ => {
                 let whole = body.says_where_it_ends(&upstream.headers);
                 let bytes = self.collect(body).await.map_err(unknown_outcome)?;
-                (complete(kind, bytes, whole, upstream.status, message)?, upstream.status)
+                complete(kind, bytes, whole, upstream.status, message)?
             }
         };
         let events = matches!(reply, Reply::Events(_));
         let mut response = http::Response::new(reply);
-        *response.status_mut() = status;
+        *response.status_mut() = upstream.status;
         *response.headers_mut() = headers::to_client(upstream.headers, self.session, events);
         Ok(response)
     }

@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::target::Target;
 
 /// The longest slot that can be asked for, and as much again.
-const SLOT_WITHIN: Duration = Duration::from_secs(120);
+const SLOT_WITHIN: Duration = Duration::from_mins(2);
 
 #[derive(Clone, Copy)]
 pub(crate) enum Side {

@@ -22,7 +22,7 @@ use crate::{process, tools};
 type Body = Either<Full<Bytes>, Events>;
 
 /// Longer than any run.
-const SILENT: Duration = Duration::from_secs(24 * 3600);
+const SILENT: Duration = Duration::from_hours(24);
 /// What keeps the end of `first` away from its first event, so that a proxy that waits for the end shows it.
 const AFTER_FIRST: Duration = Duration::from_millis(4);
 

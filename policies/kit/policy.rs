@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::kit::{catalogue::Catalogue, chain::RouteLayer, host::Host};
+use crate::kit::{catalogue::Catalogue, chain::RouteLayer, host::Host, sign_in::SignIn};
 
 /// A kind of policy, as `routes.json` can name it.
 ///
@@ -43,6 +43,11 @@ pub trait Policy: 'static {
 
     /// Builds the layer. Pure: no network, no clock, no spawning. Reports every problem, not only the first.
     fn layer(options: Self::Options, host: &Host) -> Result<RouteLayer, Vec<Problem>>;
+
+    /// For policies that verify what the program's own authorization server gives out: how people sign in.
+    fn sign_in(_options: &Self::Options) -> Option<SignIn> {
+        None
+    }
 
     /// Compares the options with what the upstream really has: a typo must not look like an empty server.
     fn review(_options: &Self::Options, _upstream: &Catalogue) -> Vec<Problem> {
@@ -151,6 +156,7 @@ pub struct PolicyKind {
     schema: fn(&mut SchemaGenerator) -> Schema,
     needs_with: fn(&Value) -> Vec<Fact>,
     layer: fn(&Value, &Host) -> Result<RouteLayer, Vec<Problem>>,
+    sign_in: fn(&Value) -> Option<SignIn>,
     review: fn(&Value, &Catalogue) -> Vec<Problem>,
     type_id: fn() -> TypeId,
 }
@@ -172,6 +178,7 @@ impl PolicyKind {
                 serde_json::from_value(options.clone()).map_or_else(|_| P::NEEDS.to_vec(), |options| P::needs(&options))
             },
             layer: |options, host| P::layer(parse::<P>(options)?, host),
+            sign_in: |options| parse::<P>(options).ok().and_then(|options| P::sign_in(&options)),
             review: |options, upstream| {
                 parse::<P>(options).map_or_else(|problems| problems, |options| P::review(&options, upstream))
             },
@@ -197,6 +204,11 @@ impl PolicyKind {
     /// Builds the layer from checked options.
     pub fn layer(&self, options: &Value, host: &Host) -> Result<RouteLayer, Vec<Problem>> {
         (self.layer)(options, host)
+    }
+
+    /// How people sign in to the routes of this policy, if it is one that signs in.
+    pub fn sign_in(&self, options: &Value) -> Option<SignIn> {
+        (self.sign_in)(options)
     }
 
     /// Compares the options with what the upstream really has.

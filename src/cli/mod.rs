@@ -54,7 +54,8 @@ enum Command {
 /// function with your kinds added to [`STANDARD`](portcullis_policies::STANDARD).
 pub fn main(kinds: Vec<PolicyKind>) -> ExitCode {
     let arguments = Arguments::parse();
-    let tools = Toolbox { kinds, demo: crate::upstreams::demo_server(), host: Host { seed: random_seed() } };
+    let tools =
+        Toolbox { kinds, demo: crate::upstreams::demo_server(), host: Host { seed: random_seed(), ..Host::default() } };
     match run(arguments, tools) {
         Ok(code) => code,
         Err(error) => {

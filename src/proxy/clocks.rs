@@ -27,9 +27,9 @@ impl Default for Clocks {
             connect: Duration::from_secs(2),
             tls: Duration::from_secs(5),
             first_byte: Duration::from_secs(30),
-            idle_json: Duration::from_secs(60),
-            idle_events: Duration::from_secs(5 * 60),
-            total: Duration::from_secs(10 * 60),
+            idle_json: Duration::from_mins(1),
+            idle_events: Duration::from_mins(5),
+            total: Duration::from_mins(10),
             keep_alive: Duration::from_secs(15),
         }
     }

@@ -92,7 +92,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_read_is_cut_and_one_that_does_is_not() {
         let (ours, mut theirs) = tokio::io::duplex(16);
-        let mut ours = Impatient::new(ours, Duration::from_secs(60));
+        let mut ours = Impatient::new(ours, Duration::from_mins(1));
         ours.write_all(&[1; 16]).await.unwrap();
 
         let mut sixteen = [0; 16];

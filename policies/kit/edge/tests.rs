@@ -153,7 +153,7 @@ async fn a_body_that_breaks_off_is_never_executed() {
 #[tokio::test]
 async fn a_body_that_announces_too_much_is_refused_before_it_is_read() {
     let limits = EdgeLimits { request_bytes: 100, ..EdgeLimits::default() };
-    let mut request = post(Pieces::new([(Duration::from_secs(3600), Ok(CALL))]));
+    let mut request = post(Pieces::new([(Duration::from_hours(1), Ok(CALL))]));
     request.headers_mut().insert(CONTENT_LENGTH, 101.into());
     let outcome = Gateway::new(limits).take(request).await;
     assert_eq!(outcome.reason(), Some("body_too_large"));
@@ -196,7 +196,7 @@ async fn a_body_that_trickles_is_cut_off_after_its_grace() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stops_coming_is_cut_off_too() {
     let started = Instant::now();
-    let body = Pieces::new([(Duration::ZERO, Ok("{")), (Duration::from_secs(86_400), Ok("}"))]);
+    let body = Pieces::new([(Duration::ZERO, Ok("{")), (Duration::from_hours(24), Ok("}"))]);
     assert_eq!(Gateway::new(EdgeLimits::default()).take(post(body)).await.reason(), Some("body_too_slow"));
     assert!(started.elapsed() < Duration::from_secs(6));
 }

@@ -194,11 +194,11 @@ async fn first_byte(
     request: http::Request<Full<Bytes>>,
     clocks: &Clocks,
 ) -> Result<Result<http::Response<WireBody>, http::Request<Full<Bytes>>>, Refusal> {
-    match timeout(clocks.first_byte, wire.send(request)).await {
-        Ok(Ok(response)) => Ok(Ok(response)),
-        Ok(Err(SendError::NotSent(request))) => Ok(Err(*request)),
-        Ok(Err(SendError::Unknown(error))) => Err(unknown_outcome(&error)),
-        Err(_) => Err(no_answer()),
+    match wire.send(request, clocks.first_byte).await {
+        Ok(response) => Ok(Ok(response)),
+        Err(SendError::NotSent(request)) => Ok(Err(*request)),
+        Err(SendError::Unknown(error)) => Err(unknown_outcome(&error)),
+        Err(SendError::TooLate) => Err(no_answer()),
     }
 }
 

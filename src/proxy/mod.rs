@@ -5,6 +5,7 @@
 
 mod alarm;
 mod clocks;
+mod deadline;
 mod endpoint;
 mod headers;
 mod relay;
@@ -26,6 +27,7 @@ use tokio::time::timeout;
 pub use self::{
     alarm::Quiet,
     clocks::Clocks,
+    deadline::ConnectionTimer,
     endpoint::{Connector, Endpoint, Local, LocalAnswer, LocalServer, Trust},
     headers::SessionTag,
 };

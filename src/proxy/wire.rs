@@ -24,7 +24,7 @@ use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::Instant};
 
-use super::alarm::Alarm;
+use super::{alarm::Alarm, deadline::LazyTimer};
 
 type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
 
@@ -36,6 +36,7 @@ pub(super) struct Wire {
     /// None once it has ended. Dropping it is what gives back a request that waits in it unsent.
     connection: Option<Driven>,
     alarm: Alarm,
+    timer: LazyTimer,
 }
 
 /// Why an exchange got no answer.
@@ -44,22 +45,39 @@ pub(super) enum SendError {
     NotSent(Box<http::Request<Full<Bytes>>>),
     /// Something may have reached the upstream.
     Unknown(hyper::Error),
+    /// The answer has not begun in time.
+    TooLate,
 }
 
 impl Wire {
     pub(super) async fn handshake(io: Io) -> hyper::Result<Self> {
         let (sender, connection) = hyper::client::conn::http1::Builder::new().handshake(io).await?;
-        Ok(Self { sender, connection: Some(Box::pin(connection)), alarm: Alarm::default() })
+        Ok(Self {
+            sender,
+            connection: Some(Box::pin(connection)),
+            alarm: Alarm::default(),
+            timer: LazyTimer::default(),
+        })
     }
 
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn send(
         mut self,
         request: http::Request<Full<Bytes>>,
+        patience: Duration,
     ) -> Result<http::Response<WireBody>, SendError> {
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let answer = poll_fn(|context| self.drive_until(context, |context| answer.as_mut().poll(context))).await;
-        match answer {
+        let deadline = Instant::now() + patience;
+        let Self { sender, connection, alarm, timer } = &mut self;
+        let mut answer = pin!(sender.try_send_request(request));
+        let answered = poll_fn(|context| {
+            alarm.watch(context, |context| {
+                match drive_until(connection, context, |context| answer.as_mut().poll(context)) {
+                    Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                    Poll::Pending => timer.poll(deadline, context).map(|()| None),
+                }
+            })
+        });
+        match answered.await.ok_or(SendError::TooLate)? {
             Ok(response) => Ok(response.map(|body| WireBody { body, wire: Some(self) })),
             Err(mut error) => Err(match error.take_message() {
                 Some(request) => SendError::NotSent(Box::new(request)),
@@ -68,21 +86,14 @@ impl Wire {
         }
     }
 
-    /// Drives the connection until `goal`, which only the connection can bring about, is reached or must be waited for.
-    fn drive_until<T>(
+    fn poll_data(
         &mut self,
+        body: &mut Incoming,
         context: &mut Context<'_>,
-        mut goal: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let Self { connection, alarm, .. } = self;
-        alarm.watch(context, |context| {
-            let reached = goal(context);
-            if reached.is_ready() {
-                return reached;
-            }
-            drive(connection, context);
-            goal(context)
-        })
+        let mut body = Pin::new(body);
+        alarm.watch(context, |context| drive_until(connection, context, |context| body.as_mut().poll_frame(context)))
     }
 
     /// Is it open and ready for another request?
@@ -90,6 +101,20 @@ impl Wire {
         drive(&mut self.connection, &mut Context::from_waker(Waker::noop()));
         self.connection.is_some() && self.sender.is_ready()
     }
+}
+
+/// Drives the connection until `goal`, which only the connection can bring about, is reached or must be waited for.
+fn drive_until<T>(
+    connection: &mut Option<Driven>,
+    context: &mut Context<'_>,
+    mut goal: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    let reached = goal(context);
+    if reached.is_ready() {
+        return reached;
+    }
+    drive(connection, context);
+    goal(context)
 }
 
 fn drive(connection: &mut Option<Driven>, context: &mut Context<'_>) {
@@ -117,7 +142,7 @@ impl WireBody {
         let Self { body, wire } = self;
         loop {
             let frame = match wire {
-                Some(wire) => wire.drive_until(context, |context| Pin::new(&mut *body).poll_frame(context)),
+                Some(wire) => wire.poll_data(body, context),
                 None => Pin::new(&mut *body).poll_frame(context),
             };
             match frame {

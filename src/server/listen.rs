@@ -30,7 +30,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{assemble::Assembly, impatient::Impatient, shutdown::Shutdown};
-use crate::{config::ListenerLimits, proxy::Quiet};
+use crate::{
+    config::ListenerLimits,
+    proxy::{ConnectionTimer, Quiet},
+};
 
 /// Opens the listener.
 pub async fn bind(address: &str) -> std::io::Result<TcpListener> {
@@ -122,8 +125,7 @@ fn server(limits: &ListenerLimits) -> Server {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
-        // Without a timer hyper's own header timeout does nothing.
-        .timer(TokioTimer::new())
+        // Needs a timer, which each connection has for itself: see `converse`.
         .header_read_timeout(patience)
         .max_buf_size(BUFFER);
     if limits.headers.get() > MANY_HEADERS {
@@ -188,10 +190,11 @@ async fn converse<S>(
         // Boxed: hyper keeps the space of a call for as long as its stream is open, and a stream needs little of it.
         Box::pin(async move { Ok::<_, Infallible>(router.handle(request, peer.ip()).await) })
     });
-    let http = match version {
-        Version::H1 => &server.http1,
-        Version::H2 => &server.http2,
+    let mut http = match version {
+        Version::H1 => server.http1.clone(),
+        Version::H2 => server.http2.clone(),
     };
+    http.http1().timer(ConnectionTimer::default());
     let connection = http.serve_connection(TokioIo::new(Impatient::new(stream, server.unread)), service).into_owned();
     let mut connection = Quiet::new(watcher.watch(connection));
     let mut patience = pin!(sleep(server.patience));

@@ -160,7 +160,8 @@ impl WireBody {
     /// Gives the connection back once the body has ended.
     pub(super) fn finish(&mut self, pool: &Pool) {
         if let Some(mut wire) = self.wire.take()
-            && wire.is_reusable()
+            // Mostly it is ready already: its last turn went on past the body's end.
+            && (wire.sender.is_ready() || wire.is_reusable())
         {
             pool.put(wire);
         }

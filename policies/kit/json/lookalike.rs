@@ -20,9 +20,12 @@ impl<'a> Reader<'a> {
 
 /// The one of `reserved` (ASCII all) that `key` is not, but could be read as.
 pub fn lookalike(key: &str, reserved: &[&'static str]) -> Option<&'static str> {
+    // Mostly it is one of them, and comparing bytes is faster than comparing letters.
+    if reserved.contains(&key) {
+        return None;
+    }
     let like = |key: &str| reserved.iter().copied().find(|known| known.eq_ignore_ascii_case(key));
-    let like = if key.is_ascii() { like(key) } else { like(&fold(key)) };
-    like.filter(|known| *known != key)
+    if key.is_ascii() { like(key) } else { like(&fold(key)) }
 }
 
 /// Compatibility composition, lower case, and without the characters that no reader sees: close enough to Unicode's

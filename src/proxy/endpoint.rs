@@ -3,7 +3,7 @@
 use std::{
     fmt,
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Weak},
     task::{Context, Poll},
     time::Duration,
@@ -325,17 +325,10 @@ impl UpstreamBody {
     }
 
     async fn piece(&mut self, clocks: &Clocks) -> Result<Option<Bytes>, Refusal> {
-        // Most bodies are there when their head is: only one that must be waited for is worth a timer.
-        let next = match poll_fn(|context| Poll::Ready(self.poll_data(context))).await {
-            Poll::Ready(next) => next,
-            Poll::Pending => {
-                let waiting = timeout(clocks.idle_json, poll_fn(|context| self.poll_data(context)));
-                waiting.await.map_err(|_| {
-                    let message = "The upstream's answer stopped for longer than `clocks.idleJson` of the route.";
-                    Refusal::new(Reason::UpstreamTimeout, message)
-                })?
-            }
-        };
+        let next = within(clocks.idle_json, poll_fn(|context| self.poll_data(context))).await.ok_or_else(|| {
+            let message = "The upstream's answer stopped for longer than `clocks.idleJson` of the route.";
+            Refusal::new(Reason::UpstreamTimeout, message)
+        })?;
         next.transpose().map_err(|Broken| Reason::UpstreamTruncated.into())
     }
 
@@ -344,6 +337,15 @@ impl UpstreamBody {
             Self::Wire(body, _) => body.length(),
             Self::Stream(body) => body.size_hint().exact(),
         }
+    }
+}
+
+/// A timeout for what mostly is there already: only what must be waited for is worth a timer.
+pub(super) async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => timeout(patience, future).await.ok(),
     }
 }
 

@@ -22,7 +22,6 @@ use portcullis_policies::kit::{
     refusal::{Addressee, Reason, Refusal},
     reply::{EventLimits, Reply},
 };
-use tokio::time::timeout;
 
 pub use self::{
     alarm::Quiet,
@@ -32,7 +31,7 @@ pub use self::{
     headers::SessionTag,
 };
 use self::{
-    endpoint::{Answered, UpstreamBody},
+    endpoint::{Answered, UpstreamBody, within},
     relay::Relay,
 };
 
@@ -129,8 +128,8 @@ impl Forward {
     }
 
     async fn collect(&self, body: UpstreamBody) -> Result<Bytes, Refusal> {
-        let whole = timeout(self.clocks.total, body.collect(self.limits.json_bytes, &self.clocks));
-        whole.await.unwrap_or_else(|_| Err(Reason::UpstreamTimeout.into()))
+        let whole = within(self.clocks.total, body.collect(self.limits.json_bytes, &self.clocks));
+        whole.await.unwrap_or_else(|| Err(Reason::UpstreamTimeout.into()))
     }
 }
 

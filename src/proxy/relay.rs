@@ -1,7 +1,6 @@
 //! An upstream's event stream on its way to the client, event by event.
 
 use std::{
-    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -11,10 +10,11 @@ use portcullis_policies::kit::{
     refusal::{Addressee, Reason, Refusal},
     reply::{Event, EventLimits, EventReader, EventSource, TooLong},
 };
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
 use super::{
     clocks::Clocks,
+    deadline::LazyTimer,
     endpoint::{Broken, UpstreamBody},
 };
 
@@ -109,7 +109,7 @@ fn too_long(limit: TooLong) -> Refusal {
 struct Watch {
     clocks: Clocks,
     tick: Duration,
-    sleep: Option<Pin<Box<Sleep>>>,
+    timer: LazyTimer,
     started: Instant,
     /// When the timer went off last.
     looked: Instant,
@@ -121,7 +121,15 @@ impl Watch {
     fn new(clocks: Clocks) -> Self {
         let tick = clocks.keep_alive.min(clocks.idle_events).min(clocks.total);
         let now = Instant::now();
-        Self { clocks, tick, sleep: None, started: now, looked: now, silence: Duration::ZERO, heard: false }
+        Self {
+            clocks,
+            tick,
+            timer: LazyTimer::default(),
+            started: now,
+            looked: now,
+            silence: Duration::ZERO,
+            heard: false,
+        }
     }
 
     fn heard(&mut self) {
@@ -130,14 +138,12 @@ impl Watch {
 
     /// Called when there is nothing to give: a comment when it is time for one, an error when a clock has run out.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Event>, Refusal>> {
-        let timer = self.sleep.get_or_insert_with(|| Box::pin(sleep(self.tick)));
-        if timer.as_mut().poll(context).is_pending() {
+        if self.timer.poll(self.looked + self.tick, context).is_pending() {
             return Poll::Pending;
         }
         let now = Instant::now();
-        timer.as_mut().reset(now + self.tick);
-        // Registers the new deadline; it cannot have passed.
-        let _ = timer.as_mut().poll(context);
+        // Sets the timer again; the new deadline cannot have passed.
+        let _ = self.timer.poll(now + self.tick, context);
         let since = now - std::mem::replace(&mut self.looked, now);
         self.silence = if std::mem::take(&mut self.heard) { Duration::ZERO } else { self.silence + since };
         if now - self.started >= self.clocks.total {

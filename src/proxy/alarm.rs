@@ -7,7 +7,10 @@
 use std::{
     cell::Cell,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
 };
 
@@ -15,9 +18,13 @@ use std::{
 #[derive(Debug, Default)]
 pub(super) struct Alarm(Arc<Outside>);
 
-/// Who is to be woken: the task that drives the connection now.
 #[derive(Debug)]
-struct Outside(Mutex<Waker>);
+struct Outside {
+    /// Who is to be woken: the task that drives the connection now.
+    task: Mutex<Waker>,
+    /// May a turn bring more than the last one did?
+    news: AtomicBool,
+}
 
 thread_local! {
     /// The alarm whose connection this thread is driving, and whether it rang meanwhile.
@@ -29,22 +36,41 @@ impl Alarm {
     const TURNS: usize = 16;
 
     /// Runs `turn` until it has a result or nothing but the outside can bring it further.
-    pub(super) fn watch<T>(
+    pub(super) fn watch<T>(&self, context: &mut Context<'_>, turn: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        self.0.lock().clone_from(context.waker());
+        self.take_turns(context, turn)
+    }
+
+    /// As [`Alarm::watch`], but without a turn if the last one ended waiting and nothing has rung since. For turns that
+    /// wait for nothing but what rings this alarm: those who look ahead ask often.
+    pub(super) fn watch_if_rung<T>(
         &self,
         context: &mut Context<'_>,
-        mut turn: impl FnMut(&mut Context<'_>) -> Poll<T>,
+        turn: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
+        // In this order: whoever rings after the look at `news` already finds the waker.
         self.0.lock().clone_from(context.waker());
+        if self.0.news.load(Ordering::Acquire) { self.take_turns(context, turn) } else { Poll::Pending }
+    }
+
+    fn take_turns<T>(&self, context: &mut Context<'_>, mut turn: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let waker = Waker::from(Arc::clone(&self.0));
         for _ in 0..Self::TURNS {
+            // Not a mere store: what a ring before this told of must be seen by this turn.
+            self.0.news.swap(false, Ordering::AcqRel);
             let watching = Watching::begin(&self.0);
             let result = turn(&mut Context::from_waker(&waker));
             let (_, rang) = WATCHED.get();
             drop(watching);
-            if result.is_ready() || !rang {
+            if result.is_ready() {
+                self.0.news.store(true, Ordering::Release);
                 return result;
             }
+            if !rang {
+                return Poll::Pending;
+            }
         }
+        self.0.news.store(true, Ordering::Release);
         context.waker().wake_by_ref();
         Poll::Pending
     }
@@ -73,13 +99,13 @@ impl Outside {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waker> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Default for Outside {
     fn default() -> Self {
-        Self(Mutex::new(Waker::noop().clone()))
+        Self { task: Mutex::new(Waker::noop().clone()), news: AtomicBool::new(true) }
     }
 }
 
@@ -93,6 +119,7 @@ impl Wake for Outside {
         if watched == self.address() {
             WATCHED.set((watched, true));
         } else {
+            self.news.store(true, Ordering::Release);
             self.lock().wake_by_ref();
         }
     }
@@ -167,6 +194,28 @@ mod tests {
         });
         kept.unwrap().wake();
         assert_eq!(task.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn what_waits_gets_no_turn_until_something_rings() {
+        let mut kept = None;
+        let mut turns = 0;
+        let alarm = Alarm::default();
+        let mut ask = |kept: &mut Option<Waker>, result| {
+            let before = turns;
+            let _ = alarm.watch_if_rung(&mut Context::from_waker(Waker::noop()), |context| {
+                *kept = Some(context.waker().clone());
+                turns += 1;
+                result
+            });
+            turns - before
+        };
+        assert_eq!(ask(&mut kept, Poll::Ready(())), 1);
+        assert_eq!(ask(&mut kept, Poll::Pending), 1);
+        assert_eq!(ask(&mut kept, Poll::Pending), 0);
+        kept.clone().unwrap().wake();
+        assert_eq!(ask(&mut kept, Poll::Pending), 1);
+        assert_eq!(ask(&mut kept, Poll::Pending), 0);
     }
 
     #[test]

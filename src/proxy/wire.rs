@@ -93,7 +93,9 @@ impl Wire {
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let Self { connection, alarm, .. } = self;
         let mut body = Pin::new(body);
-        alarm.watch(context, |context| drive_until(connection, context, |context| body.as_mut().poll_frame(context)))
+        alarm.watch_if_rung(context, |context| {
+            drive_until(connection, context, |context| body.as_mut().poll_frame(context))
+        })
     }
 
     /// Is it open and ready for another request?

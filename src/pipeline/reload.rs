@@ -96,7 +96,9 @@ pub fn watch(file: &Path, changed: mpsc::Sender<()>) -> anyhow::Result<Watcher> 
             let _ = changed.try_send(());
         }
     };
-    let mut watcher = new_debouncer(Duration::from_millis(200), None, on_event)?;
+    // A thread looks for changes at this pace, also while nothing happens: the default would be four times as often.
+    let pace = Duration::from_millis(200);
+    let mut watcher = new_debouncer(pace, Some(pace), on_event)?;
     watcher.watch(&folder, RecursiveMode::NonRecursive)?;
     Ok(Watcher(watcher))
 }

@@ -22,7 +22,7 @@ pub(super) struct Outcome<'a> {
     pub(super) status: StatusCode,
     pub(super) reason: Option<Reason>,
     pub(super) method: Option<&'a Method>,
-    target: Option<&'a str>,
+    message: Option<&'a Message>,
     pub(super) stream: bool,
 }
 
@@ -46,7 +46,7 @@ impl Access {
             client = %arrival.client,
             route = &*arrival.route,
             method = outcome.map(Outcome::method_label),
-            target = outcome.and_then(|outcome| outcome.target).map(printable).as_deref(),
+            target = outcome.and_then(Outcome::target).map(printable).as_deref(),
             status = outcome.map(|outcome| outcome.status.as_u16()),
             reason = outcome.map_or(Some("client_gone"), |outcome| outcome.reason.map(Reason::code)),
             stream = outcome.map(|outcome| outcome.stream),
@@ -69,9 +69,13 @@ impl<'a> Outcome<'a> {
             status: response.status(),
             reason: response.extensions().get().copied(),
             method: message.and_then(Message::method),
-            target: message.and_then(Message::target).map(|(_, target)| target),
+            message,
             stream: matches!(response.body(), Reply::Events(_)),
         }
+    }
+
+    fn target(&self) -> Option<&'a str> {
+        self.message.and_then(Message::target).map(|(_, target)| target)
     }
 
     /// The method, of which there are few: names that clients make up are not among them.

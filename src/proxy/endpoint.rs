@@ -22,7 +22,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use portcullis_policies::kit::refusal::{Reason, Refusal};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 
 use super::{
@@ -175,15 +175,16 @@ impl Http1 {
         mut request: http::Request<Full<Bytes>>,
         clocks: &Clocks,
     ) -> Result<http::Response<WireBody>, Refusal> {
-        while let Some(wire) = self.pool.take() {
-            match first_byte(wire, request, clocks).await? {
+        let now = Instant::now();
+        while let Some(wire) = self.pool.take(now) {
+            match first_byte(wire, request, now + clocks.first_byte).await? {
                 Ok(response) => return Ok(response),
                 Err(unsent) => request = unsent,
             }
         }
         // Boxed, like everything that is rare and large here: each call carries the space for it otherwise.
         let wire = Box::pin(connect(self.connector.clone(), self.origin.clone(), clocks)).await?;
-        let sent = first_byte(wire, request, clocks).await?;
+        let sent = first_byte(wire, request, Instant::now() + clocks.first_byte).await?;
         sent.map_err(|_| Refusal::from(Reason::UpstreamUnreachable))
     }
 }
@@ -192,9 +193,9 @@ impl Http1 {
 async fn first_byte(
     wire: Wire,
     request: http::Request<Full<Bytes>>,
-    clocks: &Clocks,
+    deadline: Instant,
 ) -> Result<Result<http::Response<WireBody>, http::Request<Full<Bytes>>>, Refusal> {
-    match wire.send(request, clocks.first_byte).await {
+    match wire.send(request, deadline).await {
         Ok(response) => Ok(Ok(response)),
         Err(SendError::NotSent(request)) => Ok(Err(*request)),
         Err(SendError::Unknown(error)) => Err(unknown_outcome(&error)),

@@ -64,9 +64,8 @@ impl Wire {
     pub(super) async fn send(
         mut self,
         request: http::Request<Full<Bytes>>,
-        patience: Duration,
+        deadline: Instant,
     ) -> Result<http::Response<WireBody>, SendError> {
-        let deadline = Instant::now() + patience;
         let Self { sender, connection, alarm, timer } = &mut self;
         let mut answer = pin!(sender.try_send_request(request));
         let answered = poll_fn(|context| {
@@ -194,10 +193,10 @@ impl Pool {
     const MOST: usize = 256;
 
     /// The connection used last, if it is still good.
-    pub(super) fn take(&self) -> Option<Wire> {
+    pub(super) fn take(&self, now: Instant) -> Option<Wire> {
         loop {
             let Resting { mut wire, since } = lock(&self.resting).pop()?;
-            if since.elapsed() < Self::REST && wire.is_reusable() {
+            if now - since < Self::REST && wire.is_reusable() {
                 return Some(wire);
             }
         }

@@ -33,34 +33,37 @@ impl Access {
 
     pub(super) fn end(&mut self, outcome: &Outcome<'_>) -> Duration {
         let elapsed = self.started.elapsed();
-        self.write(Some(outcome), elapsed);
+        if let Some(arrival) = self.arrival.take() {
+            write(&arrival, Some(outcome), elapsed);
+        }
         elapsed
-    }
-
-    /// The line, once; without an outcome the client has gone.
-    fn write(&mut self, outcome: Option<&Outcome<'_>>, elapsed: Duration) {
-        let Some(arrival) = self.arrival.take() else { return };
-        tracing::info!(
-            target: "access",
-            request_id = arrival.request_id.as_str(),
-            client = %arrival.client,
-            route = &*arrival.route,
-            method = outcome.map(Outcome::method_label),
-            target = outcome.and_then(Outcome::target).map(printable).as_deref(),
-            status = outcome.map(|outcome| outcome.status.as_u16()),
-            reason = outcome.map_or(Some("client_gone"), |outcome| outcome.reason.map(Reason::code)),
-            stream = outcome.map(|outcome| outcome.stream),
-            ms = milliseconds(elapsed),
-            "request"
-        );
     }
 }
 
 /// A client that went away before its answer came still has had its request.
 impl Drop for Access {
     fn drop(&mut self) {
-        self.write(None, self.started.elapsed());
+        if let Some(arrival) = self.arrival.take() {
+            write(&arrival, None, self.started.elapsed());
+        }
     }
+}
+
+/// The line; without an outcome the client has gone.
+fn write(arrival: &Arrival, outcome: Option<&Outcome<'_>>, elapsed: Duration) {
+    tracing::info!(
+        target: "access",
+        request_id = arrival.request_id.as_str(),
+        client = %arrival.client,
+        route = &*arrival.route,
+        method = outcome.map(Outcome::method_label),
+        target = outcome.and_then(Outcome::target).map(printable).as_deref(),
+        status = outcome.map(|outcome| outcome.status.as_u16()),
+        reason = outcome.map_or(Some("client_gone"), |outcome| outcome.reason.map(Reason::code)),
+        stream = outcome.map(|outcome| outcome.stream),
+        ms = milliseconds(elapsed),
+        "request"
+    );
 }
 
 impl<'a> Outcome<'a> {

@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -12,23 +12,25 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Leaves the runtime's timer where it is while deadlines move on, and moves it only when it goes off too early: so a
 /// connection has one timer that ticks now and then, instead of one that is set and taken away for each request.
 #[derive(Debug, Default)]
-pub(super) struct LazyTimer(Option<Pin<Box<Sleep>>>);
+pub(super) struct LazyTimer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Whom it wakes.
+    waker: Option<Waker>,
+}
 
 impl LazyTimer {
     /// Has `deadline` passed? If not, the task is woken by then, perhaps earlier, perhaps also when nobody waits any more.
-    ///
-    /// The runtime keeps the first waker: all calls must bring one that wakes whoever waits now, as an alarm's does.
     pub(super) fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
-        let timer = match &mut self.0 {
-            Some(timer) if !timer.is_elapsed() && timer.deadline() <= deadline => return Poll::Pending,
-            Some(timer) if timer.is_elapsed() && timer.deadline() >= deadline => return Poll::Ready(()),
-            Some(timer) => {
-                timer.as_mut().reset(deadline);
-                timer
-            }
-            none => none.insert(Box::pin(sleep_until(deadline))),
-        };
-        timer.as_mut().poll(context)
+        let Self { sleep, waker } = self;
+        let sleep = sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let is_known = waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+        match (sleep.is_elapsed(), sleep.deadline()) {
+            (true, gone_off) if gone_off >= deadline => return Poll::Ready(()),
+            (false, set) if set <= deadline && is_known => return Poll::Pending,
+            _ => sleep.as_mut().reset(deadline),
+        }
+        *waker = Some(context.waker().clone());
+        sleep.as_mut().poll(context)
     }
 }
 

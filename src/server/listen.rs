@@ -125,7 +125,7 @@ fn server(limits: &ListenerLimits) -> Server {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
-        // Needs a timer, which each connection has for itself: see `converse`.
+        // Needs a timer, which each connection has for itself: see `Server::builder`.
         .header_read_timeout(patience)
         .max_buf_size(BUFFER);
     if limits.headers.get() > MANY_HEADERS {
@@ -144,6 +144,18 @@ fn server(limits: &ListenerLimits) -> Server {
         http2: server.http2_only(),
         patience,
         unread: Duration::from_secs(limits.unread_seconds.get().into()),
+    }
+}
+
+impl Server {
+    /// For one connection, with a timer of its own.
+    fn builder(&self, version: Version) -> auto::Builder<TokioExecutor> {
+        let mut builder = match version {
+            Version::H1 => self.http1.clone(),
+            Version::H2 => self.http2.clone(),
+        };
+        builder.http1().timer(ConnectionTimer::default());
+        builder
     }
 }
 
@@ -190,12 +202,9 @@ async fn converse<S>(
         // Boxed: hyper keeps the space of a call for as long as its stream is open, and a stream needs little of it.
         Box::pin(async move { Ok::<_, Infallible>(router.handle(request, peer.ip()).await) })
     });
-    let mut http = match version {
-        Version::H1 => server.http1.clone(),
-        Version::H2 => server.http2.clone(),
-    };
-    http.http1().timer(ConnectionTimer::default());
-    let connection = http.serve_connection(TokioIo::new(Impatient::new(stream, server.unread)), service).into_owned();
+    let stream = TokioIo::new(Impatient::new(stream, server.unread));
+    // A temporary: a variable would stay as long as the connection.
+    let connection = server.builder(version).serve_connection(stream, service).into_owned();
     let mut connection = Quiet::new(watcher.watch(connection));
     let mut patience = pin!(sleep(server.patience));
     // hyper's own timeout is one of HTTP/1.

@@ -1,10 +1,15 @@
 //! Counters and latencies: one set of instruments, read by the Prometheus scrape and pushed by OTLP alike.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
+use http::StatusCode;
 use opentelemetry::{
     KeyValue,
-    metrics::{Counter, Histogram, MeterProvider, UpDownCounter},
+    metrics::{BoundHistogram, Counter, Histogram, MeterProvider, UpDownCounter},
 };
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use portcullis_policies::kit::refusal::Reason;
@@ -16,7 +21,7 @@ use super::access::Outcome;
 #[derive(Clone)]
 pub(super) struct Metrics {
     refusals: Counter<u64>,
-    seconds: Histogram<f64>,
+    seconds: Seconds,
     reloads: Counter<u64>,
     connections: UpDownCounter<i64>,
     registry: Registry,
@@ -30,14 +35,16 @@ impl Metrics {
                 .u64_counter("portcullis.refusals")
                 .with_description("Requests that the gateway itself answered with no")
                 .build(),
-            seconds: meter
-                .f64_histogram("portcullis.request.duration")
-                .with_unit("s")
-                .with_description("Requests to routes, and the time from a request's head to its answer's")
-                .with_boundaries(vec![
-                    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-                ])
-                .build(),
+            seconds: Seconds::new(
+                meter
+                    .f64_histogram("portcullis.request.duration")
+                    .with_unit("s")
+                    .with_description("Requests to routes, and the time from a request's head to its answer's")
+                    .with_boundaries(vec![
+                        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+                    ])
+                    .build(),
+            ),
             reloads: meter.u64_counter("portcullis.reloads").with_description("Configurations read again").build(),
             connections: meter
                 .i64_up_down_counter("portcullis.connections")
@@ -48,12 +55,7 @@ impl Metrics {
     }
 
     pub(super) fn request(&self, route: &Arc<str>, outcome: &Outcome<'_>, elapsed: Duration) {
-        let labels = [
-            KeyValue::new("route", Arc::clone(route)),
-            KeyValue::new("method", outcome.method_label()),
-            KeyValue::new("status", i64::from(outcome.status.as_u16())),
-        ];
-        self.seconds.record(elapsed.as_secs_f64(), &labels);
+        self.seconds.record(route, Labels { method: outcome.method_label(), status: outcome.status }, elapsed);
         if let Some(reason) = outcome.reason {
             self.refused(reason);
         }
@@ -78,5 +80,51 @@ impl Metrics {
             tracing::error!(%error, "metrics could not be written");
         }
         text
+    }
+}
+
+/// The histogram of requests. Each set of labels is looked up by OpenTelemetry only once: hashing and comparing them takes
+/// it longer than everything else about a measurement.
+#[derive(Clone)]
+struct Seconds {
+    histogram: Histogram<f64>,
+    bound: Arc<RwLock<HashMap<Arc<str>, OfRoute>>>,
+}
+
+/// The few kinds of requests to one route.
+type OfRoute = Vec<(Labels, BoundHistogram<f64>)>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Labels {
+    method: &'static str,
+    status: StatusCode,
+}
+
+impl Seconds {
+    fn new(histogram: Histogram<f64>) -> Self {
+        Self { histogram, bound: Arc::default() }
+    }
+
+    fn record(&self, route: &Arc<str>, labels: Labels, elapsed: Duration) {
+        let seconds = elapsed.as_secs_f64();
+        let known = self.bound.read().unwrap_or_else(PoisonError::into_inner);
+        match known.get(route).and_then(|known| known.iter().find(|(known, _)| *known == labels)) {
+            Some((_, bound)) => bound.record(seconds),
+            None => {
+                drop(known);
+                let bound = self.bind(route, labels);
+                bound.record(seconds);
+                let mut known = self.bound.write().unwrap_or_else(PoisonError::into_inner);
+                known.entry(Arc::clone(route)).or_default().push((labels, bound));
+            }
+        }
+    }
+
+    fn bind(&self, route: &Arc<str>, labels: Labels) -> BoundHistogram<f64> {
+        self.histogram.bind(&[
+            KeyValue::new("route", Arc::clone(route)),
+            KeyValue::new("method", labels.method),
+            KeyValue::new("status", i64::from(labels.status.as_u16())),
+        ])
     }
 }

@@ -6,10 +6,13 @@
 #![doc = ""]
 #![doc = include_str!("README.md")]
 
+pub mod api_key;
 pub mod capability_filter;
 pub mod cors;
 pub mod ip_restriction;
+pub mod jwt_inbound;
 pub mod kit;
+pub mod mcp_oauth;
 pub mod rate_limit;
 pub mod remove_headers;
 pub mod request_size_limit;
@@ -24,6 +27,21 @@ use kit::{
 
 /// Every policy that a gateway has without further ado, in the order of the documentation.
 pub const STANDARD: &[PolicyKind] = &[
+    PolicyKind::of::<mcp_oauth::McpOAuth>(),
+    PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::Auth0>>(),
+    PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::Okta>>(),
+    PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::Entra>>(),
+    PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::Cognito>>(),
+    PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::Google>>(),
+    PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::Keycloak>>(),
+    PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::Logto>>(),
+    PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::OneLogin>>(),
+    PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::PingOne>>(),
+    PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::Clerk>>(),
+    PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::WorkOs>>(),
+    PolicyKind::of::<mcp_oauth::DevLogin>(),
+    PolicyKind::of::<api_key::ApiKey>(),
+    PolicyKind::of::<jwt_inbound::JwtInbound>(),
     PolicyKind::of::<capability_filter::CapabilityFilter>(),
     PolicyKind::of::<rate_limit::RateLimit>(),
     PolicyKind::of::<set_headers::SetHeaders>(),

@@ -267,6 +267,18 @@ where
     }))
 }
 
+/// The form below the others: answers as it likes, and allocates only where it must.
+pub fn direct<F>(middle: F) -> RouteLayer
+where
+    F: Fn(Request, &RouteService) -> Answer + Send + Sync + 'static,
+{
+    let middle = Arc::new(middle);
+    RouteLayer(Arc::new(move |inner| {
+        let middle = Arc::clone(&middle);
+        RouteService::from_fn(move |request| middle(request, &inner))
+    }))
+}
+
 /// A ready-made Tower layer, as it is.
 pub fn lift<L>(layer: L) -> RouteLayer
 where

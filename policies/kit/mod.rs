@@ -1,15 +1,20 @@
 //! What every policy is written with.
 
+pub mod admission;
 pub mod bench;
 pub mod catalogue;
 pub mod chain;
+pub mod challenge;
+pub mod claims;
 pub mod clock;
 pub mod edge;
 pub mod fetch;
 pub mod host;
 pub mod json;
+pub mod jwt;
 pub mod message;
 pub mod policy;
 pub mod refusal;
 pub mod reply;
+pub mod scopes;
 pub mod sign_in;

@@ -9,7 +9,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::kit::{catalogue::Catalogue, chain::RouteLayer, host::Host, sign_in::SignIn};
+use crate::kit::{
+    catalogue::Catalogue,
+    chain::RouteLayer,
+    host::Host,
+    sign_in::{Outside, SignIn},
+};
 
 /// A kind of policy, as `routes.json` can name it.
 ///
@@ -33,6 +38,8 @@ pub trait Policy: 'static {
     /// Changes what the upstream sees besides the message, such as headers. `portcullis explain` keeps such policies when
     /// it asks an upstream what it offers.
     const PREPARES_UPSTREAM: bool = false;
+    /// Keeps something in the program's store, which is opened only if a policy needs it.
+    const NEEDS_STORE: bool = false;
     /// How it is set up. Its doc comments are the schema's descriptions.
     type Options: DeserializeOwned + JsonSchema;
 
@@ -46,6 +53,11 @@ pub trait Policy: 'static {
 
     /// For policies that verify what the program's own authorization server gives out: how people sign in.
     fn sign_in(_options: &Self::Options) -> Option<SignIn> {
+        None
+    }
+
+    /// For policies that verify what others give out: who they are.
+    fn outside(_options: &Self::Options) -> Option<Outside> {
         None
     }
 
@@ -153,10 +165,13 @@ pub struct PolicyKind {
     pub outermost: bool,
     /// [`Policy::PREPARES_UPSTREAM`].
     pub prepares_upstream: bool,
+    /// [`Policy::NEEDS_STORE`].
+    pub needs_store: bool,
     schema: fn(&mut SchemaGenerator) -> Schema,
     needs_with: fn(&Value) -> Vec<Fact>,
     layer: fn(&Value, &Host) -> Result<RouteLayer, Vec<Problem>>,
     sign_in: fn(&Value) -> Option<SignIn>,
+    outside: fn(&Value) -> Option<Outside>,
     review: fn(&Value, &Catalogue) -> Vec<Problem>,
     type_id: fn() -> TypeId,
 }
@@ -173,12 +188,14 @@ impl PolicyKind {
             before: P::BEFORE,
             outermost: P::OUTERMOST,
             prepares_upstream: P::PREPARES_UPSTREAM,
+            needs_store: P::NEEDS_STORE,
             schema: |generator| generator.subschema_for::<P::Options>(),
             needs_with: |options| {
                 serde_json::from_value(options.clone()).map_or_else(|_| P::NEEDS.to_vec(), |options| P::needs(&options))
             },
             layer: |options, host| P::layer(parse::<P>(options)?, host),
             sign_in: |options| parse::<P>(options).ok().and_then(|options| P::sign_in(&options)),
+            outside: |options| parse::<P>(options).ok().and_then(|options| P::outside(&options)),
             review: |options, upstream| {
                 parse::<P>(options).map_or_else(|problems| problems, |options| P::review(&options, upstream))
             },
@@ -209,6 +226,11 @@ impl PolicyKind {
     /// How people sign in to the routes of this policy, if it is one that signs in.
     pub fn sign_in(&self, options: &Value) -> Option<SignIn> {
         (self.sign_in)(options)
+    }
+
+    /// Whose tokens the routes of this policy take, if they are others'.
+    pub fn outside(&self, options: &Value) -> Option<Outside> {
+        (self.outside)(options)
     }
 
     /// Compares the options with what the upstream really has.

@@ -126,6 +126,20 @@ reasons! {
         "Rename the tool, or set `limits.unusualToolNames` of the route.";
     IpNotAllowed = "ip_not_allowed", 403, code::INVALID_REQUEST,
         "The caller's address is not on this route's list.", "Ask the operator to add the address.";
+    SignInRequired = "sign_in_required", 401, code::INVALID_REQUEST,
+        "This route asks for an access token, and the request has none.",
+        "Sign in: an MCP client finds out where from `WWW-Authenticate`. Then send `Authorization: Bearer`.";
+    InvalidToken = "invalid_token", 401, code::INVALID_REQUEST,
+        "The access token is not good for this route.", "Get a new token for this route's own URL.";
+    InsufficientScope = "insufficient_scope", 403, code::INVALID_REQUEST,
+        "The access token lacks a scope that this call needs.",
+        "Ask for a token with all the scopes that `WWW-Authenticate` names.";
+    AmbiguousCredentials = "ambiguous_credentials", 400, code::INVALID_REQUEST,
+        "The request shows more than one credential, or a malformed one.",
+        "Send exactly one `Authorization: Bearer` header, and no token anywhere else.";
+    SignInUnavailable = "sign_in_unavailable", 503, code::INTERNAL_ERROR,
+        "The access token cannot be judged at present, so it is not accepted.",
+        "Try again after `Retry-After`. If it lasts, the log says what is missing.";
     RateLimited = "rate_limited", 429, code::INVALID_REQUEST,
         "Too many calls.", "Wait as long as `Retry-After` says, then go on.";
     NotExposed = "not_exposed", 200, code::INVALID_PARAMS,

@@ -26,6 +26,15 @@ pub struct SignIn {
     pub client_documents: bool,
 }
 
+/// Authorization servers outside whose tokens a route takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// Their issuers.
+    pub issuers: Vec<String>,
+    /// Scopes that every call of the route needs.
+    pub scopes: Vec<Box<str>>,
+}
+
 /// Who says who people are.
 #[derive(Clone, Debug)]
 pub enum Provider {
@@ -62,7 +71,8 @@ pub struct OpenIdProvider {
     pub patience: Duration,
 }
 
-/// Which claims hold what. The names are members of the ID token; one with dots is also tried as a path.
+/// Which claims hold what. The names are members of the ID token; one with dots is also tried as a path, and one that
+/// begins with `*` stands for every member whose name ends like the rest of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClaimNames {
     /// Groups.

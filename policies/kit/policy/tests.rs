@@ -15,7 +15,10 @@ fn every_policy_has_a_name_of_its_own_and_a_line_about_it() {
     for kind in STANDARD {
         for name in std::iter::once(&kind.name).chain(kind.aliases) {
             assert!(names.insert(*name), "{name} is the name of two");
-            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
+            assert!(
+                name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+                "{name}"
+            );
             assert!(kind.is_called(name));
         }
         assert!(!kind.summary.is_empty() && !kind.summary.ends_with('.'), "{}: {:?}", kind.name, kind.summary);

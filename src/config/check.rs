@@ -170,13 +170,19 @@ impl Check<'_> {
                 "write what clients type, such as \"https://mcp.example.com\"",
             );
         }
-        for (index, proxy) in value["trustedProxies"].as_array().into_iter().flatten().enumerate() {
-            if let Some(text) = proxy.as_str().filter(|text| network(text).is_none()) {
-                problem(
-                    &format!("trustedProxies/{index}"),
-                    format!("{text:?} is neither an address nor a network"),
-                    "write \"10.0.0.1\" or \"10.0.0.0/8\"",
-                );
+        let lists = [
+            ("trustedProxies", &value["trustedProxies"]),
+            ("fetch/allowedNetworks", &value["fetch"]["allowedNetworks"]),
+        ];
+        for (list, networks) in lists {
+            for (index, text) in networks.as_array().into_iter().flatten().enumerate() {
+                if let Some(text) = text.as_str().filter(|text| network(text).is_none()) {
+                    problem(
+                        &format!("{list}/{index}"),
+                        format!("{text:?} is neither an address nor a network"),
+                        "write \"10.0.0.1\" or \"10.0.0.0/8\"",
+                    );
+                }
             }
         }
         for (index, host) in gateway.allowed_hosts.iter().enumerate() {

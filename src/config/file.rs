@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32};
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -49,6 +50,18 @@ pub struct Gateway {
     pub trusted_proxies: Vec<IpNet>,
     /// Serve HTTPS. Without it the gateway serves plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Where sign-ins and keys are kept: `sqlite:FILE`, relative to this file, or `postgres://…` for several gateways.
+    /// Opened only if a policy needs it.
+    pub store: String,
+    /// The key under which secrets are sealed in the store: 32 bytes in Base64, best as `$env(PORTCULLIS_KEY)` or
+    /// `$file(…)`. Without it, `portcullis.key` beside this file is used, and made at the first start.
+    #[schemars(with = "Option<String>")]
+    pub encryption_key: Option<Hidden>,
+    /// The authorization server that MCP clients talk to.
+    #[serde(rename = "oauth")]
+    pub oauth: OAuthOptions,
+    /// How the gateway fetches what others name: documents of clients, keys of issuers, endpoints of providers.
+    pub fetch: FetchOptions,
     /// Limits on connections and on HTTP itself.
     pub limits: ListenerLimits,
     /// What the gateway writes to its log.
@@ -77,6 +90,10 @@ impl Default for Gateway {
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             tls: None,
+            store: "sqlite:portcullis.db".to_owned(),
+            encryption_key: None,
+            oauth: OAuthOptions::default(),
+            fetch: FetchOptions::default(),
             limits: ListenerLimits::default(),
             log: Log::default(),
             telemetry: None,
@@ -92,6 +109,113 @@ impl Gateway {
     }
 }
 
+/// A secret of the configuration. It can be compared, and not printed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(SecretString);
+
+impl Hidden {
+    /// The secret itself.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl PartialEq for Hidden {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Hidden {}
+
+/// The authorization server that MCP clients talk to.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct OAuthOptions {
+    /// Clients that the operator knows, besides those that register themselves or are named by the URL of a document.
+    pub clients: Vec<ConfiguredClient>,
+    /// Clients that register themselves (RFC 7591), as most do today.
+    pub registration: Registration,
+    /// Clients that are named by the URL of a document.
+    pub client_documents: ClientDocuments,
+    /// Requests to sign in or for tokens that one address may send in a minute.
+    pub requests_per_minute_and_address: NonZeroU32,
+}
+
+impl Default for OAuthOptions {
+    fn default() -> Self {
+        Self {
+            clients: Vec::new(),
+            registration: Registration::default(),
+            client_documents: ClientDocuments::default(),
+            requests_per_minute_and_address: positive(600),
+        }
+    }
+}
+
+/// A client that the operator knows.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConfiguredClient {
+    /// What it sends as `client_id`.
+    pub client_id: String,
+    /// Its secret, best as `$env(…)`. A client without one is public, and proves itself by PKCE alone.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub client_secret: Option<Hidden>,
+    /// Its public keys (a JWK set), if it proves itself by signing (`private_key_jwt`).
+    #[serde(default)]
+    pub jwks: Option<Value>,
+    /// Its name, for the page that asks for consent.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Addresses that people are sent back to. On loopback any port goes.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// What it may do: `authorization_code`, `refresh_token`, `client_credentials`. Default: the first two.
+    #[serde(default)]
+    pub grant_types: Option<Vec<String>>,
+}
+
+/// Clients that register themselves.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Registration {
+    /// May they?
+    pub enabled: bool,
+    /// Registrations from one address in an hour.
+    pub per_hour_and_address: NonZeroU32,
+    /// Clients that may be registered at a time.
+    pub most_clients: NonZeroU32,
+    /// Days after which a client is forgotten that nobody uses.
+    pub unused_days: NonZeroU32,
+    /// Schemes, beside https and http on loopback, under which programs of this machine may be called back.
+    pub redirect_schemes: Vec<String>,
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            per_hour_and_address: positive(60),
+            most_clients: positive(10_000),
+            unused_days: positive(90),
+            redirect_schemes: ["cursor", "vscode", "vscode-insiders", "windsurf", "claude"].map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// Clients that are named by the URL of a document.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ClientDocuments {
+    /// Hosts whose documents are taken; one that begins with a dot stands for all below it. Default: all.
+    pub allowed_hosts: Option<Vec<String>>,
+    /// Hosts whose documents are not.
+    pub blocked_hosts: Vec<String>,
+}
+
 /// A certificate and its key. Both are read again when the files change.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -100,6 +224,18 @@ pub struct TlsFiles {
     pub certificate: String,
     /// PEM file with the private key.
     pub key: String,
+}
+
+/// How the gateway fetches what others name: only from public addresses, without following redirects.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FetchOptions {
+    /// Addresses or networks that may be asked although they are not public, such as that of an identity provider inside.
+    #[serde(deserialize_with = "networks")]
+    #[schemars(with = "Vec<String>")]
+    pub allowed_networks: Vec<IpNet>,
+    /// PEM files with certificates of authorities to trust beyond the system's.
+    pub roots: Vec<String>,
 }
 
 /// Limits on connections and on HTTP itself.

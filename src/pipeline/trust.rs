@@ -1,62 +1,60 @@
-//! Which certificates upstreams may show.
+//! Which certificates other servers may show.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use portcullis_policies::kit::policy::Problem;
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
 
 use crate::{
-    config::{Pointer, Surroundings},
+    config::{FetchOptions, Pointer, Surroundings},
+    fetch::Roots,
     proxy::Trust,
 };
 
-/// The system's roots, or Mozilla's where the system has none, and those of `files`.
+/// For upstreams: the system's roots, or Mozilla's where the system has none, and those of `files`.
 pub(super) fn trust(files: &[String], surroundings: &Surroundings<'_>, at: &Pointer) -> Result<Trust, Vec<Problem>> {
-    let mut roots = system_roots();
+    let roots = with_files(Roots::of_system(), files, surroundings, at)?;
+    Ok(Trust::new(roots.client_config()))
+}
+
+/// For upstreams without TLS: nothing is trusted and nothing is read from the system.
+pub(super) fn no_trust() -> Trust {
+    Trust::new(Roots::none().client_config())
+}
+
+/// For what the gateway fetches: the system's roots and those of `gateway.fetch.roots`.
+///
+/// # Errors
+///
+/// A problem for each file that gives none.
+pub fn fetch_roots(options: &FetchOptions, surroundings: &Surroundings<'_>) -> Result<Roots, Vec<Problem>> {
+    with_files(Roots::of_system(), &options.roots, surroundings, &at_fetch_roots())
+}
+
+/// What [`fetch_roots`] would find wrong, without reading the system's roots.
+pub(super) fn fetch_problems(options: &FetchOptions, surroundings: &Surroundings<'_>) -> Vec<Problem> {
+    with_files(Roots::none(), &options.roots, surroundings, &at_fetch_roots()).err().unwrap_or_default()
+}
+
+fn at_fetch_roots() -> Pointer {
+    Pointer::root().join("gateway").join("fetch").join("roots")
+}
+
+fn with_files(
+    mut roots: Roots,
+    files: &[String],
+    surroundings: &Surroundings<'_>,
+    at: &Pointer,
+) -> Result<Roots, Vec<Problem>> {
     let mut problems = Vec::new();
     for (index, file) in files.iter().enumerate() {
         if let Err(why) = add_file(&mut roots, file, surroundings) {
             problems.push(Problem::new(at.join(index), why).hint("give a PEM file with certificates of authorities"));
         }
     }
-    if problems.is_empty() { Ok(Trust::new(client_config(roots))) } else { Err(problems) }
+    if problems.is_empty() { Ok(roots) } else { Err(problems) }
 }
 
-/// For upstreams without TLS: nothing is trusted and nothing is read from the system.
-pub(super) fn no_trust() -> Trust {
-    Trust::new(client_config(RootCertStore::empty()))
-}
-
-fn add_file(roots: &mut RootCertStore, file: &str, surroundings: &Surroundings<'_>) -> Result<(), String> {
+fn add_file(roots: &mut Roots, file: &str, surroundings: &Surroundings<'_>) -> Result<(), String> {
     let pem = (surroundings.file)(Path::new(file)).map_err(|error| format!("{file} cannot be read: {error}"))?;
-    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("{file} is not PEM: {error}"))?;
-    if certificates.is_empty() {
-        return Err(format!("{file} has no certificate in it"));
-    }
-    certificates.into_iter().try_for_each(|certificate| {
-        roots.add(certificate).map_err(|error| format!("{file} has a certificate that cannot be used: {error}"))
-    })
-}
-
-fn system_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    roots
-}
-
-fn client_config(roots: RootCertStore) -> rustls::ClientConfig {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    match versions {
-        Ok(builder) => builder.with_root_certificates(roots).with_no_client_auth(),
-        Err(error) => unreachable!("aws-lc-rs supports the default protocol versions: {error}"),
-    }
+    roots.add_pem(&pem).map_err(|bad| format!("{file} {bad}"))
 }

@@ -1,0 +1,33 @@
+//! The one HTTP client for addresses that somebody else chose: a client's document, an issuer's keys, a provider's
+//! endpoints.
+//!
+//! ```text
+//! URL ─read→ Target ─resolve once→ addresses ─judge all→ connect to one of those → answer, within its budget
+//! ```
+//!
+//! What was judged is what is connected to: the name is not resolved again, no redirect is followed, and no proxy of the
+//! environment stands in between. Nothing is sent that the caller did not give, no cookie and no credential.
+
+mod addresses;
+mod client;
+mod connection;
+mod guard;
+mod handle;
+mod host_list;
+mod oauth;
+mod resolve;
+mod roots;
+mod seats;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    client::{Budget, Client, Settings},
+    guard::Guard,
+    handle::Handle,
+    host_list::{HostList, HostPattern, NoHost},
+    oauth::OAuthHttp,
+    resolve::{Resolve, Resolving, SystemResolver},
+    roots::{BadPem, Roots},
+};

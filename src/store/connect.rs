@@ -1,0 +1,84 @@
+//! Opening a database: connections, tables, and the proof that the master key is the right one.
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Pool, Postgres, Sqlite,
+    migrate::{MigrateError, Migrator},
+    pool::PoolOptions,
+    postgres::PgConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+use super::{Location, OpenError, StoreError, master_key, sql::Database};
+
+/// How long to wait for a connection: shorter than the store's patience, so that the reason is known.
+const ACQUIRE: Duration = Duration::from_secs(4);
+/// How long SQLite waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(4);
+const READERS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// Connects, and brings the tables up to date.
+///
+/// On a thread of its own: files are made, and the compiler does not see that the future of a migration is `Send`.
+pub(super) async fn connect(location: Location) -> Result<Database, OpenError> {
+    let runtime = tokio::runtime::Handle::current();
+    let connecting = tokio::task::spawn_blocking(move || {
+        runtime.block_on(async {
+            match &location {
+                Location::Sqlite(path) => sqlite(&location, path).await,
+                Location::Postgres { options, .. } => postgres(&location, options).await,
+            }
+        })
+    });
+    connecting.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+}
+
+async fn sqlite(location: &Location, path: &Path) -> Result<Database, OpenError> {
+    let file = master_key::private().create(true).truncate(false).open(path);
+    file.map_err(|why| OpenError::File { path: path.to_owned(), why })?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Normal)
+        .disable_statement_logging();
+    let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
+    let writer: Pool<Sqlite> = forever(1).connect_with(writing).await.map_err(unreachable(location))?;
+    migrate_sqlite(&writer).await.map_err(OpenError::Migration)?;
+    let readers = forever(READERS).connect_lazy_with(options.pragma("query_only", "on"));
+    Ok(Database::Sqlite { writer, readers })
+}
+
+/// All steps that are due, or none: in one transaction, for which a second process waits.
+async fn migrate_sqlite(writer: &Pool<Sqlite>) -> Result<(), MigrateError> {
+    let mut whole = writer.begin_with("BEGIN IMMEDIATE").await?;
+    of_any_age(sqlx::migrate!("src/store/migrations/sqlite")).run(&mut *whole).await?;
+    Ok(whole.commit().await?)
+}
+
+async fn postgres(location: &Location, options: &PgConnectOptions) -> Result<Database, OpenError> {
+    let options = options.clone().application_name("portcullis").disable_statement_logging();
+    let pool = PoolOptions::<Postgres>::new().acquire_timeout(ACQUIRE).max_connections(POSTGRES_CONNECTIONS);
+    let pool = pool.connect_with(options).await.map_err(unreachable(location))?;
+    let migrations = of_any_age(sqlx::migrate!("src/store/migrations/postgres"));
+    migrations.run(&pool).await.map_err(OpenError::Migration)?;
+    Ok(Database::Postgres(pool))
+}
+
+/// While nodes are updated one by one, the older ones go on with newer tables.
+fn of_any_age(mut migrator: Migrator) -> Migrator {
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+/// A connection to a file does not age.
+fn forever(connections: u32) -> PoolOptions<Sqlite> {
+    PoolOptions::new().acquire_timeout(ACQUIRE).max_connections(connections).idle_timeout(None).max_lifetime(None)
+}
+
+fn unreachable(location: &Location) -> impl Fn(sqlx::Error) -> OpenError + use<> {
+    let location = location.to_string();
+    move |error| OpenError::Unreachable { location: location.clone(), why: error.to_string() }
+}

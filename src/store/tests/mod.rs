@@ -1,0 +1,77 @@
+//! One suite for both databases. On SQLite it always runs. On PostgreSQL it runs where `PORTCULLIS_TEST_POSTGRES` is the URL of
+//! a server on which it may make databases: `cargo test --lib store::tests::postgres -- --ignored`; `.ci/run` starts one.
+
+mod bench;
+mod crash;
+mod faults;
+mod keys;
+mod locations;
+mod nodes;
+mod records;
+mod samples;
+mod sealed;
+mod tenants;
+
+use bench::Bench;
+
+macro_rules! on_both {
+    ($($file:ident: $($story:ident)*;)*) => {
+        mod sqlite {
+            $($(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                super::Bench::on_sqlite(super::$file::$story).await;
+            })*)*
+        }
+
+        mod postgres {
+            $($(#[tokio::test(flavor = "multi_thread")]
+            #[ignore = "needs PORTCULLIS_TEST_POSTGRES, which .ci/run sets"]
+            async fn $story() {
+                super::Bench::on_postgres(super::$file::$story).await;
+            })*)*
+
+            #[tokio::test(flavor = "multi_thread")]
+            #[ignore = "needs PORTCULLIS_TEST_POSTGRES, which .ci/run sets"]
+            async fn fault_a_database_that_is_down_is_a_503_and_comes_back_without_a_restart() {
+                super::Bench::on_postgres(super::faults::down_and_up_again).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            #[ignore = "needs PORTCULLIS_TEST_POSTGRES, which .ci/run sets"]
+            async fn fault_a_database_that_is_read_only_is_a_503_to_writers_only() {
+                super::Bench::on_postgres(super::faults::read_only).await;
+            }
+        }
+    };
+}
+
+on_both! {
+    records:
+        oauth_56_clients_are_kept_counted_and_forgotten_when_nobody_uses_them
+        oauth_24_a_sign_in_is_taken_up_once
+        sessions_end_one_by_one_or_all_of_a_person
+        accounts_are_asked_about_by_one_caller_at_a_time
+        a_yes_is_to_exactly_what_was_asked
+        oauth_28_a_code_is_fresh_once_and_its_second_use_is_recognised
+        a_refresh_token_is_first_once
+        sec_a19_a_revoked_grant_is_revoked_for_every_reader
+        signing_keys_succeed_each_other
+        api_keys_are_revoked_once_and_their_use_is_noted
+        oauth_38_an_assertion_is_good_once
+        what_has_expired_is_swept_and_what_has_not_stays
+        a_unit_of_work_that_is_not_committed_never_was;
+    nodes:
+        oauth_25_of_64_that_show_a_code_at_once_one_finds_it_fresh
+        sec_a18_of_64_that_use_a_refresh_token_at_once_one_is_first
+        two_nodes_that_start_at_once_sign_with_one_key
+        two_nodes_see_each_others_commits
+        nodes_that_start_at_once_make_the_tables_once;
+    sealed:
+        oauth_31_no_secret_stands_in_the_tables
+        oauth_96_sealed_values_do_not_open_in_another_row
+        fault_another_master_key_is_refused
+        fault_an_earlier_master_key_opens_what_it_sealed
+        fault_a_newer_schema_serves_an_older_gateway;
+    tenants:
+        sec_b1_what_one_tenant_does_changes_nothing_for_another;
+}

@@ -1,0 +1,113 @@
+//! Records to put in.
+
+use super::bench::{START, in_minutes};
+use crate::store::{
+    AccountRecord, ApiKeyRecord, ClientRecord, CodeRecord, ConsentKey, Digest, GrantRecord, KeyState, LoginRecord,
+    RefreshRecord, SessionRecord, SigningKeyRecord,
+};
+
+pub(super) fn digest(of: &str) -> Digest {
+    Digest::of(of.as_bytes())
+}
+
+pub(super) fn client(id: &str) -> ClientRecord {
+    let (metadata, source) = (r#"{"client_name":"Editor"}"#.to_owned(), "192.0.2.7".to_owned());
+    ClientRecord { id: id.to_owned(), metadata, source, created_at: START, last_used_at: None }
+}
+
+pub(super) fn login(state: &str) -> LoginRecord {
+    let secret = format!("verifier of {state}").into_bytes();
+    LoginRecord { state: digest(state), browser: digest("browser"), secret, expires_at: in_minutes(15) }
+}
+
+pub(super) fn session(cookie: &str, subject: &str) -> SessionRecord {
+    SessionRecord {
+        id: digest(cookie),
+        provider: "https://id.example".to_owned(),
+        subject: subject.to_owned(),
+        identity: format!("{{\"name\":\"{subject} in {cookie}\"}}").into_bytes(),
+        created_at: START,
+        expires_at: in_minutes(480),
+    }
+}
+
+pub(super) fn account(subject: &str) -> AccountRecord {
+    AccountRecord {
+        provider: "https://id.example".to_owned(),
+        subject: subject.to_owned(),
+        identity: br#"{"groups":["a"]}"#.to_vec(),
+        refresh_token: Some(b"given by the provider".to_vec()),
+        refreshed_at: START,
+    }
+}
+
+pub(super) fn consent(subject: &str) -> ConsentKey {
+    ConsentKey {
+        provider: "https://id.example".to_owned(),
+        subject: subject.to_owned(),
+        client_id: "editor".to_owned(),
+        redirect_uri: "http://127.0.0.1/back".to_owned(),
+        resource: "https://mcp.example/mcp/a".to_owned(),
+        scope: "mcp:tools".to_owned(),
+        client_digest: digest("Editor"),
+    }
+}
+
+pub(super) fn grant(id: &str, subject: &str) -> GrantRecord {
+    GrantRecord {
+        id: id.to_owned(),
+        provider: "https://id.example".to_owned(),
+        subject: subject.to_owned(),
+        client_id: "editor".to_owned(),
+        resource: "https://mcp.example/mcp/a".to_owned(),
+        scope: "mcp:tools".to_owned(),
+        identity: br#"{"email":"ada@example.com"}"#.to_vec(),
+        created_at: START,
+        refreshed_at: START,
+        expires_at: in_minutes(60),
+        revoked_at: None,
+    }
+}
+
+pub(super) fn code(code: &str, grant: &str) -> CodeRecord {
+    CodeRecord {
+        code: digest(code),
+        grant: grant.to_owned(),
+        client_id: "editor".to_owned(),
+        redirect_uri: "http://127.0.0.1/back".to_owned(),
+        challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned(),
+        expires_at: in_minutes(1),
+    }
+}
+
+pub(super) fn refresh(token: &str, grant: &str) -> RefreshRecord {
+    let grant = grant.to_owned();
+    RefreshRecord { token: digest(token), grant, issued_at: START, expires_at: in_minutes(60), rotated_at: None }
+}
+
+pub(super) fn signing_key(kid: &str, state: KeyState) -> SigningKeyRecord {
+    SigningKeyRecord {
+        kid: kid.to_owned(),
+        algorithm: "EdDSA".to_owned(),
+        private: format!("private part of {kid}").into_bytes(),
+        public_jwk: "{}".to_owned(),
+        state,
+        created_at: START,
+        changed_at: START,
+    }
+}
+
+pub(super) fn api_key(id: &str) -> ApiKeyRecord {
+    ApiKeyRecord {
+        id: id.to_owned(),
+        digest: digest("the key"),
+        name: "nightly build".to_owned(),
+        subject_claims: "{}".to_owned(),
+        scopes: "mcp:tools".to_owned(),
+        routes: Some(r#"["/mcp/a"]"#.to_owned()),
+        created_at: START,
+        expires_at: Some(in_minutes(60)),
+        revoked_at: None,
+        last_used_at: None,
+    }
+}

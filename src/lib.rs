@@ -29,12 +29,18 @@
 //! pipeline             checked values → running chains
 //! upstreams            the servers behind us: the built-in one, and what a server offers
 //! proxy                the end of every chain
+//! fetch                the one client for addresses that somebody else chose
 //! config               text → checked values; pure
+//! store                all SQL and all encryption at rest
 //! ```
 
+pub mod api_keys;
 pub mod cli;
 pub mod config;
+pub mod fetch;
+pub mod oauth;
 pub mod pipeline;
 pub mod proxy;
 pub mod server;
+pub mod store;
 pub mod upstreams;

@@ -3,15 +3,22 @@
 mod check;
 mod demo_server;
 mod explain;
+mod grants;
+mod keys;
 mod schema;
 mod serve;
+mod stored;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
-use portcullis_policies::kit::{host::Host, policy::PolicyKind};
+use portcullis_policies::kit::{clock::SystemClock, policy::PolicyKind};
 
-use crate::{pipeline::Toolbox, server::random_seed};
+use self::serve::Parts;
+use crate::{
+    pipeline::Toolbox,
+    server::{Services, random_seed},
+};
 
 /// A self-hosted gateway for MCP servers.
 #[derive(Debug, Parser)]
@@ -46,6 +53,12 @@ enum Command {
     },
     /// Write the JSON Schema of the configuration.
     Schema,
+    /// Make, list and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// List and revoke what people allowed programs to do.
+    #[command(subcommand)]
+    Grants(grants::Grants),
     /// Serve the built-in sample MCP server by itself.
     DemoServer,
 }
@@ -54,9 +67,14 @@ enum Command {
 /// function with your kinds added to [`STANDARD`](portcullis_policies::STANDARD).
 pub fn main(kinds: Vec<PolicyKind>) -> ExitCode {
     let arguments = Arguments::parse();
-    let tools =
-        Toolbox { kinds, demo: crate::upstreams::demo_server(), host: Host { seed: random_seed(), ..Host::default() } };
-    match run(arguments, tools) {
+    let services = Services::new(Arc::new(SystemClock));
+    let tools = Toolbox {
+        kinds,
+        demo: crate::upstreams::demo_server(),
+        host: services.host(random_seed()),
+        listen: arguments.listen.clone(),
+    };
+    match run(arguments, Parts { tools, services }) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -65,15 +83,17 @@ pub fn main(kinds: Vec<PolicyKind>) -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments, tools: Toolbox) -> anyhow::Result<ExitCode> {
+fn run(arguments: Arguments, parts: Parts) -> anyhow::Result<ExitCode> {
     let Arguments { command, config, listen, json } = arguments;
     let terminal = std::io::stderr().is_terminal();
     match command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(&config, listen, tools, terminal),
-        Command::Check => check::run(&config, &tools, json),
-        Command::Explain { path, offline } => explain::run(&config, path.as_deref(), offline, &tools, json),
-        Command::Schema => schema::run(&tools),
-        Command::DemoServer => demo_server::run(listen.as_deref().unwrap_or("127.0.0.1:8090"), tools, terminal),
+        Command::Serve => serve::run(&config, parts, terminal),
+        Command::Check => check::run(&config, &parts.tools, json),
+        Command::Explain { path, offline } => explain::run(&config, path.as_deref(), offline, &parts.tools, json),
+        Command::Schema => schema::run(&parts.tools),
+        Command::Keys(command) => keys::run(command, &config, json),
+        Command::Grants(command) => grants::run(command, &config, json),
+        Command::DemoServer => demo_server::run(listen.as_deref().unwrap_or("127.0.0.1:8090"), parts, terminal),
     }
 }
 

@@ -18,13 +18,19 @@ use super::read_config;
 use crate::{
     config::{Checked, Gateway, PlannedRoute, Secrets},
     pipeline::{Live, Plan, Toolbox, plan_file},
-    server::{self, Logging, Stop},
+    server::{self, Logging, Services, Stop},
 };
 
 /// Serves the routes of a file, and serves them anew when it changes.
-pub(super) fn run(file: &Path, listen: Option<String>, tools: Toolbox, terminal: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn run(file: &Path, parts: Parts, terminal: bool) -> anyhow::Result<ExitCode> {
     let text = read_config(file)?;
-    start(&Source { file: file.to_owned(), text, watched: true }, listen, tools, terminal)
+    start(&Source { file: file.to_owned(), text, watched: true }, parts, terminal)
+}
+
+/// What a gateway is made of besides its configuration.
+pub(super) struct Parts {
+    pub(super) tools: Toolbox,
+    pub(super) services: Services,
 }
 
 /// Where the configuration comes from.
@@ -35,22 +41,18 @@ pub(super) struct Source {
     pub(super) watched: bool,
 }
 
-pub(super) fn start(
-    source: &Source,
-    listen: Option<String>,
-    tools: Toolbox,
-    terminal: bool,
-) -> anyhow::Result<ExitCode> {
+pub(super) fn start(source: &Source, parts: Parts, terminal: bool) -> anyhow::Result<ExitCode> {
+    let Parts { tools, services } = parts;
     let Plan { document, generation, report, checked } = plan_file(&source.file, &source.text, &tools);
     if !report.is_empty() {
         eprint!("{report}");
     }
     let Some(generation) = generation else { return Ok(ExitCode::FAILURE) };
-    let listen = listen.unwrap_or_else(|| generation.gateway.listen.clone());
+    let listen = generation.gateway.listen.clone();
     server::start_logging(&Logging { log: checked.gateway.log.clone(), terminal });
     let live = Arc::new(Live::new(generation, source.file.clone(), tools));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let flush = runtime.block_on(serve(source, live, &listen, &chains(&checked, &document.secrets)))?;
+    let flush = runtime.block_on(serve(source, live, services, &listen, &chains(&checked, &document.secrets)))?;
     flush();
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ExitCode::SUCCESS)
@@ -59,6 +61,7 @@ pub(super) fn start(
 async fn serve(
     source: &Source,
     live: Arc<Live>,
+    services: Services,
     address: &str,
     chains: &[(String, String)],
 ) -> anyhow::Result<impl FnOnce() + use<>> {
@@ -67,11 +70,14 @@ async fn serve(
     let (stop, shutdown) = Stop::new();
     let folder = source.file.parent().unwrap_or(Path::new("."));
     let process = u32::try_from(server::random_seed() >> 32).unwrap_or_default();
-    let assembly = server::assemble(Arc::clone(&live), folder, listening, &shutdown, process)?;
+    let assembly = server::assemble(Arc::clone(&live), services, folder, listening, &shutdown, process).await?;
     let (again, reloads) = mpsc::channel(1);
     assembly.start_background(source.watched.then_some(source.file.as_path()), reloads)?;
     listen_to_signals(stop, again)?;
     announce(&live, listening, chains);
+    if let Some(new_key) = &assembly.new_key {
+        eprintln!("{new_key}\n");
+    }
     let flush = assembly.flusher();
     server::serve(listener, assembly, shutdown).await;
     tracing::info!("stopped");

@@ -36,7 +36,8 @@ pub(super) fn compile(
     let mut compiler =
         Compiler { surroundings, tools, connectors: BTreeMap::new(), endpoints: HashMap::new(), problems: Vec::new() };
     let shared: Vec<_> = checked.policies.iter().map(|link| compiler.layer(link)).collect();
-    let routes: Vec<_> = checked.routes.iter().filter_map(|route| compiler.route(route, &shared)).collect();
+    let routes: Vec<_> = checked.routes.iter().filter_map(|route| compiler.route(checked, route, &shared)).collect();
+    compiler.problems.extend(trust::fetch_problems(&checked.gateway.fetch, surroundings));
     if compiler.problems.is_empty() {
         let endpoints = compiler.endpoints.into_values().collect();
         Ok(Generation::new(routes, endpoints, checked.gateway.clone()))
@@ -66,7 +67,7 @@ impl Compiler<'_> {
             .ok()
     }
 
-    fn route(&mut self, route: &PlannedRoute, shared: &[Option<RouteLayer>]) -> Option<Route> {
+    fn route(&mut self, checked: &Checked, route: &PlannedRoute, shared: &[Option<RouteLayer>]) -> Option<Route> {
         let layers: Vec<_> = route
             .chain
             .iter()
@@ -80,7 +81,14 @@ impl Compiler<'_> {
         let layers = layers.into_iter().collect::<Option<Vec<_>>>()?;
         let forward = Forward::new(endpoint, SessionTag::of(&route.path), clocks, answer_limits(&route.limits));
         let chain = stack(layers).layer(no_foreign_origin().layer(forward.into_service()));
-        Some(Route::new(route.path.as_str().into(), Edge::new(chain, edge_limits(route))))
+        let links = || checked.links(route).map(|(_, link)| link);
+        Some(Route {
+            path: route.path.as_str().into(),
+            edge: Edge::new(chain, edge_limits(route)),
+            sign_in: links().find_map(|link| link.kind.sign_in(link.options.as_ref()?)).map(Arc::new),
+            outside: links().find_map(|link| link.kind.outside(link.options.as_ref()?)).map(Arc::new),
+            needs_store: links().any(|link| link.kind.needs_store),
+        })
     }
 
     fn endpoint(&mut self, route: &PlannedRoute, clocks: &Clocks) -> Option<Arc<Endpoint>> {

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use portcullis_policies::kit::edge::Edge;
+use portcullis_policies::kit::{
+    edge::Edge,
+    sign_in::{Outside, SignIn},
+};
 
 use crate::{config::Gateway, proxy::Endpoint};
 
@@ -23,12 +26,12 @@ pub struct Route {
     pub path: Arc<str>,
     /// The chain, with the reader in front.
     pub edge: Edge,
-}
-
-impl Route {
-    pub(super) fn new(path: Arc<str>, edge: Edge) -> Self {
-        Self { path, edge }
-    }
+    /// How people sign in, if they must.
+    pub sign_in: Option<Arc<SignIn>>,
+    /// Whose tokens it takes, if they are others'.
+    pub outside: Option<Arc<Outside>>,
+    /// Does one of its policies keep something in the gateway's store?
+    pub needs_store: bool,
 }
 
 impl Generation {
@@ -46,6 +49,11 @@ impl Generation {
     /// The routes' paths, in the order of the file.
     pub fn paths(&self) -> &[Arc<str>] {
         &self.order
+    }
+
+    /// Does one of the routes need the gateway's store?
+    pub fn needs_store(&self) -> bool {
+        self.routes.values().any(|route| route.needs_store)
     }
 
     /// Closes connections to upstreams that have rested long enough. To be called every second or so.

@@ -4,10 +4,11 @@
 //! What it gives is a whole [`Generation`] that only needs to be put in the place of the one before.
 
 mod compile;
+mod gateway;
 mod generation;
 mod order;
 mod reload;
-
+mod sign_in;
 mod trust;
 
 use std::{collections::HashSet, path::Path};
@@ -22,6 +23,7 @@ pub use self::{
     generation::{Generation, Route},
     order::order_problems,
     reload::{Live, Reloaded, Watcher, plan_file, watch},
+    trust::fetch_roots,
 };
 use crate::{
     config::{self, ChainLink, Checked, Document, PlannedRoute, Report, Surroundings},
@@ -37,6 +39,8 @@ pub struct Toolbox {
     pub demo: Option<LocalServer>,
     /// What policies may ask for.
     pub host: Host,
+    /// Listens here instead of where the file says.
+    pub listen: Option<String>,
 }
 
 impl std::fmt::Debug for Toolbox {
@@ -61,8 +65,13 @@ pub struct Plan {
 /// Reads, checks and compiles a configuration. Touches no network and starts nothing.
 pub fn plan(name: &str, text: &str, surroundings: &Surroundings<'_>, tools: &Toolbox) -> Plan {
     let (document, unread) = Document::parse(name, text, surroundings);
-    let (checked, mut problems) = config::check(&document, &tools.kinds);
+    let (mut checked, mut problems) = config::check(&document, &tools.kinds);
+    if let Some(listen) = &tools.listen {
+        checked.gateway.listen.clone_from(listen);
+    }
+    problems.extend(gateway::gateway_problems(&checked.gateway));
     problems.extend(checked.routes.iter().flat_map(|route| order_problems(&checked, route, &tools.kinds)));
+    problems.extend(sign_in::sign_in_problems(&checked));
     let compiled = compile::compile(&checked, surroundings, tools);
     let generation = match compiled {
         Ok(generation) => Some(generation),

@@ -13,6 +13,7 @@ pub fn order_problems(checked: &Checked, route: &PlannedRoute, kinds: &[PolicyKi
         problems.extend(placed.needs().iter().filter_map(|fact| missing(placed, *fact, before, after, kinds)));
         problems.extend(placed.link.kind.before.iter().filter_map(|fact| too_late(placed, *fact, before)));
         problems.extend(not_outermost(placed, before));
+        problems.extend(second_sign_in(placed, before));
     }
     problems
 }
@@ -75,4 +76,14 @@ fn not_outermost(placed: &Placed<'_>, before: &[Placed<'_>]) -> Option<Problem> 
     let name = placed.name();
     let why = format!("`{name}` does not see what `{}` refuses, because it stands behind it", outer.name());
     Some(Problem::new(placed.at, why).hint(format!("move `{name}` to the beginning of the chain")).warning())
+}
+
+/// A second sign-in policy would ask for a second credential in the same header, so nobody could pass both.
+fn second_sign_in(placed: &Placed<'_>, before: &[Placed<'_>]) -> Option<Problem> {
+    let first = before.iter().find(|earlier| placed.gives(Fact::CALLER) && earlier.gives(Fact::CALLER))?;
+    let (name, other) = (placed.name(), first.name());
+    let why = format!("`{name}` signs callers in, as `{other}` has done already; a request has only one credential");
+    let extra = if name == other { "one of the two".to_owned() } else { format!("`{name}` or `{other}`") };
+    let hint = format!("remove {extra}: a route has exactly one sign-in policy");
+    Some(Problem::new(placed.at, why).hint(hint))
 }

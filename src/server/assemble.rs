@@ -3,19 +3,27 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use axum::{
-    extract::State,
-    http::{StatusCode, header},
+    extract::{Extension, State},
+    http::{StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{any, get},
 };
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval},
 };
 
-use super::{metrics::Metrics, router::Router, shutdown::Shutdown, telemetry::Exporters, tls::Tls};
+use super::{
+    metrics::Metrics,
+    router::{NoSuchPath, Router},
+    services::{NewKey, Place, Services},
+    shutdown::Shutdown,
+    telemetry::Exporters,
+    tls::Tls,
+};
 use crate::{
     config::Gateway,
+    oauth::{self, TokenJudge},
     pipeline::{Live, Reloaded, Watcher, watch},
 };
 
@@ -25,6 +33,10 @@ pub struct Assembly {
     pub router: Router,
     /// The configuration in force.
     pub live: Arc<Live>,
+    /// A key that was made for the store.
+    pub new_key: Option<NewKey>,
+    services: Services,
+    place: Place,
     pub(super) metrics: Metrics,
     pub(super) tls: Option<Tls>,
     pub(super) gateway: Gateway,
@@ -32,21 +44,24 @@ pub struct Assembly {
 }
 
 /// Puts the parts together for a listener at `listening`. `process` tells runs of the gateway apart in request ids.
-pub fn assemble(
+pub async fn assemble(
     live: Arc<Live>,
+    services: Services,
     folder: &Path,
     listening: SocketAddr,
     shutdown: &Shutdown,
     process: u32,
 ) -> anyhow::Result<Assembly> {
     let gateway = live.current().gateway.clone();
+    let place = Place { folder: folder.to_owned(), listening };
+    let new_key = services.clone().open(Arc::clone(&live), gateway.clone(), place.clone()).await?;
     let exporters = Exporters::start(gateway.telemetry.as_ref())?;
     let metrics = Metrics::new(&exporters.meters, exporters.registry.clone());
     let tls = gateway.tls.as_ref().map(|files| Tls::load(files, folder)).transpose()?;
-    let own = own_endpoints(metrics.clone(), shutdown.clone());
+    let own = own_endpoints(metrics.clone(), shutdown.clone(), &services.tokens);
     let tracing = exporters.tracing();
     let router = Router::new(Arc::clone(&live), own, metrics.clone(), tracing, &gateway, listening, process);
-    Ok(Assembly { router, live, metrics, tls, gateway, exporters })
+    Ok(Assembly { router, live, new_key, services, place, metrics, tls, gateway, exporters })
 }
 
 impl Assembly {
@@ -56,7 +71,14 @@ impl Assembly {
         tokio::spawn(sweep(Arc::clone(&self.live)));
         let (changed, changes) = mpsc::channel(1);
         let watcher = file.map(|file| watch(file, changed)).transpose()?;
-        tokio::spawn(reload_on_change(Arc::clone(&self.live), self.metrics.clone(), changes, again, watcher));
+        let reloader = Reloader {
+            live: Arc::clone(&self.live),
+            services: self.services.clone(),
+            gateway: self.gateway.clone(),
+            place: self.place.clone(),
+            metrics: self.metrics.clone(),
+        };
+        tokio::spawn(reloader.run(changes, again, watcher));
         if let Some(tls) = &self.tls {
             let (changed, changes) = mpsc::channel(1);
             let watchers = [watch(tls.files()[0], changed.clone())?, watch(tls.files()[1], changed)?];
@@ -81,23 +103,38 @@ async fn sweep(live: Arc<Live>) {
     }
 }
 
-async fn reload_on_change(
+/// Puts new configurations in force.
+struct Reloader {
     live: Arc<Live>,
+    services: Services,
+    gateway: Gateway,
+    place: Place,
     metrics: Metrics,
-    mut changes: mpsc::Receiver<()>,
-    mut again: mpsc::Receiver<()>,
-    _watcher: Option<Watcher>,
-) {
-    loop {
-        tokio::select! {
-            Some(()) = changes.recv() => {}
-            Some(()) = again.recv() => {}
-            else => return,
-        }
-        let reloading = Arc::clone(&live);
-        match tokio::task::spawn_blocking(move || reloading.reload()).await {
-            Ok(reloaded) => metrics.reloaded(report(&reloaded)),
-            Err(error) => tracing::error!(%error, "reading the configuration failed, so the one in force stays"),
+}
+
+impl Reloader {
+    async fn run(self, mut changes: mpsc::Receiver<()>, mut again: mpsc::Receiver<()>, _watcher: Option<Watcher>) {
+        loop {
+            tokio::select! {
+                Some(()) = changes.recv() => {}
+                Some(()) = again.recv() => {}
+                else => return,
+            }
+            let reloading = Arc::clone(&self.live);
+            match tokio::task::spawn_blocking(move || reloading.reload()).await {
+                Ok(reloaded) => self.metrics.reloaded(report(&reloaded)),
+                Err(error) => {
+                    tracing::error!(%error, "reading the configuration failed, so the one in force stays");
+                    continue;
+                }
+            }
+            // A route that is new may need what none needed before. Until that is open, nobody is let in there.
+            let (services, live) = (self.services.clone(), Arc::clone(&self.live));
+            match services.open(live, self.gateway.clone(), self.place.clone()).await {
+                Ok(None) => {}
+                Ok(Some(new_key)) => tracing::warn!("{new_key}"),
+                Err(error) => tracing::error!("{error:#}"),
+            }
         }
     }
 }
@@ -131,7 +168,7 @@ async fn reload_certificate(tls: Tls, mut changes: mpsc::Receiver<()>, _watchers
     }
 }
 
-fn own_endpoints(metrics: Metrics, shutdown: Shutdown) -> axum::Router {
+fn own_endpoints(metrics: Metrics, shutdown: Shutdown, tokens: &TokenJudge) -> axum::Router {
     let ready = move || async move {
         if shutdown.has_begun() { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") } else { (StatusCode::OK, "ready\n") }
     };
@@ -140,6 +177,14 @@ fn own_endpoints(metrics: Metrics, shutdown: Shutdown) -> axum::Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(scrape))
         .with_state(metrics)
+        .merge(oauth::router(tokens.clone()))
+        .fallback(any(elsewhere).with_state(tokens.clone()))
+}
+
+/// What no pattern of the router says.
+async fn elsewhere(State(tokens): State<TokenJudge>, uri: Uri) -> Response {
+    let document = oauth::openid_configuration_below(&tokens, uri.path());
+    document.unwrap_or_else(|| (StatusCode::NOT_FOUND, Extension(NoSuchPath)).into_response())
 }
 
 async fn scrape(State(metrics): State<Metrics>) -> Response {

@@ -8,6 +8,7 @@ mod listen;
 mod metrics;
 mod outgoing;
 mod router;
+mod services;
 mod shutdown;
 mod telemetry;
 mod tls;
@@ -16,6 +17,7 @@ pub use self::{
     assemble::{Assembly, assemble},
     listen::{bind, serve},
     router::Router,
+    services::{NewKey, Services, open_store},
     shutdown::{Shutdown, Stop},
     telemetry::{Logging, start_logging},
 };

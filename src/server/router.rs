@@ -29,10 +29,15 @@ use super::{
 };
 use crate::{
     config::Gateway,
+    oauth::Visitor,
     pipeline::{Live, Route},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Marks the answer to a path that is none of the gateway's own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoSuchPath;
 
 /// Takes every request that comes in.
 #[derive(Clone)]
@@ -94,9 +99,12 @@ impl Router {
         let Some(route) = generation.route(request.uri().path()) else {
             let known = generation.paths().to_vec();
             drop(generation);
+            let visitor =
+                Visitor { address: this.client(request.headers(), peer), request_id: request_id.as_str().to_owned() };
+            request.extensions_mut().insert(visitor);
             return Box::pin(this.own(request, request_id, &known)).await;
         };
-        let Route { path, edge } = route;
+        let Route { path, edge, .. } = route;
         let arrival = Arrival { route: Arc::clone(path), client: this.client(request.headers(), peer), request_id };
         if this.is_foreign(&request) {
             request.extensions_mut().insert(ForeignOrigin);
@@ -170,11 +178,12 @@ impl Inner {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let path = request.uri().path().to_owned();
-        let response = match self.own.clone().oneshot(request.map(axum::body::Body::new)).await {
+        let mut response = match self.own.clone().oneshot(request.map(axum::body::Body::new)).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        if response.status() != StatusCode::NOT_FOUND {
+        if response.extensions().get::<NoSuchPath>().is_none() {
+            response.headers_mut().insert(REQUEST_ID, id_value(request_id));
             return response.map(Outgoing::Own);
         }
         let refusal = Refusal::from(Reason::RouteNotFound).closing();

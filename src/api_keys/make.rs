@@ -1,0 +1,60 @@
+//! Making keys.
+
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use portcullis_policies::kit::{clock::Timestamp, host::Identity};
+use secrecy::SecretString;
+
+use super::PREFIX;
+use crate::store::{ApiKeyRecord, Digest};
+
+/// What a key shall be.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// What people call it.
+    pub name: String,
+    /// What else is known of the program: e-mail address, groups, roles.
+    pub identity: Identity,
+    /// What it may be used for.
+    pub scopes: Vec<String>,
+    /// Where; none: at all routes that take keys.
+    pub routes: Option<Vec<String>>,
+    /// How long; none: until it is revoked.
+    pub lasting: Option<Duration>,
+}
+
+/// A key that was made: what is kept, and what is shown once.
+#[derive(Debug)]
+pub struct Made {
+    /// For the store.
+    pub record: ApiKeyRecord,
+    /// For whoever asked.
+    pub key: SecretString,
+}
+
+/// Makes a key. `None` if the operating system has no random bytes.
+pub fn make(wish: Wish, now: Timestamp) -> Option<Made> {
+    let (id, secret) = (text::<16>()?, text::<32>()?);
+    let key = format!("{PREFIX}{id}.{secret}");
+    let record = ApiKeyRecord {
+        digest: Digest::of(key.as_bytes()),
+        id,
+        name: wish.name,
+        subject_claims: serde_json::to_string(&wish.identity).ok()?,
+        scopes: wish.scopes.join(" "),
+        routes: wish.routes.map(|routes| serde_json::json!(routes).to_string()),
+        created_at: now,
+        expires_at: wish.lasting.map(|lasting| now.plus(lasting)),
+        revoked_at: None,
+        last_used_at: None,
+    };
+    Some(Made { record, key: key.into() })
+}
+
+fn text<const N: usize>() -> Option<String> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(bytes))
+}

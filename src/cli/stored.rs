@@ -1,0 +1,57 @@
+//! Commands that work on the store of a configuration, beside a gateway that may be running.
+
+use std::{path::Path, process::ExitCode, sync::Arc};
+
+use anyhow::bail;
+use portcullis_policies::{
+    STANDARD,
+    kit::clock::{SystemClock, Timestamp},
+};
+
+use super::read_config;
+use crate::{
+    config::{self, Document, Surroundings},
+    server::open_store,
+    store::{Store, Tenant},
+};
+
+/// What such a command works on.
+pub(super) struct Stored {
+    pub(super) store: Store,
+    pub(super) tenant: Tenant,
+    /// The routes of the configuration.
+    pub(super) routes: Vec<String>,
+}
+
+/// Opens the store that a configuration names, and hands it to `command`.
+pub(super) fn run(
+    file: &Path,
+    command: impl AsyncFnOnce(Stored) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let text = read_config(file)?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let checked = Surroundings::of_process(folder, |surroundings| {
+        let (document, _) = Document::parse(&file.display().to_string(), &text, surroundings);
+        let (checked, problems) = config::check(&document, STANDARD);
+        let of_gateway = problems.iter().any(|problem| problem.at.starts_with("/gateway") || problem.at.is_empty());
+        if of_gateway {
+            bail!("the configuration has errors; `portcullis check` shows them");
+        }
+        Ok(checked)
+    })?;
+    let routes = checked.routes.iter().map(|route| route.path.clone()).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (store, new_key) = open_store(&checked.gateway, folder, Arc::new(SystemClock)).await?;
+        if let Some(new_key) = new_key {
+            eprintln!("{new_key}\n");
+        }
+        command(Stored { store, tenant: Tenant::DEFAULT, routes }).await
+    })
+}
+
+/// A moment, as in RFC 3339.
+pub(super) fn date(at: Timestamp) -> String {
+    let moment = time::OffsetDateTime::from_unix_timestamp(at.as_seconds()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    moment.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}

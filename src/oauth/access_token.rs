@@ -1,0 +1,196 @@
+//! Access tokens: JWTs as RFC 9068 has them, each for one route.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use moka::sync::Cache;
+use portcullis_policies::kit::{
+    clock::Timestamp,
+    jwt::{Claims, Rules, SigningError},
+    sign_in::{Access, AccessTokens, Denied, Judging},
+};
+use serde_json::json;
+
+use super::{Authority, Resources, grants::LiveGrant, random, scope::Scopes};
+use crate::store::{Digest, GrantRecord};
+
+/// RFC 9068 §2.1.
+const TYPE: &str = "at+jwt";
+
+/// What is known of a token that was verified once.
+#[derive(Clone, Debug)]
+struct Verified {
+    route: Arc<str>,
+    expires_at: Timestamp,
+    scopes: Arc<[Box<str>]>,
+    grant: Arc<LiveGrant>,
+}
+
+/// Tokens that were verified before, by their digest: the signature is not checked again. What can change meanwhile is:
+/// time, and the grant.
+#[derive(Debug)]
+pub(super) struct VerifiedTokens(Cache<Digest, Verified>);
+
+impl VerifiedTokens {
+    pub(super) fn new() -> Self {
+        Self(Cache::builder().max_capacity(100_000).time_to_live(Duration::from_mins(15)).build())
+    }
+
+    /// Forgets all: the keys have changed.
+    pub(super) fn clear(&self) {
+        self.0.invalidate_all();
+    }
+}
+
+impl Verified {
+    fn access(&self, route: &str, now: Timestamp) -> Result<Access, Denied> {
+        if &*self.route != route {
+            return Err(Denied::Invalid("the token is for another route"));
+        }
+        if now >= self.expires_at {
+            return Err(Denied::Invalid("the token has expired"));
+        }
+        if self.grant.is_revoked() {
+            return Err(Denied::Invalid("the token was revoked"));
+        }
+        Ok(Access { caller: self.grant.caller(), scopes: Arc::clone(&self.scopes) })
+    }
+}
+
+impl Authority {
+    /// Makes an access token for a grant.
+    pub(super) fn access_token(
+        &self,
+        grant: &GrantRecord,
+        scopes: &Scopes,
+        lifetime: Duration,
+    ) -> Result<String, SigningError> {
+        let now = self.clock.now();
+        let claims = json!({
+            "iss": self.origin.issuer(None),
+            "aud": grant.resource,
+            "sub": grant.subject,
+            "client_id": grant.client_id,
+            "scope": scopes.to_string(),
+            "sid": grant.id,
+            "jti": random::id(),
+            "iat": now.as_seconds(),
+            "exp": now.plus(lifetime).as_seconds(),
+        });
+        self.keys.sign(TYPE, &claims)
+    }
+
+    /// The claims of one of our own access tokens, whatever route it is for; expired ones have none.
+    pub(super) fn own_claims(&self, token: &str) -> Option<Claims> {
+        let audiences = self.routes.signed_in().iter().map(|route| self.origin.resource(route).into()).collect();
+        self.keys.verify(token, &self.rules(audiences), self.clock.now()).ok()
+    }
+
+    fn rules(&self, audiences: Vec<Box<str>>) -> Rules {
+        Rules {
+            audiences,
+            other_audiences: false,
+            // Only as much as the clocks of our own nodes may differ.
+            leeway: Duration::from_secs(5),
+            required: &["sub", "client_id", "iat", "jti", "sid"],
+            ..Rules::access_token(self.origin.issuer(None), "")
+        }
+    }
+
+    fn judge<'a>(&'a self, token: &'a str, route: &'a str) -> Judging<'a> {
+        let now = self.clock.now();
+        if self.grants.is_deaf() {
+            return Judging::Ready(Err(Denied::Unavailable));
+        }
+        let digest = Digest::of(token.as_bytes());
+        if let Some(verified) = self.verified.0.get(&digest) {
+            return Judging::Ready(verified.access(route, now));
+        }
+        let claims = match self.keys.verify(token, &self.rules(vec![self.origin.resource(route).into()]), now) {
+            Ok(claims) => claims,
+            Err(error) => return Judging::Ready(Err(Denied::Invalid(error.description()))),
+        };
+        match claims.text("sid").and_then(|id| self.grants.known(id)) {
+            Some(grant) => Judging::Ready(self.admit(digest, &claims, route, grant)),
+            None => Judging::Pending(Box::pin(async move {
+                let id = claims.text("sid").unwrap_or_default();
+                match self.grants.find(id).await {
+                    Ok(Some(grant)) => self.admit(digest, &claims, route, grant),
+                    Ok(None) => Err(Denied::Invalid("the token was revoked")),
+                    Err(error) => {
+                        tracing::error!(%error, "a token could not be judged");
+                        Err(Denied::Unavailable)
+                    }
+                }
+            })),
+        }
+    }
+
+    fn admit(&self, digest: Digest, claims: &Claims, route: &str, grant: Arc<LiveGrant>) -> Result<Access, Denied> {
+        let scopes = Scopes::parse(claims.text("scope").unwrap_or_default()).unwrap_or_default();
+        let verified = Verified {
+            route: route.into(),
+            expires_at: claims.expires().unwrap_or_default(),
+            scopes: scopes.shared(),
+            grant,
+        };
+        let access = verified.access(route, self.clock.now())?;
+        self.verified.0.insert(digest, verified);
+        Ok(access)
+    }
+}
+
+/// What policies judge access tokens by. It exists before the authority does, because the policies of a configuration are
+/// built before anything is opened; until then nobody is let in.
+#[derive(Clone, Default)]
+pub struct TokenJudge(Arc<Opening>);
+
+#[derive(Default)]
+struct Opening {
+    resources: OnceLock<Resources>,
+    authority: OnceLock<Arc<Authority>>,
+}
+
+impl TokenJudge {
+    /// From now on clients are told whose tokens the routes take.
+    pub fn describe(&self, resources: Resources) {
+        let _ = self.0.resources.set(resources);
+    }
+
+    /// From now on tokens are judged.
+    pub fn open(&self, authority: Arc<Authority>) {
+        let _ = self.0.authority.set(authority);
+    }
+
+    /// The routes as resources, once they are known.
+    pub(super) fn resources(&self) -> Option<&Resources> {
+        self.0.resources.get()
+    }
+
+    /// The authority, if it is open.
+    pub fn authority(&self) -> Option<&Arc<Authority>> {
+        self.0.authority.get()
+    }
+}
+
+impl AccessTokens for TokenJudge {
+    fn judge<'a>(&'a self, token: &'a str, route: &'a str) -> Judging<'a> {
+        match self.authority() {
+            Some(authority) => authority.judge(token, route),
+            None => Judging::Ready(Err(Denied::Unavailable)),
+        }
+    }
+
+    fn resource_metadata(&self, route: &str) -> String {
+        self.resources().map(|resources| resources.origin.resource_metadata(route)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for TokenJudge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenJudge").field("open", &self.authority().is_some()).finish()
+    }
+}

@@ -1,0 +1,97 @@
+//! Who people are, asked again: roles and groups follow the provider, and whoever is locked out there is locked out here.
+
+use portcullis_policies::kit::sign_in::{Provider, SignIn};
+use std::time::Duration;
+
+use super::{
+    Authority,
+    error::{Code, OAuthError},
+    provider::ProviderError,
+};
+use crate::store::{AccountRecord, GrantRecord};
+
+/// A provider is asked about a person at most so often, however many clients the person has.
+const OFTEN: Duration = Duration::from_mins(1);
+/// How long one question may keep others from asking.
+const ASKING: Duration = Duration::from_secs(30);
+
+impl Authority {
+    /// Asks the provider anew who somebody is, when one of their clients refreshes. Where the provider cannot say, what
+    /// is known stays; where it says that they may no longer, everything of theirs is revoked.
+    pub(super) async fn refresh_identity(&self, grant: &GrantRecord, sign_in: &SignIn) -> Result<(), OAuthError> {
+        let Provider::OpenId(provider) = &sign_in.provider else { return Ok(()) };
+        let now = self.clock.now();
+        let mut work = self.store.begin(&self.tenant).await?;
+        let account =
+            work.claim_account(&grant.provider, &grant.subject, now.minus(OFTEN), now, now.plus(ASKING)).await?;
+        work.commit().await?;
+        let Some(account) = account else { return self.adopt(grant).await };
+        let Some(token) = account.refresh_token.as_deref().and_then(|token| std::str::from_utf8(token).ok()) else {
+            return Ok(());
+        };
+        match self.ask_again(provider, token).await {
+            Ok((identity, refresh_token)) => {
+                let same = identity.as_ref().is_none_or(|identity| *identity.subject == *grant.subject);
+                if !same {
+                    tracing::error!(
+                        subject = grant.subject,
+                        "the provider now names somebody else; what is known stays"
+                    );
+                    return Ok(());
+                }
+                let identity = identity.and_then(|identity| serde_json::to_vec(&identity).ok());
+                let account = AccountRecord {
+                    identity: identity.unwrap_or(account.identity),
+                    refresh_token: refresh_token.map(String::into_bytes).or(account.refresh_token),
+                    refreshed_at: self.clock.now(),
+                    ..account
+                };
+                let mut work = self.store.begin(&self.tenant).await?;
+                work.put_account(&account).await?;
+                work.commit().await?;
+                self.adopt(grant).await
+            }
+            Err(ProviderError::Refused(code)) if code == "invalid_grant" => self.lock_out(grant).await,
+            Err(error) => {
+                tracing::warn!(subject = grant.subject, %error, "claims could not be refreshed; what is known stays");
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the grant the claims that the account has.
+    async fn adopt(&self, grant: &GrantRecord) -> Result<(), OAuthError> {
+        let Some(account) = self.store.account(&self.tenant, &grant.provider, &grant.subject).await? else {
+            return Ok(());
+        };
+        if account.identity == grant.identity {
+            return Ok(());
+        }
+        let mut work = self.store.begin(&self.tenant).await?;
+        work.update_grant_identity(&grant.id, &account.identity).await?;
+        work.commit().await?;
+        self.grants.update(&GrantRecord { identity: account.identity, ..grant.clone() });
+        Ok(())
+    }
+
+    async fn lock_out(&self, grant: &GrantRecord) -> Result<(), OAuthError> {
+        tracing::warn!(
+            subject = grant.subject,
+            "the provider no longer vouches for somebody: all of theirs is revoked"
+        );
+        self.revoke_all_of(&grant.subject, "the provider no longer vouches for them").await?;
+        Err(OAuthError::new(Code::InvalidGrant, "the sign-in provider ended this person's access; sign in again"))
+    }
+
+    /// Takes back everything that somebody was given: sessions of browsers and grants of clients.
+    pub(super) async fn revoke_all_of(&self, subject: &str, why: &str) -> Result<(), OAuthError> {
+        let mut work = self.store.begin(&self.tenant).await?;
+        work.delete_sessions_of(subject).await?;
+        let grants = work.revoke_grants_of(subject, why).await?;
+        work.commit().await?;
+        for id in &grants {
+            self.grants.revoke(id);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! Codes: a person's yes on its way to the client, which it reaches through the browser (RFC 6749 §4.1.2).
+
+use std::time::Duration;
+
+use axum::response::Response;
+use portcullis_policies::kit::sign_in::SignIn;
+
+use super::{Authority, random, request::AuthorizationRequest};
+use crate::store::{AccountRecord, CodeRecord, Digest, GrantRecord, SessionRecord, StoreError};
+
+/// How long a code is good.
+pub(super) const LIFETIME: Duration = Duration::from_mins(1);
+
+/// A person's yes to a request, and what is written down with it.
+pub(super) struct Yes<'a> {
+    pub(super) request: &'a AuthorizationRequest,
+    pub(super) sign_in: &'a SignIn,
+    /// Who says it.
+    pub(super) session: &'a SessionRecord,
+    /// The session has just begun, with this account; the one that the browser had before ends.
+    pub(super) begun: Option<(AccountRecord, Option<Digest>)>,
+    /// Said on our page just now, so that it is remembered.
+    pub(super) is_new: bool,
+}
+
+impl Authority {
+    /// Grants what was asked, and sends the browser back with a code.
+    pub(super) async fn grant(&self, yes: Yes<'_>) -> Result<Response, StoreError> {
+        let Yes { request, sign_in, session, begun, is_new } = yes;
+        let (now, code) = (self.clock.now(), random::secret());
+        let grant = self.new_grant(request, session, sign_in);
+        let record = CodeRecord {
+            code: Digest::of(code.as_bytes()),
+            grant: grant.id.clone(),
+            client_id: request.client_id.clone(),
+            redirect_uri: request.redirect_uri.clone(),
+            challenge: request.code_challenge.clone(),
+            expires_at: now.plus(LIFETIME),
+        };
+        let mut work = self.store.begin(&self.tenant).await?;
+        if let Some((account, before)) = begun {
+            if let Some(before) = before {
+                work.delete_session(&before).await?;
+            }
+            work.insert_session(session).await?;
+            work.put_account(&account).await?;
+        }
+        if is_new {
+            work.remember_consent(&self.consent_key(request, session), now).await?;
+        }
+        work.insert_grant(&grant).await?;
+        work.insert_code(&record).await?;
+        work.touch_client(&request.client_id, now).await?;
+        work.commit().await?;
+        tracing::info!(client = grant.client_id, subject = grant.subject, route = request.route, "granted");
+        Ok(self.send_back(&request.back(), &[("code", &code)]))
+    }
+
+    fn new_grant(&self, request: &AuthorizationRequest, session: &SessionRecord, sign_in: &SignIn) -> GrantRecord {
+        let now = self.clock.now();
+        GrantRecord {
+            id: random::id(),
+            provider: session.provider.clone(),
+            subject: session.subject.clone(),
+            client_id: request.client_id.clone(),
+            resource: self.origin.resource(&request.route),
+            scope: request.scope.clone(),
+            identity: session.identity.clone(),
+            created_at: now,
+            refreshed_at: now,
+            // Longer once the code is redeemed.
+            expires_at: now.plus(LIFETIME).plus(sign_in.lifetimes.access_token),
+            revoked_at: None,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Parameters of OAuth requests: from a query or a form, each at most once (RFC 6749 §3.1, §3.2).
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, header::CONTENT_TYPE};
+
+/// Parameters by name. Those without a value count as absent (RFC 6749 §3.1).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parameters(HashMap<String, String>);
+
+/// Why parameters cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// One was given twice.
+    Repeated(String),
+    /// The body is not a form.
+    NotAForm,
+    /// More than anybody needs.
+    TooMany,
+}
+
+impl Unreadable {
+    /// Words for `error_description`.
+    pub(super) fn description(&self) -> &'static str {
+        match self {
+            Self::Repeated(_) => "a parameter is given more than once",
+            Self::NotAForm => "the body must be application/x-www-form-urlencoded",
+            Self::TooMany => "too many parameters",
+        }
+    }
+}
+
+const MOST: usize = 64;
+
+impl Parameters {
+    /// From a query, or the body of a form. `resource` may be repeated by RFC 8707; here one is enough, as each token is
+    /// for one route.
+    pub(super) fn parse(text: &str) -> Result<Self, Unreadable> {
+        let mut parameters = HashMap::new();
+        for (index, (name, value)) in url::form_urlencoded::parse(text.as_bytes()).enumerate() {
+            if index >= MOST {
+                return Err(Unreadable::TooMany);
+            }
+            if parameters.insert(name.to_string(), value.into_owned()).is_some() {
+                return Err(Unreadable::Repeated(name.into_owned()));
+            }
+        }
+        parameters.retain(|_, value| !value.is_empty());
+        Ok(Self(parameters))
+    }
+
+    /// From the body of a POST, which must be declared as a form.
+    pub(super) fn of_form(headers: &HeaderMap, body: &[u8]) -> Result<Self, Unreadable> {
+        let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
+        if !essence.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
+            return Err(Unreadable::NotAForm);
+        }
+        Self::parse(std::str::from_utf8(body).map_err(|_| Unreadable::NotAForm)?)
+    }
+
+    /// The value of a parameter.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Takes a parameter out.
+    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
+    }
+}

@@ -1,0 +1,137 @@
+//! What was granted and still holds, at hand for every request.
+//!
+//! The store knows which grants were revoked; a request must know it too, without asking the store. So each grant in use
+//! is one value in memory that all its tokens share, and revoking marks that value. Other nodes learn of it by reading
+//! the store's list of late revocations twice a second.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use moka::sync::Cache;
+use portcullis_policies::kit::{
+    clock::Clock,
+    host::{Caller, Identity},
+};
+
+use crate::store::{Feed, GrantRecord, Store, StoreError, Tenant};
+
+/// A grant in use.
+#[derive(Debug)]
+pub(super) struct LiveGrant {
+    revoked: AtomicBool,
+    caller: ArcSwap<Caller>,
+}
+
+impl LiveGrant {
+    fn new(caller: Caller, revoked: bool) -> Arc<Self> {
+        Arc::new(Self { revoked: AtomicBool::new(revoked), caller: ArcSwap::from_pointee(caller) })
+    }
+
+    pub(super) fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Acquire)
+    }
+
+    /// Whom it is for, with the claims of the last refresh.
+    pub(super) fn caller(&self) -> Caller {
+        Caller::clone(&self.caller.load())
+    }
+}
+
+/// The grants in use.
+#[derive(Debug)]
+pub(super) struct Grants {
+    store: Store,
+    tenant: Tenant,
+    clock: Arc<dyn Clock>,
+    live: Cache<Box<str>, Arc<LiveGrant>>,
+    /// Grows with each revocation, so that whoever read the store meanwhile reads it again.
+    revocations: AtomicU64,
+    feed: Feed,
+}
+
+/// Grants held at once.
+const MOST: u64 = 200_000;
+/// Longer than any access token lives, so that no token outlives the value that says whether it was revoked.
+const REST: Duration = Duration::from_mins(30);
+
+impl Grants {
+    pub(super) fn new(store: Store, tenant: Tenant, clock: Arc<dyn Clock>) -> Self {
+        let feed = Feed::new(clock.now());
+        let live = Cache::builder().max_capacity(MOST).time_to_idle(REST).build();
+        Self { store, tenant, clock, live, revocations: AtomicU64::new(0), feed }
+    }
+
+    /// The grant, if it is in memory.
+    pub(super) fn known(&self, id: &str) -> Option<Arc<LiveGrant>> {
+        self.live.get(id)
+    }
+
+    /// The grant, from memory or from the store. `None` if there is none.
+    pub(super) async fn find(&self, id: &str) -> Result<Option<Arc<LiveGrant>>, StoreError> {
+        for _ in 0..3 {
+            if let Some(grant) = self.known(id) {
+                return Ok(Some(grant));
+            }
+            let seen = self.revocations.load(Ordering::Acquire);
+            let Some(record) = self.store.grant(&self.tenant, id).await? else { return Ok(None) };
+            let grant = self.remember(&record);
+            if self.revocations.load(Ordering::Acquire) == seen {
+                return Ok(Some(grant));
+            }
+            self.live.invalidate(id); // something was revoked while we read: read again
+        }
+        Ok(None)
+    }
+
+    /// Puts a grant at hand that was just made or read.
+    pub(super) fn remember(&self, record: &GrantRecord) -> Arc<LiveGrant> {
+        let grant = LiveGrant::new(caller(record), record.revoked_at.is_some());
+        self.live.insert(record.id.as_str().into(), Arc::clone(&grant));
+        grant
+    }
+
+    /// The claims have changed: from the next request on they count, whichever token it shows.
+    pub(super) fn update(&self, record: &GrantRecord) {
+        if let Some(grant) = self.known(&record.id) {
+            grant.caller.store(Arc::new(caller(record)));
+        }
+    }
+
+    /// A grant was revoked: from the next request on its tokens are worth nothing.
+    pub(super) fn revoke(&self, id: &str) {
+        self.revocations.fetch_add(1, Ordering::AcqRel);
+        match self.known(id) {
+            Some(grant) => grant.revoked.store(true, Ordering::Release),
+            // Tokens hold on to their grant: one that was let go here may still be held there.
+            None => self.live.insert(id.into(), LiveGrant::new(Caller::new(""), true)),
+        }
+    }
+
+    /// Reads which grants were revoked elsewhere.
+    pub(super) async fn listen(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        for (id, _) in self.store.grants_revoked_since(&self.tenant, self.feed.due()).await? {
+            if !self.known(&id).is_some_and(|grant| grant.is_revoked()) {
+                self.revoke(&id);
+            }
+        }
+        self.feed.read_to(now);
+        Ok(())
+    }
+
+    /// Has the store been silent for so long that nothing can be said of any token?
+    pub(super) fn is_deaf(&self) -> bool {
+        self.feed.is_deaf()
+    }
+}
+
+fn caller(record: &GrantRecord) -> Caller {
+    let identity: Identity = serde_json::from_slice(&record.identity).unwrap_or_default();
+    Identity { subject: record.subject.as_str().into(), client: Some(record.client_id.clone()), ..identity }.into()
+}

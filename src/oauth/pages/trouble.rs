@@ -1,0 +1,170 @@
+//! What goes wrong in a browser, in words for the person in front of it.
+
+use askama::Template;
+use axum::response::Response;
+use http::StatusCode;
+
+use crate::{
+    oauth::{provider::ProviderError, router::Visitor},
+    store::StoreError,
+};
+
+/// Something that the person must be told, because nobody else can safely be.
+#[derive(Clone, Debug)]
+pub(in crate::oauth) enum Trouble {
+    NoClientId,
+    UnknownClient {
+        id: String,
+    },
+    /// The client's id is the URL of a document that cannot be used.
+    Undocumented {
+        id: String,
+        why: String,
+    },
+    RedirectUri {
+        client: String,
+        asked: String,
+    },
+    BadRequest(&'static str),
+    /// A form that was not on a page of ours.
+    ForeignForm,
+    NoCookie,
+    /// The page or the sign-in is too old, or was used before.
+    Stale,
+    OtherBrowser,
+    Provider {
+        error: ProviderError,
+        back: String,
+    },
+    TooMany,
+    Store,
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store failed");
+        Self::Store
+    }
+}
+
+impl From<ProviderError> for Trouble {
+    fn from(error: ProviderError) -> Self {
+        tracing::warn!(%error, "a sign-in could not begin");
+        Self::Provider { error, back: String::new() }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "trouble.html", config = "src/oauth/pages/askama.toml")]
+struct Page<'a> {
+    host: &'static str,
+    title: &'static str,
+    what: String,
+    remedy: &'static str,
+    code: &'static str,
+    back: Option<String>,
+    request_id: &'a str,
+}
+
+/// Title, reason code and status.
+type Kind = (&'static str, &'static str, StatusCode);
+
+impl Trouble {
+    fn kind(&self) -> Kind {
+        let bad = StatusCode::BAD_REQUEST;
+        match self {
+            Self::NoClientId => ("The program did not say who it is", "no_client_id", bad),
+            Self::UnknownClient { .. } => ("This program is not known here", "unknown_client", bad),
+            Self::Undocumented { .. } => ("This program's description cannot be used", "bad_client_document", bad),
+            Self::RedirectUri { .. } => {
+                ("This program asked for an address that is not its own", "redirect_uri_mismatch", bad)
+            }
+            Self::BadRequest(_) => ("This request cannot be read", "invalid_request", bad),
+            Self::ForeignForm => ("This form was not on our page", "foreign_form", StatusCode::FORBIDDEN),
+            Self::NoCookie => ("Your browser did not send our cookie", "no_cookie", bad),
+            Self::Stale => ("This page is no longer good", "stale", bad),
+            Self::OtherBrowser => ("This sign-in was begun in another browser", "other_browser", bad),
+            Self::Provider { .. } => ("The sign-in did not work", "provider_failed", StatusCode::BAD_GATEWAY),
+            Self::TooMany => ("Too many requests", "too_many_requests", StatusCode::TOO_MANY_REQUESTS),
+            Self::Store => ("Not possible at the moment", "store_unavailable", StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    fn what(&self) -> String {
+        match self {
+            Self::NoClientId => "The address that it opened has no client_id.".to_owned(),
+            Self::UnknownClient { id } => {
+                format!("No client has the id {id:?}. If it registered itself, that was too long ago.")
+            }
+            Self::Undocumented { id, why } => format!("It calls itself {id:?}, but {why}."),
+            Self::RedirectUri { client, asked } if asked.is_empty() => {
+                format!("“{client}” has several addresses, and did not say which one to return to.")
+            }
+            Self::RedirectUri { client, asked } => {
+                format!("“{client}” did not register {asked:?}. Nothing was sent there.")
+            }
+            Self::BadRequest(why) => format!("{}.", capitalised(why)),
+            Self::ForeignForm => "Another site sent it. Nothing was allowed.".to_owned(),
+            Self::NoCookie => {
+                "Without it we cannot tell that it was you who saw the page before. Nothing was allowed.".to_owned()
+            }
+            Self::Stale => "It was used before, or it is too old. Nothing was allowed.".to_owned(),
+            Self::OtherBrowser => {
+                "Whoever sent you this link began a sign-in that you would have finished for them. Nothing was allowed."
+                    .to_owned()
+            }
+            Self::Provider { error, .. } => format!("{}.", capitalised(&error.to_string())),
+            Self::TooMany => "Your address asked too often.".to_owned(),
+            Self::Store => "The gateway cannot reach its store.".to_owned(),
+        }
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoClientId | Self::BadRequest(_) => {
+                "Start again from the program; if that does not help, tell its makers."
+            }
+            Self::UnknownClient { .. } => {
+                "Remove this server from the program and add it again, or delete what it remembers of the sign-in: then it registers anew."
+            }
+            Self::Undocumented { .. } => "Tell the makers of the program, or the operator of this gateway.",
+            Self::RedirectUri { .. } => {
+                "Remove this server from the program and add it again. If the operator registered the program, its addresses must be corrected there."
+            }
+            Self::ForeignForm | Self::OtherBrowser => {
+                "If you did not start a sign-in yourself, close this page. Otherwise start again from the program."
+            }
+            Self::NoCookie => "Allow cookies for this site, then start again from the program.",
+            Self::Stale => "Start again from the program.",
+            Self::Provider { .. } => {
+                "Try again in a moment. If it stays so, tell the operator of this gateway the code below."
+            }
+            Self::TooMany => "Wait a minute, then try again.",
+            Self::Store => "Try again in a moment.",
+        }
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// The page that says it.
+pub(in crate::oauth) fn trouble(visitor: &Visitor, trouble: &Trouble) -> Response {
+    let (title, code, status) = trouble.kind();
+    let back = match trouble {
+        Trouble::Provider { back, .. } if !back.is_empty() => Some(back.clone()),
+        _ => None,
+    };
+    let page = Page {
+        host: "",
+        title,
+        what: trouble.what(),
+        remedy: trouble.remedy(),
+        code,
+        back,
+        request_id: &visitor.request_id,
+    };
+    super::show(status, &page, None)
+}

@@ -1,0 +1,66 @@
+//! `GET /oauth/callback`: a browser comes back from its provider.
+
+use axum::response::Response;
+use http::HeaderMap;
+use portcullis_policies::kit::sign_in::{OpenIdProvider, Provider};
+
+use super::{ProviderError, exchange::Answer, login::Begun};
+use crate::oauth::{
+    Authority,
+    browser::Browser,
+    error::Code,
+    form::Parameters,
+    pages::{self, Trouble},
+    request::Refused,
+    router::Visitor,
+};
+
+impl Authority {
+    pub(in crate::oauth) async fn callback(&self, visitor: &Visitor, query: &str, headers: &HeaderMap) -> Response {
+        match self.come_back(query, headers).await {
+            Ok(response) => response,
+            Err(trouble) => pages::trouble(visitor, &trouble),
+        }
+    }
+
+    async fn come_back(&self, query: &str, headers: &HeaderMap) -> Result<Response, Trouble> {
+        let parameters = Parameters::parse(query).map_err(|why| Trouble::BadRequest(why.description()))?;
+        let browser = Browser::of(headers, &self.origin);
+        let (begun, forget) = self.resume(&browser, parameters.get("state").unwrap_or_default()).await?;
+        let sign_in = self.routes.sign_in(&begun.request.route).ok_or(Trouble::Stale)?;
+        let Provider::OpenId(provider) = &sign_in.provider else { return Err(Trouble::Stale) };
+        let response = match self.provider_says(provider, &begun, &parameters).await {
+            Ok(Answer { identity, refresh_token }) => {
+                self.signed_in(&browser, &begun, identity, refresh_token, &sign_in).await?
+            }
+            Err(ProviderError::Refused(code)) if code == "access_denied" => {
+                let description = "the person did not sign in".to_owned();
+                self.send_refusal(&begun.request.back(), &Refused { code: Code::AccessDenied, description })
+            }
+            Err(error) => {
+                tracing::warn!(issuer = provider.issuer, %error, "a sign-in failed");
+                let refused = Refused { code: Code::ServerError, description: error.to_string() };
+                return Err(Trouble::Provider { error, back: self.back_link(&begun.request.back(), &refused) });
+            }
+        };
+        Ok(pages::with_cookies(response, Some(forget)))
+    }
+
+    async fn provider_says(
+        &self,
+        provider: &OpenIdProvider,
+        begun: &Begun,
+        parameters: &Parameters,
+    ) -> Result<Answer, ProviderError> {
+        // First of all (RFC 9207 §2.4): an answer of another issuer says nothing at all.
+        if parameters.get("iss").is_some_and(|issuer| issuer != provider.issuer) {
+            return Err(ProviderError::Unbelievable("it came from another issuer".to_owned()));
+        }
+        if let Some(error) = parameters.get("error") {
+            let known: String = error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect();
+            return Err(ProviderError::Refused(known));
+        }
+        let code = parameters.get("code").ok_or_else(|| ProviderError::Nonsense("it has no code".to_owned()))?;
+        self.redeem(provider, code, begun).await
+    }
+}

@@ -1,0 +1,161 @@
+//! Sending a browser to a provider, and knowing it again when it comes back.
+
+use axum::response::Response;
+use portcullis_policies::kit::{
+    host::Identity,
+    sign_in::{OpenIdProvider, SignIn},
+};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::provider_key;
+use crate::{
+    oauth::{
+        Authority,
+        browser::{Browser, CookieName, SetCookie},
+        code::Yes,
+        pages::{self, Trouble},
+        random,
+        request::AuthorizationRequest,
+    },
+    store::{AccountRecord, Digest, LoginRecord, SessionRecord, StoreError},
+};
+
+/// A sign-in that was begun. It is kept sealed in the store.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::oauth) struct Begun {
+    /// What the person has said yes to.
+    pub(in crate::oauth) request: AuthorizationRequest,
+    /// Repeated by the ID token (OpenID Connect Core §3.1.2.1).
+    pub(super) nonce: String,
+    /// Proves to the provider that the code is for us (RFC 7636).
+    pub(super) verifier: String,
+}
+
+impl Begun {
+    /// At the provider that asks for nothing.
+    pub(in crate::oauth) fn dev(request: AuthorizationRequest) -> Self {
+        Self { request, nonce: String::new(), verifier: String::new() }
+    }
+}
+
+impl Authority {
+    /// Writes a sign-in down that begins now. The cookie is what tells the browser that said yes from any other which the
+    /// provider's address is opened in.
+    pub(in crate::oauth) async fn begin(
+        &self,
+        browser: &Browser,
+        begun: &Begun,
+        sign_in: &SignIn,
+    ) -> Result<(String, SetCookie), StoreError> {
+        let (state, proof) = (random::secret(), random::secret());
+        let record = LoginRecord {
+            state: Digest::of(state.as_bytes()),
+            browser: Digest::of(proof.as_bytes()),
+            secret: serde_json::to_vec(begun).map_err(StoreError::corrupt)?,
+            expires_at: self.clock.now().plus(sign_in.lifetimes.state),
+        };
+        let mut work = self.store.begin(&self.tenant).await?;
+        work.insert_login(&record).await?;
+        work.commit().await?;
+        let cookie = browser.set(&CookieName::Login(record.state), &proof, Some(sign_in.lifetimes.state));
+        Ok((state, cookie))
+    }
+
+    /// The sign-in that `state` names, if this browser began it. Whoever asks, it can be taken up once.
+    pub(in crate::oauth) async fn resume(&self, browser: &Browser, state: &str) -> Result<(Begun, SetCookie), Trouble> {
+        let state = Digest::of(state.as_bytes());
+        let mut work = self.store.begin(&self.tenant).await?;
+        let record = work.take_login(&state).await?;
+        work.commit().await?;
+        let record = record.filter(|record| self.clock.now() < record.expires_at).ok_or(Trouble::Stale)?;
+        let cookie = CookieName::Login(state);
+        if browser.digest(&cookie) != Some(record.browser) {
+            tracing::warn!("a sign-in came back in another browser than it was begun in, and was refused");
+            return Err(Trouble::OtherBrowser);
+        }
+        let begun = serde_json::from_slice(&record.secret).map_err(StoreError::corrupt)?;
+        Ok((begun, browser.forget(&cookie)))
+    }
+
+    /// Sends the browser to an OpenID provider (OpenID Connect Core §3.1.2.1).
+    pub(in crate::oauth) async fn begin_login(
+        &self,
+        browser: &Browser,
+        request: AuthorizationRequest,
+        sign_in: &SignIn,
+        provider: &OpenIdProvider,
+    ) -> Result<Response, Trouble> {
+        let endpoints = self.providers.endpoints(provider).await?;
+        let begun = Begun { request, nonce: random::secret(), verifier: random::secret() };
+        let (state, cookie) = self.begin(browser, &begun, sign_in).await?;
+        let url = self.login_url(provider, endpoints.authorization.clone(), &begun, &state);
+        Ok(pages::with_cookies(pages::see_other(url.as_str()), Some(cookie)))
+    }
+
+    fn login_url(&self, provider: &OpenIdProvider, mut url: Url, begun: &Begun, state: &str) -> Url {
+        let challenge = oauth2::PkceCodeChallenge::from_code_verifier_sha256(&oauth2::PkceCodeVerifier::new(
+            begun.verifier.clone(),
+        ));
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &provider.client_id)
+            .append_pair("redirect_uri", &self.callback_uri())
+            .append_pair("scope", &provider.scope)
+            .append_pair("state", state)
+            .append_pair("nonce", &begun.nonce)
+            .append_pair("code_challenge", challenge.as_str())
+            .append_pair("code_challenge_method", "S256")
+            .extend_pairs(&provider.parameters);
+        // Without it providers leave `offline_access` out (OpenID Connect Core §11), and claims could not be refreshed.
+        if provider.scope.split(' ').any(|scope| scope == "offline_access")
+            && !provider.parameters.contains_key("prompt")
+        {
+            url.query_pairs_mut().append_pair("prompt", "consent");
+        }
+        url
+    }
+
+    /// The one address that providers send browsers back to.
+    pub(super) fn callback_uri(&self) -> String {
+        self.origin.at("/oauth/callback")
+    }
+
+    /// Somebody has signed in: a new session begins, under a new id, and what was asked is granted.
+    pub(in crate::oauth) async fn signed_in(
+        &self,
+        browser: &Browser,
+        begun: &Begun,
+        identity: Identity,
+        provider_refresh: Option<String>,
+        sign_in: &SignIn,
+    ) -> Result<Response, StoreError> {
+        let (now, id) = (self.clock.now(), random::secret());
+        let provider = provider_key(&sign_in.provider);
+        let subject = identity.subject.to_string();
+        let identity = serde_json::to_vec(&identity).map_err(StoreError::corrupt)?;
+        // A provider that gives no new refresh token this time goes by the one that it gave before.
+        let known = self.store.account(&self.tenant, &provider, &subject).await?;
+        let before = known.and_then(|account| account.refresh_token);
+        let account = AccountRecord {
+            provider: provider.clone(),
+            subject: subject.clone(),
+            identity: identity.clone(),
+            refresh_token: provider_refresh.map(String::into_bytes).or(before),
+            refreshed_at: now,
+        };
+        let session = SessionRecord {
+            id: Digest::of(id.as_bytes()),
+            provider,
+            subject,
+            identity,
+            created_at: now,
+            expires_at: now.plus(sign_in.lifetimes.session),
+        };
+        let begun_now = Some((account, browser.digest(&CookieName::Session)));
+        let yes = Yes { request: &begun.request, sign_in, session: &session, begun: begun_now, is_new: true };
+        let response = self.grant(yes).await?;
+        let cookie = browser.set(&CookieName::Session, &id, Some(sign_in.lifetimes.session));
+        Ok(pages::with_cookies(response, Some(cookie)))
+    }
+}

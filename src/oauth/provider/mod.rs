@@ -1,0 +1,48 @@
+//! Signing people in at an OpenID provider: the gateway is its client, and nothing that the provider gives out ever
+//! reaches an MCP client.
+
+mod callback;
+mod claims;
+mod discovery;
+mod exchange;
+mod login;
+
+use portcullis_policies::kit::sign_in::Provider;
+
+pub(super) use self::{discovery::Providers, login::Begun};
+use crate::store::Digest;
+
+/// Which provider, as the store knows it: sessions and grants of one are worth nothing at another.
+pub(super) fn provider_key(provider: &Provider) -> String {
+    match provider {
+        Provider::Dev => "dev".to_owned(),
+        Provider::OpenId(provider) => {
+            let registration = format!("{}\n{}", provider.issuer, provider.client_id);
+            format!("{}#{}", provider.issuer, &Digest::of(registration.as_bytes()).to_string()[..8])
+        }
+    }
+}
+
+/// Why a provider did not say who somebody is. The words are for the person; the log has the details.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ProviderError {
+    /// No answer, or none in time.
+    Unreachable(String),
+    /// It answers with something that is no answer.
+    Nonsense(String),
+    /// It refused: a code of RFC 6749 §5.2.
+    Refused(String),
+    /// It says something that cannot be believed.
+    Unbelievable(String),
+}
+
+impl std::fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreachable(why) => write!(f, "the sign-in provider cannot be reached: {why}"),
+            Self::Nonsense(why) => write!(f, "the sign-in provider's answer cannot be read: {why}"),
+            Self::Refused(why) => write!(f, "the sign-in provider refused: {why}"),
+            Self::Unbelievable(why) => write!(f, "the sign-in provider's answer was not accepted: {why}"),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What the policies of any configuration are given, and what is opened once a configuration needs it.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, bail};
+use portcullis_policies::kit::{
+    clock::Clock,
+    host::Host,
+    sign_in::{Outside, SignIn},
+};
+use tokio::sync::Mutex;
+
+use crate::{
+    api_keys::{KeyJudge, KeyRing},
+    config::{Gateway, Surroundings},
+    fetch,
+    oauth::{Authority, Foundation, Origin, Resources, Routes, TokenJudge},
+    pipeline::{Live, fetch_roots},
+    store::{Location, MasterKey, Store, Tenant},
+};
+
+/// Handed to policies when they are built. Nothing of it works before it is opened, which takes a listener and a store;
+/// until then it lets nobody in.
+#[derive(Clone, Debug)]
+pub struct Services {
+    pub(super) tokens: TokenJudge,
+    keys: KeyJudge,
+    fetch: fetch::Handle,
+    clock: Arc<dyn Clock>,
+    opening: Arc<Mutex<()>>,
+}
+
+/// Where the gateway is, as far as opening needs it.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The folder of the configuration.
+    pub(super) folder: PathBuf,
+    /// The address that is listened on.
+    pub(super) listening: SocketAddr,
+}
+
+impl Services {
+    /// Services that keep to `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            tokens: TokenJudge::default(),
+            keys: KeyJudge::default(),
+            fetch: fetch::Handle::default(),
+            clock,
+            opening: Arc::default(),
+        }
+    }
+
+    /// What policies may ask for.
+    pub fn host(&self, seed: u64) -> Host {
+        Host {
+            seed,
+            clock: Arc::clone(&self.clock),
+            access_tokens: Some(Arc::new(self.tokens.clone())),
+            api_keys: Some(Arc::new(self.keys.clone())),
+            fetch: Some(Arc::new(self.fetch.clone())),
+        }
+    }
+
+    /// The authorization server, if one is open.
+    pub fn authority(&self) -> Option<&Arc<Authority>> {
+        self.tokens.authority()
+    }
+
+    /// Opens what the configuration in force needs and what is not open yet.
+    pub(super) async fn open(self, live: Arc<Live>, gateway: Gateway, place: Place) -> anyhow::Result<Option<NewKey>> {
+        let _one_at_a_time = Arc::clone(&self.opening).lock_owned().await;
+        let origin = public_origin(&gateway, place.listening).context("gateway.publicUrl is no origin")?;
+        self.promise_fetch(&gateway, &origin, &place.folder);
+        let routes: Arc<dyn Routes> = Arc::new(LiveRoutes(Arc::clone(&live)));
+        self.tokens.describe(Resources { origin: origin.clone(), routes: Arc::clone(&routes) });
+        if !live.current().needs_store() || self.tokens.authority().is_some() {
+            return Ok(None);
+        }
+        let Some(fetch) = self.fetch.get().cloned() else { bail!("the client for documents of others is not there") };
+        let (store, new_key) = open_store(&gateway, &place.folder, Arc::clone(&self.clock)).await?;
+        let ring = Arc::new(KeyRing::new(store.clone(), Tenant::DEFAULT, Arc::clone(&self.clock)));
+        self.keys.open(Arc::clone(&ring));
+        tokio::spawn(ring.keep_house());
+        let foundation = Foundation {
+            origin,
+            store,
+            tenant: Tenant::DEFAULT,
+            clock: Arc::clone(&self.clock),
+            routes,
+            fetch,
+            options: gateway.oauth,
+        };
+        let authority = Authority::open(foundation).await?;
+        self.tokens.open(Arc::clone(&authority));
+        tokio::spawn(authority.keep_house());
+        Ok(new_key)
+    }
+}
+
+impl Services {
+    fn promise_fetch(&self, gateway: &Gateway, origin: &Origin, folder: &Path) {
+        let (options, folder) = (gateway.fetch.clone(), folder.to_owned());
+        let guard = fetch::Guard { networks: options.allowed_networks.clone(), loopback: origin.is_loopback() };
+        self.fetch.promise(move || {
+            // What is wrong with the files has been reported by the check of the configuration.
+            let roots = Surroundings::of_process(&folder, |surroundings| fetch_roots(&options, surroundings));
+            let roots = roots.unwrap_or_else(|_| fetch::Roots::none());
+            fetch::Client::new(fetch::Settings { guard, roots }, Arc::new(fetch::SystemResolver::default()))
+        });
+    }
+}
+
+/// Opens the store that a configuration names.
+pub async fn open_store(
+    gateway: &Gateway,
+    folder: &Path,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<(Store, Option<NewKey>)> {
+    let location = Location::parse(&gateway.store, folder).map_err(anyhow::Error::msg)?;
+    let (key, created) = master_key(gateway, folder)?;
+    let store = Store::open(&location, key, clock).await;
+    Ok((store.with_context(|| format!("the store {location} cannot be opened"))?, created))
+}
+
+/// A key was made, which the operator must know of.
+#[derive(Clone, Debug)]
+pub struct NewKey(PathBuf);
+
+impl fmt::Display for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "A new key, which seals what the gateway stores, is in {}.\n  Keep it: without it the store cannot be read. \
+             `gateway.encryptionKey` can hold one instead.",
+            self.0.display()
+        )
+    }
+}
+
+/// The key under which secrets are sealed: the configured one, or one in a file of its own.
+fn master_key(gateway: &Gateway, folder: &Path) -> anyhow::Result<(MasterKey, Option<NewKey>)> {
+    if let Some(key) = &gateway.encryption_key {
+        return Ok((MasterKey::parse(key.expose()).context("gateway.encryptionKey")?, None));
+    }
+    let file = folder.join("portcullis.key");
+    let (key, created) = MasterKey::load_or_create(&file)?;
+    Ok((key, created.then_some(NewKey(file))))
+}
+
+/// The address that clients use: the configured one, or the one that is listened on.
+pub(super) fn public_origin(gateway: &Gateway, listening: SocketAddr) -> Option<Origin> {
+    let scheme = if gateway.tls.is_some() { "https" } else { "http" };
+    match &gateway.public_url {
+        Some(url) => Origin::parse(url),
+        None => Origin::parse(&format!("{scheme}://{listening}")),
+    }
+}
+
+/// The routes of whatever configuration is in force.
+#[derive(Debug)]
+struct LiveRoutes(Arc<Live>);
+
+impl Routes for LiveRoutes {
+    fn sign_in(&self, path: &str) -> Option<Arc<SignIn>> {
+        self.0.current().route(path)?.sign_in.clone()
+    }
+
+    fn outside(&self, path: &str) -> Option<Arc<Outside>> {
+        self.0.current().route(path)?.outside.clone()
+    }
+
+    fn signed_in(&self) -> Vec<Arc<str>> {
+        let generation = self.0.current();
+        let paths = generation.paths().iter();
+        paths.filter(|path| generation.route(path).is_some_and(|route| route.sign_in.is_some())).cloned().collect()
+    }
+}

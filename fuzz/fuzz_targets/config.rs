@@ -2,21 +2,23 @@
 
 #![no_main]
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::{
     config::Surroundings,
     pipeline::{Toolbox, plan},
+    server::Services,
 };
-use portcullis_policies::{STANDARD, kit::host::Host};
+use portcullis_policies::{STANDARD, kit::clock::SystemClock};
 
 fuzz_target!(|text: &str| {
     static TOOLS: OnceLock<Toolbox> = OnceLock::new();
     let tools = TOOLS.get_or_init(|| Toolbox {
         kinds: STANDARD.to_vec(),
         demo: portcullis::upstreams::demo_server(),
-        host: Host::default(),
+        host: Services::new(Arc::new(SystemClock)).host(0),
+        listen: None,
     });
     let surroundings = Surroundings {
         variable: &|name| (name != "MISSING").then(|| "s3cr3t".to_owned()),

@@ -10,16 +10,18 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::Arc,
 };
 
 use portcullis::{
     config::Surroundings,
     pipeline::{Plan, Toolbox, plan},
+    server::Services,
 };
 use portcullis_policies::{
     STANDARD,
     kit::{
-        host::Host,
+        clock::SystemClock,
         policy::{Fact, PolicyKind},
     },
 };
@@ -191,7 +193,12 @@ fn plan_with(kinds: Vec<PolicyKind>, case: &Path) -> Plan {
             None => Err("No such file or directory".to_owned()),
         },
     };
-    let tools = Toolbox { kinds, demo: portcullis::upstreams::demo_server(), host: Host::default() };
+    let tools = Toolbox {
+        kinds,
+        demo: portcullis::upstreams::demo_server(),
+        host: Services::new(Arc::new(SystemClock)).host(0),
+        listen: None,
+    };
     let plan = plan(&name(case), &fs::read_to_string(case).unwrap(), &surroundings, &tools);
     assert_eq!(plan.generation.is_some(), !plan.report.has_errors(), "{}", case.display());
     plan

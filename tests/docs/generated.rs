@@ -7,7 +7,7 @@ use portcullis_policies::{
     kit::{policy::Fact, refusal::Reason},
 };
 
-use crate::{keep_fresh, read, root, tools};
+use crate::{in_each_folder_of, keep_fresh, read, root, tools};
 
 #[test]
 fn the_schema_is_fresh() {
@@ -46,12 +46,19 @@ fn keep_part_fresh(page: &Path, name: &str, wanted: &str) {
     keep_fresh(page, &format!("{before}<!-- {name} -->\n{wanted}<!-- /{name} -->{after}"));
 }
 
-/// The folder of a policy: its name, with or without what it begins with.
+/// The folder of a policy: its name, with or without what it begins and ends with, or the one whose page lists it.
 fn folder(policy: &str) -> String {
     let whole = policy.replace('-', "_");
-    let names = [whole.clone(), whole.trim_start_matches("mcp_").to_owned()];
-    let found = names.into_iter().find(|name| root().join("policies").join(name).join("README.md").is_file());
-    found.unwrap_or_else(|| panic!("{policy} has no page"))
+    let short = whole.trim_end_matches("_inbound").to_owned();
+    let names = [short.trim_start_matches("mcp_").to_owned(), short, whole];
+    let has_page = |name: &String| root().join("policies").join(name).join("README.md").is_file();
+    let row = format!("\n| `{policy}` |");
+    let listing = || {
+        let mut pages = in_each_folder_of("policies", "README.md").into_iter();
+        let page = pages.find(|page| read(page).contains(&row))?;
+        Some(page.parent()?.file_name()?.to_string_lossy().into_owned())
+    };
+    names.into_iter().find(has_page).or_else(listing).unwrap_or_else(|| panic!("{policy} has no page"))
 }
 
 fn facts(facts: &[Fact]) -> String {

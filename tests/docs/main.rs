@@ -11,13 +11,15 @@ mod generated;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use portcullis::{
     config::{Document, Surroundings},
     pipeline,
+    server::Services,
 };
-use portcullis_policies::{STANDARD, kit::host::Host};
+use portcullis_policies::{STANDARD, kit::clock::SystemClock};
 use serde_json::Value;
 
 /// The project's folder.
@@ -68,7 +70,12 @@ const EVERYTHING: Surroundings<'static> = Surroundings {
 };
 
 fn tools() -> pipeline::Toolbox {
-    pipeline::Toolbox { kinds: STANDARD.to_vec(), demo: portcullis::upstreams::demo_server(), host: Host::default() }
+    pipeline::Toolbox {
+        kinds: STANDARD.to_vec(),
+        demo: portcullis::upstreams::demo_server(),
+        host: Services::new(Arc::new(SystemClock)).host(0),
+        listen: None,
+    }
 }
 
 /// Writes what is generated if it is asked to, and says if the file is not as it should be.

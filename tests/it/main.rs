@@ -13,6 +13,7 @@ mod once;
 mod reload;
 mod rules;
 mod shutdown;
+mod sign_in;
 mod streaming;
 mod tls;
 mod trace;

@@ -9,10 +9,10 @@ use std::{
 
 use portcullis::{
     pipeline::{Live, Plan, Reloaded, Toolbox, plan_file},
-    server::{Stop, assemble, bind, serve},
+    server::{Services, Stop, assemble, bind, serve},
     upstreams::demo_server,
 };
-use portcullis_policies::kit::host::Host;
+use portcullis_policies::kit::clock::{Clock, SystemClock};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -24,6 +24,7 @@ pub(crate) struct Setup {
     config: Value,
     folder: TempDir,
     background: bool,
+    clock: Arc<dyn Clock>,
 }
 
 /// One route in the making.
@@ -79,7 +80,7 @@ impl Setup {
             "gateway": { "listen": "127.0.0.1:0" },
             "routes": {},
         });
-        Self { config, folder: TempDir::new().unwrap(), background: false }
+        Self { config, folder: TempDir::new().unwrap(), background: false, clock: Arc::new(SystemClock) }
     }
 
     pub(crate) fn route(mut self, path: &str, route: Route) -> Self {
@@ -90,6 +91,21 @@ impl Setup {
     /// In `gateway`.
     pub(crate) fn gateway(mut self, key: &str, value: Value) -> Self {
         self.config["gateway"][key] = value;
+        self
+    }
+
+    /// A public OAuth client that the operator knows.
+    pub(crate) fn client(self, id: &str, redirect: &str) -> Self {
+        self.oauth_client(&json!({ "clientId": id, "name": id, "redirectUris": [redirect] }))
+    }
+
+    /// An OAuth client that the operator knows.
+    pub(crate) fn oauth_client(mut self, client: &Value) -> Self {
+        let oauth = &mut self.config["gateway"]["oauth"];
+        if oauth["clients"].is_null() {
+            oauth["clients"] = json!([]);
+        }
+        oauth["clients"].as_array_mut().unwrap().push(client.clone());
         self
     }
 
@@ -111,6 +127,12 @@ impl Setup {
         self
     }
 
+    /// By another clock than the machine's.
+    pub(crate) fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// The text of `routes.json`.
     pub(crate) fn text(&self) -> String {
         serde_json::to_string_pretty(&self.config).unwrap()
@@ -119,21 +141,29 @@ impl Setup {
     /// Starts the gateway in this process.
     pub(crate) async fn start(self) -> Gateway {
         let file = self.write();
-        let tools =
-            Toolbox { kinds: portcullis_policies::STANDARD.to_vec(), demo: demo_server(), host: Host::default() };
+        let services = Services::new(Arc::clone(&self.clock));
+        let tools = Toolbox {
+            kinds: portcullis_policies::STANDARD.to_vec(),
+            demo: demo_server(),
+            host: services.host(0),
+            listen: None,
+        };
         let Plan { generation, report, .. } = plan_file(&file, &self.text(), &tools);
         let generation = generation.unwrap_or_else(|| panic!("{report}"));
         let live = Arc::new(Live::new(generation, file.clone(), tools));
         let listener = bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, shutdown) = Stop::new();
-        let assembly = assemble(Arc::clone(&live), self.folder.path(), address, &shutdown, 0x00C0_FFEE).unwrap();
+        let assembly =
+            assemble(Arc::clone(&live), services.clone(), self.folder.path(), address, &shutdown, 0x00C0_FFEE)
+                .await
+                .unwrap();
         let (again, reloads) = mpsc::channel(1);
         if self.background {
             assembly.start_background(Some(&file), reloads).unwrap();
         }
         let serving = tokio::spawn(serve(listener, assembly, shutdown));
-        Gateway { address, live, file, stop, serving, _again: again, _folder: self.folder }
+        Gateway { address, live, services, file, stop, serving, _again: again, _folder: self.folder }
     }
 
     /// Starts the program.
@@ -164,6 +194,7 @@ impl Setup {
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     live: Arc<Live>,
+    services: Services,
     file: PathBuf,
     stop: Stop,
     serving: JoinHandle<()>,
@@ -214,6 +245,11 @@ impl Gateway {
     pub(crate) async fn reload(&self) -> Reloaded {
         let live = Arc::clone(&self.live);
         tokio::task::spawn_blocking(move || live.reload()).await.unwrap()
+    }
+
+    /// What happens once a minute, now.
+    pub(crate) async fn tidy(&self) {
+        self.services.authority().unwrap().tidy().await.unwrap();
     }
 
     pub(crate) fn stop(&self) {

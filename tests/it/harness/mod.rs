@@ -1,10 +1,12 @@
 //! What the stories are told with: a real gateway, an upstream that does as it is told, and a client that sees bytes.
 
 mod answer;
+mod browser;
 mod client;
 mod gateway;
 mod http2;
 mod message;
+mod oauth;
 mod process;
 mod tls;
 mod upstream;
@@ -13,10 +15,12 @@ use std::{future::Future, time::Duration};
 
 pub(crate) use self::{
     answer::{Answer, Gate},
+    browser::{Browser, Landed, form},
     client::{Answering, Client, Reply, Request},
     gateway::{Gateway, Route, Setup},
     http2::{Http2, Http2Upstream},
     message::{call, initialize, list_tools, modern, notification, result},
+    oauth::{CHALLENGE, OAuthClient, Tokens, VERIFIER, address, parameters, register, say_yes},
     process::{Process, run},
     tls::Authority,
     upstream::{Received, Upstream},

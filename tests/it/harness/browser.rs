@@ -1,0 +1,127 @@
+//! A browser, as far as signing in needs one: it keeps cookies, follows redirects as long as they stay with the gateway,
+//! and fills in forms.
+
+use std::net::SocketAddr;
+
+use super::{Client, Gateway, Reply, Request};
+
+/// A browser with a cookie jar of its own.
+#[derive(Clone)]
+pub(crate) struct Browser {
+    gateway: SocketAddr,
+    cookies: Vec<(String, String)>,
+}
+
+/// Where a browser ended up: on a page of the gateway, or with somebody else.
+#[derive(Debug)]
+pub(crate) enum Landed {
+    Page(Box<Page>),
+    Elsewhere(String),
+}
+
+/// A page that is shown.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) reply: Reply,
+    /// Its path and query.
+    pub(crate) at: String,
+}
+
+impl Landed {
+    pub(crate) fn page(self) -> Page {
+        match self {
+            Self::Page(page) => *page,
+            Self::Elsewhere(url) => panic!("the browser left for {url}"),
+        }
+    }
+
+    pub(crate) fn elsewhere(self) -> String {
+        match self {
+            Self::Elsewhere(url) => url,
+            Self::Page(page) => panic!("the browser stays at {}:\n{}", page.at, page.reply.text()),
+        }
+    }
+}
+
+impl Page {
+    pub(crate) fn text(&self) -> &str {
+        self.reply.text()
+    }
+
+    /// The value of a field of the first form that has one.
+    pub(crate) fn field(&self, name: &str) -> String {
+        let text = self.text();
+        let from = text.find(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("no field {name:?}:\n{text}"));
+        let value = &text[from..];
+        let value = &value[value.find("value=\"").unwrap() + 7..];
+        value[..value.find('"').unwrap()].to_owned()
+    }
+}
+
+impl Browser {
+    pub(crate) fn at(gateway: &Gateway) -> Self {
+        Self { gateway: gateway.address, cookies: Vec::new() }
+    }
+
+    pub(crate) fn cookies(&self) -> &[(String, String)] {
+        &self.cookies
+    }
+
+    pub(crate) async fn open(&mut self, url: &str) -> Landed {
+        let request = Request::get(&self.path_of(url));
+        self.go(request, url.to_owned()).await
+    }
+
+    /// Sends a form from a page of the gateway, as browsers do.
+    pub(crate) async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Landed {
+        let origin = format!("http://{}", self.gateway);
+        let request = form(path, fields).header("Origin", &origin).header("Sec-Fetch-Site", "same-origin");
+        self.go(request, path.to_owned()).await
+    }
+
+    /// Sends any request with this browser's cookies, and stays where it is.
+    pub(crate) async fn ask(&mut self, request: Request) -> Reply {
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = if cookies.is_empty() { request } else { request.header("Cookie", &cookies.join("; ")) };
+        let reply = Client::to(self.gateway).await.ask(&request).await;
+        for cookie in reply.all("set-cookie") {
+            self.take(cookie);
+        }
+        reply
+    }
+
+    async fn go(&mut self, mut request: Request, mut at: String) -> Landed {
+        for _ in 0..10 {
+            let reply = self.ask(request).await;
+            let Some(location) = reply.header("location").map(ToOwned::to_owned) else {
+                return Landed::Page(Box::new(Page { reply, at }));
+            };
+            assert!(matches!(reply.status, 302 | 303), "{} must not repeat a form", reply.status);
+            if !location.starts_with('/') && !location.starts_with(&format!("http://{}/", self.gateway)) {
+                return Landed::Elsewhere(location);
+            }
+            request = Request::get(&self.path_of(&location));
+            at = location;
+        }
+        panic!("the browser runs in circles at {at}");
+    }
+
+    fn path_of(&self, url: &str) -> String {
+        url.strip_prefix(&format!("http://{}", self.gateway)).unwrap_or(url).to_owned()
+    }
+
+    fn take(&mut self, cookie: &str) {
+        let (pair, attributes) = cookie.split_once(';').unwrap_or((cookie, ""));
+        let (name, value) = pair.split_once('=').unwrap();
+        self.cookies.retain(|(known, _)| known != name);
+        if !attributes.to_ascii_lowercase().contains("max-age=0") {
+            self.cookies.push((name.to_owned(), value.to_owned()));
+        }
+    }
+}
+
+/// A POST of a form.
+pub(crate) fn form(path: &str, fields: &[(&str, &str)]) -> Request {
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    Request::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded").body(body)
+}

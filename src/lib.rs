@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! listen → router ─ /healthz /readyz /metrics → the gateway's own endpoints
+//!                 ├ /.well-known/* /oauth/*   → the authorization server
 //!                 └ a route's path → read the message → policy 1 → … → policy n → proxy → upstream
 //!                                    ↑ the answer comes back through the same layers
 //! ```
@@ -27,11 +28,11 @@
 //! cli                  what people type
 //! server               listens; puts everything together
 //! pipeline             checked values → running chains
+//! oauth, api_keys      the authorization server that MCP clients talk to; keys for programs
 //! upstreams            the servers behind us: the built-in one, and what a server offers
 //! proxy                the end of every chain
-//! fetch                the one client for addresses that somebody else chose
+//! store, fetch         all SQL and all encryption at rest; the one client for addresses that others chose
 //! config               text → checked values; pure
-//! store                all SQL and all encryption at rest
 //! ```
 
 pub mod api_keys;

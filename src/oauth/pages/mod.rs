@@ -40,7 +40,8 @@ pub(super) struct Consent {
     scopes: Vec<String>,
     resource: String,
     account: Option<String>,
-    provider: String,
+    /// None: the gateway itself asks for a name.
+    provider: Option<String>,
     loopback_only: bool,
     /// Where its form leads besides https sites.
     targets: String,
@@ -73,8 +74,8 @@ impl Consent {
             resource: origin.resource(&request.route),
             account: session.map(account),
             provider: match &sign_in.provider {
-                Provider::Dev => "this gateway, by name alone".to_owned(),
-                Provider::OpenId(provider) => host_of(&provider.issuer),
+                Provider::Dev => None,
+                Provider::OpenId(provider) => Some(host_of(&provider.issuer)),
             },
             loopback_only: client.is_loopback_only(),
             targets: form_targets(origin, &request.redirect_uri),

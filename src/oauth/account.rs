@@ -90,7 +90,7 @@ impl Authority {
         let grants = work.revoke_grants_of(subject, why).await?;
         work.commit().await?;
         for id in &grants {
-            self.grants.revoke(id);
+            self.forget_grant(id);
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::{
     form::{Parameters, Unreadable},
     pages::{self, Trouble},
     provider::provider_key,
-    request::{AuthorizationRequest, Refused, Return},
+    request::{AuthorizationRequest, Refused, Return, prompts},
     router::Visitor,
 };
 use crate::store::{ConsentKey, Digest, SessionRecord, StoreError};
@@ -58,17 +58,19 @@ impl Authority {
         }
         let (request, sign_in) = self.judge_request(&client, &back, &parameters).map_err(on_the_way)?;
         let browser = Browser::of(headers, &self.origin);
-        let session = match parameters.get("prompt") {
-            Some("login" | "select_account") => None, // somebody else may sit there
-            _ => self.session(&browser, &provider_key(&sign_in.provider)).await?,
+        let session = match request.sign_in_again {
+            true => None, // somebody else may sit there
+            false => self.session(&browser, &provider_key(&sign_in.provider)).await?,
         };
+        let asks = |prompt| prompts(&parameters).any(|asked| asked == prompt);
         if let Some(session) = &session
-            && self.is_remembered(&client, &request, session, parameters.get("prompt")).await?
+            && !asks("consent")
+            && self.is_remembered(&client, &request, session).await?
         {
             let (request, sign_in) = (&request, &*sign_in);
             return Ok(self.grant(Yes { request, sign_in, session, begun: None, is_new: false }).await?);
         }
-        if parameters.get("prompt") == Some("none") {
+        if asks("none") {
             let code = if session.is_some() { Code::ConsentRequired } else { Code::LoginRequired };
             return Err(on_the_way(Refused { code, description: "a person must decide".to_owned() }));
         }
@@ -99,9 +101,8 @@ impl Authority {
         client: &Client,
         request: &AuthorizationRequest,
         session: &SessionRecord,
-        prompt: Option<&str>,
     ) -> Result<bool, StoreError> {
-        if client.is_unproven() || prompt == Some("consent") {
+        if client.is_unproven() {
             return Ok(false);
         }
         self.store.has_consent(&self.tenant, &self.consent_key(request, session)).await

@@ -46,6 +46,10 @@ impl Authority {
             Ok(client) => Some(client),
             Err(NoClient::Store(error)) => return Err(error.into()),
             Err(NoClient::SlowDown) => return Err(OAuthError::new(Code::SlowDown, "too many requests")),
+            // Not the client's fault: it must not think that it is forgotten.
+            Err(NoClient::Undocumented(why)) if why.may_pass() => {
+                return Err(OAuthError::new(Code::TemporarilyUnavailable, format!("the client's document: {why}")));
+            }
             Err(NoClient::Unknown | NoClient::Undocumented(_)) => None,
         };
         // An unknown client takes the same way and the same words as one with a wrong secret.

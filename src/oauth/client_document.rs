@@ -57,6 +57,17 @@ impl fmt::Display for Undocumented {
     }
 }
 
+impl Undocumented {
+    /// May the same document be good in a moment?
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unfetched(FetchError::Status(status)) => status.is_server_error(),
+            Self::Unfetched(error) => matches!(error, FetchError::Unreachable(_) | FetchError::TimedOut),
+            _ => false,
+        }
+    }
+}
+
 /// Fetches documents, and keeps them for a while.
 #[derive(Debug)]
 pub(super) struct ClientDocuments {

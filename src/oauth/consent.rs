@@ -42,12 +42,16 @@ impl Authority {
             }
             _ => return Err(Trouble::BadRequest("the form has no decision")),
         }
+        let sign_in_again = request.sign_in_again || form.get("account") == Some("other");
         match self.session(&browser, &provider_key(&sign_in.provider)).await? {
-            Some(session) if form.get("account") != Some("other") => {
+            Some(session) if !sign_in_again => {
                 let (request, sign_in, session) = (&request, &*sign_in, &session);
                 Ok(self.grant(Yes { request, sign_in, session, begun: None, is_new: true }).await?)
             }
-            _ => self.send_to_provider(&browser, request, &sign_in).await,
+            _ => {
+                let request = AuthorizationRequest { sign_in_again, ..request };
+                self.send_to_provider(&browser, request, &sign_in).await
+            }
         }
     }
 

@@ -103,26 +103,30 @@ impl Grants {
         }
     }
 
-    /// A grant was revoked: from the next request on its tokens are worth nothing.
-    pub(super) fn revoke(&self, id: &str) {
+    /// A grant was revoked: from the next request on its tokens are worth nothing. Returns whether the grant was at hand;
+    /// if not, tokens that were verified may still hold on to it, and must be forgotten.
+    #[must_use]
+    pub(super) fn revoke(&self, id: &str) -> bool {
         self.revocations.fetch_add(1, Ordering::AcqRel);
-        match self.known(id) {
+        let known = self.known(id);
+        match &known {
             Some(grant) => grant.revoked.store(true, Ordering::Release),
-            // Tokens hold on to their grant: one that was let go here may still be held there.
             None => self.live.insert(id.into(), LiveGrant::new(Caller::new(""), true)),
         }
+        known.is_some()
     }
 
-    /// Reads which grants were revoked elsewhere.
-    pub(super) async fn listen(&self) -> Result<(), StoreError> {
+    /// Reads which grants were revoked elsewhere. Returns whether all of them were at hand.
+    pub(super) async fn listen(&self) -> Result<bool, StoreError> {
         let now = self.clock.now();
+        let mut all_known = true;
         for (id, _) in self.store.grants_revoked_since(&self.tenant, self.feed.due()).await? {
             if !self.known(&id).is_some_and(|grant| grant.is_revoked()) {
-                self.revoke(&id);
+                all_known &= self.revoke(&id);
             }
         }
         self.feed.read_to(now);
-        Ok(())
+        Ok(all_known)
     }
 
     /// Has the store been silent for so long that nothing can be said of any token?

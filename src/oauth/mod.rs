@@ -153,7 +153,7 @@ impl Authority {
         housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let outcome = tokio::select! {
-                _ = listening.tick() => self.grants.listen().await,
+                _ = listening.tick() => self.listen().await,
                 _ = housekeeping.tick() => self.tidy().await,
             };
             if let Err(error) = outcome {
@@ -177,8 +177,23 @@ impl Authority {
         let mut work = self.store.begin(&self.tenant).await?;
         work.revoke_grant(id, why).await?;
         work.commit().await?;
-        self.grants.revoke(id);
+        self.forget_grant(id);
         tracing::info!(grant = id, why, "grant revoked");
+        Ok(())
+    }
+
+    /// From the next request on a grant's tokens are worth nothing here.
+    fn forget_grant(&self, id: &str) {
+        if !self.grants.revoke(id) {
+            self.verified.clear();
+        }
+    }
+
+    /// Hears what was revoked elsewhere.
+    async fn listen(&self) -> Result<(), StoreError> {
+        if !self.grants.listen().await? {
+            self.verified.clear();
+        }
         Ok(())
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct AuthorizationRequest {
     pub(super) code_challenge: String,
     pub(super) route: String,
     pub(super) scope: String,
+    /// The person must say anew who they are.
+    pub(super) sign_in_again: bool,
     /// Of the client, as the person saw it.
     pub(super) client_digest: String,
     pub(super) expires_at: Timestamp,
@@ -83,6 +85,7 @@ impl Authority {
             code_challenge,
             route,
             scope: scope.to_string(),
+            sign_in_again: prompts(parameters).any(|prompt| matches!(prompt, "login" | "select_account")),
             client_digest: client.digest.to_string(),
             expires_at: self.clock.now().plus(sign_in.lifetimes.state),
         };
@@ -129,6 +132,11 @@ impl Authority {
         let request: AuthorizationRequest = serde_json::from_slice(&plain).ok()?;
         (self.clock.now() < request.expires_at).then_some(request)
     }
+}
+
+/// What the client wants the person to be asked (OpenID Connect Core §3.1.2.1).
+pub(super) fn prompts(parameters: &Parameters) -> impl Iterator<Item = &str> {
+    parameters.get("prompt").unwrap_or_default().split(' ')
 }
 
 /// PKCE (RFC 7636) with S256, always.

@@ -107,11 +107,8 @@ impl Authority {
             .append_pair("code_challenge", challenge.as_str())
             .append_pair("code_challenge_method", "S256")
             .extend_pairs(&provider.parameters);
-        // Without it providers leave `offline_access` out (OpenID Connect Core §11), and claims could not be refreshed.
-        if provider.scope.split(' ').any(|scope| scope == "offline_access")
-            && !provider.parameters.contains_key("prompt")
-        {
-            url.query_pairs_mut().append_pair("prompt", "consent");
+        if let Some(prompt) = prompt(provider, &begun.request) {
+            url.query_pairs_mut().append_pair("prompt", prompt);
         }
         url
     }
@@ -157,5 +154,18 @@ impl Authority {
         let response = self.grant(yes).await?;
         let cookie = browser.set(&CookieName::Session, &id, Some(sign_in.lifetimes.session));
         Ok(pages::with_cookies(response, Some(cookie)))
+    }
+}
+
+/// What the provider shall ask the person (OpenID Connect Core §3.1.2.1). Without `consent`, providers leave
+/// `offline_access` out (§11), and claims could not be refreshed.
+fn prompt(provider: &OpenIdProvider, request: &AuthorizationRequest) -> Option<&'static str> {
+    let offline = provider.scope.split(' ').any(|scope| scope == "offline_access");
+    match (offline, request.sign_in_again) {
+        _ if provider.parameters.contains_key("prompt") => None,
+        (true, true) => Some("login consent"),
+        (true, false) => Some("consent"),
+        (false, true) => Some("login"),
+        (false, false) => None,
     }
 }

@@ -29,6 +29,10 @@ impl<'c> AsyncHttpClient<'c> for OAuthHttp {
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
             let answer = self.client.send(request, self.budget).await?;
+            // An error is told in JSON (RFC 6749 §5.2); anything else comes from whoever stands before the server.
+            if !answer.status().is_success() && serde_json::from_slice::<Value>(answer.body()).is_err() {
+                return Err(FetchError::Status(answer.status()));
+            }
             Ok(answer.map(|body| with_token_type(&body).unwrap_or_else(|| body.to_vec())))
         })
     }

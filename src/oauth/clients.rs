@@ -104,7 +104,7 @@ impl Authority {
             return Ok(client.clone());
         }
         if client_document::is_url(id) {
-            if sign_in.is_some_and(|sign_in| !sign_in.client_documents) {
+            if !self.takes_documents(sign_in) {
                 return Err(NoClient::Unknown);
             }
             return self.documented_client(id, from).await;
@@ -113,6 +113,18 @@ impl Authority {
         let metadata: ClientMetadata = serde_json::from_str(&record.metadata).map_err(StoreError::corrupt)?;
         let schemes = &self.options.registration.redirect_schemes;
         Client::new(record.id, ClientOrigin::Registered, metadata, schemes).map_err(|_| NoClient::Unknown)
+    }
+
+    /// Are clients known by their documents at this route, or, where none is named, at any?
+    fn takes_documents(&self, sign_in: Option<&SignIn>) -> bool {
+        let any = || {
+            self.routes
+                .signed_in()
+                .iter()
+                .filter_map(|path| self.routes.sign_in(path))
+                .any(|route| route.client_documents)
+        };
+        sign_in.map_or_else(any, |sign_in| sign_in.client_documents)
     }
 
     async fn documented_client(&self, id: &str, from: IpAddr) -> Result<Client, NoClient> {

@@ -47,13 +47,6 @@ impl From<StoreError> for Trouble {
     }
 }
 
-impl From<ProviderError> for Trouble {
-    fn from(error: ProviderError) -> Self {
-        tracing::warn!(%error, "a sign-in could not begin");
-        Self::Provider { error, back: String::new() }
-    }
-}
-
 #[derive(Template)]
 #[template(path = "trouble.html", config = "src/oauth/pages/askama.toml")]
 struct Page<'a> {
@@ -154,7 +147,7 @@ fn capitalised(text: &str) -> String {
 pub(in crate::oauth) fn trouble(visitor: &Visitor, trouble: &Trouble) -> Response {
     let (title, code, status) = trouble.kind();
     let back = match trouble {
-        Trouble::Provider { back, .. } if !back.is_empty() => Some(back.clone()),
+        Trouble::Provider { back, .. } => Some(back.clone()),
         _ => None,
     };
     let page = Page {

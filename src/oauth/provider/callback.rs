@@ -11,7 +11,7 @@ use crate::oauth::{
     error::Code,
     form::Parameters,
     pages::{self, Trouble},
-    request::Refused,
+    request::{Refused, Return},
     router::Visitor,
 };
 
@@ -37,11 +37,7 @@ impl Authority {
                 let description = "the person did not sign in".to_owned();
                 self.send_refusal(&begun.request.back(), &Refused { code: Code::AccessDenied, description })
             }
-            Err(error) => {
-                tracing::warn!(issuer = provider.issuer, %error, "a sign-in failed");
-                let refused = Refused { code: Code::ServerError, description: error.to_string() };
-                return Err(Trouble::Provider { error, back: self.back_link(&begun.request.back(), &refused) });
-            }
+            Err(error) => return Err(self.provider_trouble(provider, error, &begun.request.back())),
         };
         Ok(pages::with_cookies(response, Some(forget)))
     }
@@ -52,15 +48,31 @@ impl Authority {
         begun: &Begun,
         parameters: &Parameters,
     ) -> Result<Answer, ProviderError> {
-        // First of all (RFC 9207 §2.4): an answer of another issuer says nothing at all.
-        if parameters.get("iss").is_some_and(|issuer| issuer != provider.issuer) {
-            return Err(ProviderError::Unbelievable("it came from another issuer".to_owned()));
-        }
+        self.check_issuer(provider, parameters.get("iss")).await?;
         if let Some(error) = parameters.get("error") {
             let known: String = error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect();
             return Err(ProviderError::Refused(known));
         }
         let code = parameters.get("code").ok_or_else(|| ProviderError::Nonsense("it has no code".to_owned()))?;
         self.redeem(provider, code, begun).await
+    }
+
+    /// First of all (RFC 9207 §2.4): an answer of another issuer says nothing at all, and one of nobody does not either
+    /// where the provider promises to name itself.
+    async fn check_issuer(&self, provider: &OpenIdProvider, issuer: Option<&str>) -> Result<(), ProviderError> {
+        let from_elsewhere = || Err(ProviderError::Unbelievable("it came from another issuer (iss)".to_owned()));
+        match issuer {
+            Some(issuer) if issuer == provider.issuer => Ok(()),
+            Some(_) => from_elsewhere(),
+            None if self.providers.endpoints(provider).await?.names_itself => from_elsewhere(),
+            None => Ok(()),
+        }
+    }
+
+    /// A page that says what the provider did, with a way back to the client.
+    pub(super) fn provider_trouble(&self, provider: &OpenIdProvider, error: ProviderError, back: &Return) -> Trouble {
+        tracing::warn!(issuer = provider.issuer, %error, "a sign-in failed");
+        let refused = Refused { code: Code::ServerError, description: error.to_string() };
+        Trouble::Provider { error, back: self.back_link(back, &refused) }
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use moka::future::Cache;
 use portcullis_policies::kit::{
     clock::Clock,
-    fetch::{Fetch, Wanted},
+    fetch::{Fetch, Fetching, Wanted},
     jwt::{Claims, JwtError, RemoteKeys, Rules, Token},
     sign_in::OpenIdProvider,
 };
@@ -22,6 +22,8 @@ pub(in crate::oauth) struct Endpoints {
     pub(super) token: Url,
     /// Does it take the client's secret in a header? RFC 6749 §2.3.1 says that all do.
     pub(super) basic: bool,
+    /// Does it promise to name itself in every answer that a browser brings back (RFC 9207 §3)?
+    pub(super) names_itself: bool,
     keys: RemoteKeys,
 }
 
@@ -42,6 +44,21 @@ struct Document {
     jwks_uri: Url,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+/// Fetches for a provider: none takes longer than the provider may.
+#[derive(Debug)]
+struct Patient {
+    fetch: fetch::Client,
+    patience: Duration,
+}
+
+impl Fetch for Patient {
+    fn fetch(&self, wanted: Wanted) -> Fetching<'_> {
+        self.fetch.fetch(Wanted { patience: wanted.patience.min(self.patience), ..wanted })
+    }
 }
 
 /// Bytes of a discovery document at most.
@@ -57,8 +74,12 @@ impl Providers {
     /// Where the provider does what. Many may ask at once; the provider is asked once, and a failure is not kept.
     pub(super) async fn endpoints(&self, provider: &OpenIdProvider) -> Result<Arc<Endpoints>, ProviderError> {
         let key = format!(
-            "{}\n{:?}\n{:?}\n{:?}",
-            provider.issuer, provider.authorization_endpoint, provider.token_endpoint, provider.jwks_url
+            "{}\n{:?}\n{:?}\n{:?}\n{:?}",
+            provider.issuer,
+            provider.authorization_endpoint,
+            provider.token_endpoint,
+            provider.jwks_url,
+            provider.patience
         );
         let found = self.known.try_get_with(key, self.find(provider)).await;
         found.map_err(|error: Arc<ProviderError>| ProviderError::clone(&error))
@@ -66,24 +87,31 @@ impl Providers {
 
     async fn find(&self, provider: &OpenIdProvider) -> Result<Arc<Endpoints>, ProviderError> {
         let told = (&provider.authorization_endpoint, &provider.token_endpoint, &provider.jwks_url);
-        let (authorization, token, jwks, basic) = match told {
-            (Some(authorization), Some(token), Some(jwks)) => {
-                (authorization.clone(), token.clone(), jwks.clone(), true)
-            }
+        let keys_at = |url: &Url| {
+            let fetch = Patient { fetch: self.fetch.clone(), patience: provider.patience };
+            RemoteKeys::new(url.clone(), Arc::new(fetch))
+        };
+        let endpoints = match told {
+            (Some(authorization), Some(token), Some(jwks)) => Endpoints {
+                authorization: authorization.clone(),
+                token: token.clone(),
+                basic: true,
+                names_itself: false,
+                keys: keys_at(jwks),
+            },
             (authorization, token, jwks) => {
                 let found = self.discover(provider).await?;
                 let methods = found.token_endpoint_auth_methods_supported;
-                let basic = methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic"));
-                (
-                    authorization.clone().unwrap_or(found.authorization_endpoint),
-                    token.clone().unwrap_or(found.token_endpoint),
-                    jwks.clone().unwrap_or(found.jwks_uri),
-                    basic,
-                )
+                Endpoints {
+                    authorization: authorization.clone().unwrap_or(found.authorization_endpoint),
+                    token: token.clone().unwrap_or(found.token_endpoint),
+                    basic: methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
+                    names_itself: found.authorization_response_iss_parameter_supported,
+                    keys: keys_at(jwks.as_ref().unwrap_or(&found.jwks_uri)),
+                }
             }
         };
-        let keys = RemoteKeys::new(jwks, Arc::new(self.fetch.clone()));
-        Ok(Arc::new(Endpoints { authorization, token, basic, keys }))
+        Ok(Arc::new(endpoints))
     }
 
     async fn discover(&self, provider: &OpenIdProvider) -> Result<Document, ProviderError> {
@@ -91,7 +119,9 @@ impl Providers {
         let url = Url::parse(&format!("{issuer}/.well-known/openid-configuration"));
         let url = url.map_err(|error| ProviderError::Nonsense(error.to_string()))?;
         let wanted = Wanted { url, max_bytes: LARGEST, patience: provider.patience };
-        let fetched = self.fetch.fetch(wanted).await.map_err(|error| ProviderError::Unreachable(error.to_string()))?;
+        let fetched = self.fetch.fetch(wanted).await;
+        let fetched =
+            fetched.map_err(|error| ProviderError::Unreachable(format!("its discovery document: {error}")))?;
         let document: Document = serde_json::from_slice(&fetched.body)
             .map_err(|error| ProviderError::Nonsense(format!("its discovery document: {error}")))?;
         if document.issuer != provider.issuer {

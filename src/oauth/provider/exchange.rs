@@ -146,8 +146,8 @@ where
             BasicErrorResponseType::Extension(code) => ProviderError::Refused(code.clone()),
             code => ProviderError::Refused(code.as_ref().to_owned()),
         },
-        RequestTokenError::Request(error) => ProviderError::Unreachable(error.to_string()),
-        RequestTokenError::Parse(error, _) => ProviderError::Nonsense(error.to_string()),
+        RequestTokenError::Request(error) => ProviderError::Unreachable(format!("its token endpoint: {error}")),
+        RequestTokenError::Parse(error, _) => ProviderError::Nonsense(format!("that of its token endpoint: {error}")),
         RequestTokenError::Other(why) => ProviderError::Nonsense(why),
     }
 }

@@ -86,7 +86,8 @@ impl Authority {
         sign_in: &SignIn,
         provider: &OpenIdProvider,
     ) -> Result<Response, Trouble> {
-        let endpoints = self.providers.endpoints(provider).await?;
+        let endpoints = self.providers.endpoints(provider).await;
+        let endpoints = endpoints.map_err(|error| self.provider_trouble(provider, error, &request.back()))?;
         let begun = Begun { request, nonce: random::secret(), verifier: random::secret() };
         let (state, cookie) = self.begin(browser, &begun, sign_in).await?;
         let url = self.login_url(provider, endpoints.authorization.clone(), &begun, &state);

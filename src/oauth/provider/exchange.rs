@@ -147,7 +147,7 @@ where
             code => ProviderError::Refused(code.as_ref().to_owned()),
         },
         RequestTokenError::Request(error) => ProviderError::Unreachable(format!("its token endpoint: {error}")),
-        RequestTokenError::Parse(error, _) => ProviderError::Nonsense(format!("that of its token endpoint: {error}")),
-        RequestTokenError::Other(why) => ProviderError::Nonsense(why),
+        RequestTokenError::Parse(error, _) => ProviderError::Nonsense(format!("its token endpoint: {error}")),
+        RequestTokenError::Other(why) => ProviderError::Nonsense(format!("its token endpoint: {why}")),
     }
 }

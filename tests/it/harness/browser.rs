@@ -58,6 +58,16 @@ impl Page {
     }
 }
 
+impl Page {
+    /// Where its only button that is a link leads.
+    pub(crate) fn link(&self) -> String {
+        let text = self.text();
+        let from = text.find("class=\"button\" href=\"").unwrap_or_else(|| panic!("no link:\n{text}"));
+        let target = text[from..].split('"').nth(3).unwrap();
+        target.replace("&#38;", "&").replace("&amp;", "&")
+    }
+}
+
 impl Browser {
     pub(crate) fn at(gateway: &Gateway) -> Self {
         Self { gateway: gateway.address, cookies: Vec::new() }

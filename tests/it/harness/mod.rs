@@ -3,11 +3,14 @@
 mod answer;
 mod browser;
 mod client;
+mod document_host;
+mod forge;
 mod gateway;
 mod http2;
 mod message;
 mod oauth;
 mod process;
+mod provider;
 mod tls;
 mod upstream;
 
@@ -15,13 +18,16 @@ use std::{future::Future, time::Duration};
 
 pub(crate) use self::{
     answer::{Answer, Gate},
-    browser::{Browser, Landed, form},
+    browser::{Browser, Landed, Page, form},
     client::{Answering, Client, Reply, Request},
+    document_host::DocumentHost,
+    forge::{forge, hs256, sign},
     gateway::{Gateway, Route, Setup},
     http2::{Http2, Http2Upstream},
     message::{call, initialize, list_tools, modern, notification, result},
     oauth::{CHALLENGE, OAuthClient, Tokens, VERIFIER, address, parameters, register, say_yes},
     process::{Process, run},
+    provider::{DISCOVERY, JWKS, Provider, SECRET, TOKEN},
     tls::Authority,
     upstream::{Received, Upstream},
 };

@@ -141,6 +141,11 @@ impl Received {
         all.first().copied()
     }
 
+    /// What stands in the request line.
+    pub(crate) fn path(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
+
     pub(crate) fn header_names(&self) -> Vec<String> {
         let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
         lines.map(|(name, _)| name.to_ascii_lowercase()).collect()

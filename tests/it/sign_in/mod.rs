@@ -1,10 +1,15 @@
 //! Stories about signing in, from the first 401 to the last refresh.
 
+mod assertions;
 mod authorize;
 mod code;
 mod consent;
+mod documents;
 mod flow;
 mod metadata;
+mod provider;
+mod provider_faults;
+mod provider_refresh;
 mod refresh;
 mod register;
 mod resource;

@@ -116,11 +116,13 @@ async fn oauth_24_sec_a17_an_id_token_that_is_not_for_this_sign_in_signs_nobody_
     client.through(&provider, &gateway, "/mcp", "ada").await;
 }
 
+/// Makes an ID token of claims.
+type Signs = fn(&SigningKey, Value) -> String;
+
 #[tokio::test]
 async fn sec_a17_an_id_token_that_the_provider_did_not_sign_signs_nobody_in() {
     let (provider, gateway) = both().await;
     let client = OAuthClient::register(&gateway).await;
-    type Signs = fn(&SigningKey, Value) -> String;
     let forgeries: [(Signs, &str); 7] = [
         (|_, claims| forge(&json!({ "alg": "none" }), &claims, |_| Vec::new()), "not accepted"),
         (|key, claims| forge(&json!({ "alg": "none", "kid": key.kid() }), &claims, |_| Vec::new()), "not accepted"),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use portcullis_policies::kit::clock::{Clock, ManualClock, SystemClock};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::provider::route;
 use crate::harness::{
@@ -43,7 +43,7 @@ impl Story {
     }
 
     /// Makes the provider call Ada something else, and lets time pass.
-    fn ada_becomes(&self, roles: Value) {
+    fn ada_becomes(&self, roles: &[&str]) {
         self.provider.knows("ada", json!({ "roles": roles }));
         self.later();
     }
@@ -62,11 +62,11 @@ async fn roles_that_change_at_the_provider_count_from_the_next_refresh_on_whiche
     let story = Story::begin().await;
     let (client, first) = story.ada().await;
     assert_eq!((story.call(&first).await, story.call(&first).await), (200, 429));
-    story.ada_becomes(json!(["writer"]));
+    story.ada_becomes(&["writer"]);
     assert_eq!(story.call(&first).await, 429, "nobody has asked the provider yet");
     let second = story.refresh(&client, &first).await;
     assert_eq!((story.call(&first).await, story.call(&second).await), (200, 429), "both are a writer's");
-    story.ada_becomes(json!(["writer", "admin"]));
+    story.ada_becomes(&["writer", "admin"]);
     let third = story.refresh(&client, &second).await;
     assert_eq!((story.call(&second).await, story.call(&third).await), (200, 429));
 }
@@ -77,7 +77,7 @@ async fn a_provider_is_asked_once_a_minute_about_somebody_and_all_their_clients_
     let (one, ones) = story.ada().await;
     let (other, others) = story.ada().await;
     let asked = story.provider.asked(TOKEN);
-    story.ada_becomes(json!(["writer"]));
+    story.ada_becomes(&["writer"]);
     let ones = story.refresh(&one, &ones).await;
     let others = story.refresh(&other, &others).await;
     assert_eq!(story.provider.asked(TOKEN), asked + 1);
@@ -116,7 +116,7 @@ async fn fault_idp_while_a_provider_cannot_be_asked_what_is_known_stays() {
     let story = Story::begin().await;
     let (client, mut tokens) = story.ada().await;
     assert_eq!(story.call(&tokens).await, 200);
-    story.ada_becomes(json!(["writer"]));
+    story.ada_becomes(&["writer"]);
     for answer in [
         Answer::hang_up(),
         Answer::status(500),
@@ -148,7 +148,7 @@ async fn sec_a17_claims_that_cannot_be_believed_are_not_taken_over() {
         let story = Story::begin().await;
         let (client, tokens) = story.ada().await;
         assert_eq!(story.call(&tokens).await, 200);
-        story.ada_becomes(json!(["admin"]));
+        story.ada_becomes(&["admin"]);
         let mut with_roles = claims.clone();
         with_roles["roles"] = json!(["admin"]);
         story.provider.claims(with_roles);
@@ -163,7 +163,7 @@ async fn a_provider_that_gives_no_refresh_tokens_is_not_asked_again() {
     story.provider.gives_no_refresh_tokens();
     let (client, tokens) = story.ada().await;
     let asked = (story.provider.asked(TOKEN), story.provider.asked(JWKS));
-    story.ada_becomes(json!(["writer"]));
+    story.ada_becomes(&["writer"]);
     let tokens = story.refresh(&client, &tokens).await;
     assert_eq!((story.provider.asked(TOKEN), story.provider.asked(JWKS)), asked);
     assert_eq!((story.call(&tokens).await, story.call(&tokens).await), (200, 429));

@@ -58,9 +58,10 @@ impl Authority {
         }
         let (request, sign_in) = self.judge_request(&client, &back, &parameters).map_err(on_the_way)?;
         let browser = Browser::of(headers, &self.origin);
-        let session = match request.sign_in_again {
-            true => None, // somebody else may sit there
-            false => self.session(&browser, &provider_key(&sign_in.provider)).await?,
+        let session = if request.sign_in_again {
+            None // somebody else may sit there
+        } else {
+            self.session(&browser, &provider_key(&sign_in.provider)).await?
         };
         let asks = |prompt| prompts(&parameters).any(|asked| asked == prompt);
         if let Some(session) = &session

@@ -40,4 +40,5 @@ async def connect(url):
         yield Session(sdk)
 
 
-main(connect)
+if __name__ == "__main__":
+    main(connect)

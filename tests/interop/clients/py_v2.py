@@ -39,4 +39,5 @@ async def connect(url, mode):
         yield Session(sdk)
 
 
-main(connect)
+if __name__ == "__main__":
+    main(connect)

@@ -1,0 +1,12 @@
+// TypeScript SDK, second generation, signing in.
+
+import { Client, StreamableHTTPClientTransport, UnauthorizedError } from "@modelcontextprotocol/client";
+import { main } from "./signed_in.mjs";
+
+await main({
+  stepsUp: true,
+  client: () => new Client({ name: "interop-ts-v2", version: "1.0.0" }, { versionNegotiation: { mode: "auto" } }),
+  transport: (url, authProvider) => new StreamableHTTPClientTransport(new URL(url), { authProvider }),
+  finish: (transport, answer) => transport.finishAuth(answer),
+  isUnauthorized: (error) => error instanceof UnauthorizedError,
+});

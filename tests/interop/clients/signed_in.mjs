@@ -101,7 +101,8 @@ class Session {
     await this.sdk.finish(stranger, this.wallet.takeAnswer());
     this.transport = this.sdk.transport(this.url, this.wallet);
     this.client = this.sdk.client();
-    this.client.onerror = this.onerror;
+    // That a call needs another sign-in is thrown as well, and answered where it is called.
+    this.client.onerror = (error) => this.sdk.isUnauthorized(error) || this.onerror(error);
     await this.client.connect(this.transport);
   }
 

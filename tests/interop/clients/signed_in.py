@@ -103,6 +103,7 @@ class Wallet:
     def __init__(self, registration, callback):
         self.document = registration.get("clientMetadataUrl")
         self.client_id, self.client_secret = registration.get("clientId"), registration.get("clientSecret")
+        self.issuer = registration.get("issuer")
         self.callback = callback
         self.client, self.kept, self.opened = None, None, 0
 
@@ -121,8 +122,13 @@ class Wallet:
     def known_client(self):
         """The registration that the gateway has of us, as it stands in the gateway's configuration."""
         method = "client_secret_basic" if self.client_secret else "none"
-        secret = {"client_secret": self.client_secret} if self.client_secret else {}
-        return {**self.metadata(), "client_id": self.client_id, "token_endpoint_auth_method": method, **secret}
+        return {
+            **self.metadata(),
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "token_endpoint_auth_method": method,
+            "issuer": self.issuer,
+        }
 
     async def get_tokens(self):
         return self.kept

@@ -17,9 +17,9 @@ export class Wallet {
   });
 
   /** `registration`: `{}` to register, `{clientMetadataUrl}` to be named by a document, or an id that the gateway knows. */
-  constructor({ clientMetadataUrl, clientId, clientSecret }) {
+  constructor({ clientMetadataUrl, clientId, clientSecret, issuer }) {
     this.clientMetadataUrl = clientMetadataUrl;
-    if (clientId) this.client = { client_id: clientId, client_secret: clientSecret };
+    if (clientId) this.client = { client_id: clientId, client_secret: clientSecret, issuer };
   }
 
   async open() {

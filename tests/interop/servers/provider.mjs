@@ -42,8 +42,6 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   findAccount: (_, id) => account(id),
   pkce: { required: () => true },
   rotateRefreshToken: true,
-  // As most providers do: a refresh token for every client that may use one, whether or not it asked for consent again.
-  issueRefreshToken: (_, asking) => asking.grantTypeAllowed("refresh_token"),
   features: { devInteractions: { enabled: false } },
   interactions: { url: (_, { uid }) => `/interaction/${uid}` },
   cookies: { keys: ["a key of the interop suite"] },

@@ -46,6 +46,7 @@ class Way:
     name: str
     path: str
     elsewhere: str  # a route for which its tokens are not
+    expiry_seconds: int = EXPIRY_SECONDS
 
     def registration(self, ports):
         issuer = ports.url("")
@@ -65,7 +66,7 @@ class Way:
             "scopes": ["mcp:tools"],
             "tools": TOOLS,
             "call": {"name": "echo", "arguments": {"text": "hello"}, "text": "hello"},
-            "expirySeconds": EXPIRY_SECONDS,
+            "expirySeconds": self.expiry_seconds,
             "stepUp": {
                 "call": {"name": "count_slowly", "arguments": {"to": 1, "delay_ms": 10}, "text": "1"},
                 "scope": STEP_UP_SCOPE,
@@ -74,14 +75,18 @@ class Way:
         return json.dumps(story)
 
 
-# Two registrations at the provider, whose ID tokens are signed with different kinds of keys.
-RS256, EDDSA = "/mcp/signed-rs256", "/mcp/signed-eddsa"
+# Registrations of the gateway at the provider, one for each route: ID tokens are signed with different kinds of keys, and on
+# the last route nobody signs in twice, so that the provider is asked again who that person is.
+RS256, EDDSA, ASKED_AGAIN = "/mcp/signed-rs256", "/mcp/signed-eddsa", "/mcp/signed-later"
+PROVIDER_CLIENTS = {RS256: "gateway-rs256", EDDSA: "gateway-eddsa", ASKED_AGAIN: "gateway-later"}
 WAYS = [
     Way("registers", RS256, elsewhere=EDDSA),
     Way("document", EDDSA, elsewhere=RS256),
     Way("configured", RS256, elsewhere=EDDSA),
     Way("secret", EDDSA, elsewhere=RS256),
 ]
+# The provider is asked once a minute about a person.
+LATER = Way("configured", ASKED_AGAIN, elsewhere=RS256, expiry_seconds=62)
 
 
 # The gateway's configuration ----------------------------------------------------------------------
@@ -98,10 +103,9 @@ def gateway(ports, work, more_clients):
 
 def routes(ports):
     allow = {"policy": "mcp-capability-filter", "options": {"tools": TOOLS}}
-    clients = {RS256: "gateway-rs256", EDDSA: "gateway-eddsa"}
     return {
         path: {"upstream": {"demo": True}, "policies": [sign_in(ports, client), allow]}
-        for path, client in clients.items()
+        for path, client in PROVIDER_CLIENTS.items()
     }
 
 
@@ -144,19 +148,33 @@ def programs(node):
 
 
 def checks(ports, node, work):
-    """Every SDK in every way, and mcp-remote in its own: it registers."""
-    cases = [(name, command, way) for name, command in programs(node).items() for way in WAYS]
-    cases.append(("mcp-remote", [node, NODE_HOME / "clients" / "mcp_remote.mjs"], WAYS[0]))
-    return [
-        Check(f"{name:<18} {way.path:<18} {way.name}", signing_in(command, way, ports, work))
-        for name, command, way in cases
+    """Every SDK in every way, and mcp-remote in its own: it registers. The longest first."""
+    sdks = programs(node)
+    mcp_remote = [node, NODE_HOME / "clients" / "mcp_remote.mjs"]
+    in_every_way = [(name, way, signing_in(sdks[name], way, ports, work)) for name in sdks for way in WAYS]
+    cases = [
+        ("ts_v2 oauth", LATER, asked_again(sdks["ts_v2 oauth"], ports, work)),
+        *in_every_way,
+        ("mcp-remote", WAYS[0], signing_in(mcp_remote, WAYS[0], ports, work)),
     ]
+    return [Check(f"{name:<18} {way.path:<18} {way.name}", run) for name, way, run in cases]
 
 
 def signing_in(command, way, ports, work):
     def run():
-        profile = browser_profile(work, f"{pathlib.Path(command[-1]).stem}-{way.name}")
+        profile = browser_profile(work, f"{pathlib.Path(command[-1]).stem}-{pathlib.Path(way.path).name}-{way.name}")
         return complaint_of([*command, way.story(ports)], work, **browser(profile))
+
+    return run
+
+
+def asked_again(command, ports, work):
+    def run():
+        complaint = signing_in(command, LATER, ports, work)()
+        said = (work / "provider.log").read_text().splitlines()
+        if complaint is None and f"{PROVIDER_CLIENTS[ASKED_AGAIN]} refreshed" not in said:
+            complaint = "the provider was not asked again who the person is"
+        return complaint
 
     return run
 

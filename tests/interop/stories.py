@@ -143,7 +143,7 @@ class Client:
     def check(self, route, url, direct, work):
         mode = [self.mode] if self.takes_mode else []
         command = [self.interpreter, self.folder / self.program, url, route.story(self, direct), *mode]
-        return Check(f"{self.name:<18} {route.path:<16}", lambda: complaint_of(command, work))
+        return Check(f"{self.name:<18} {route.path:<18}", lambda: complaint_of(command, work))
 
 
 def all_clients(node, newer):

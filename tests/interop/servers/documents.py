@@ -28,7 +28,7 @@ DOCUMENT = {
 
 
 def certificate(name, key, issuer, issuer_key, *extensions):
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.timezone.utc)
     builder = (
         x509.CertificateBuilder()
         .subject_name(named(name))

@@ -1,5 +1,5 @@
 // A certified OpenID provider on loopback: `provider.mjs PORT CALLBACK`. Whoever comes is Ada, or who `login_hint` says.
-// It knows two clients, which differ in how their ID tokens are signed: gateway-rs256 and gateway-eddsa.
+// It knows the gateway under three names, and signs its ID tokens for them with two kinds of keys.
 
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
@@ -12,8 +12,8 @@ const key = (kid, alg, type, options) => {
   return { ...privateKey.export({ format: "jwk" }), kid, alg, use: "sig" };
 };
 
-const client = (alg) => ({
-  client_id: `gateway-${alg.toLowerCase()}`,
+const client = (client_id, alg) => ({
+  client_id,
   client_secret: "a secret of the interop suite",
   redirect_uris: [callback],
   grant_types: ["authorization_code", "refresh_token"],
@@ -34,7 +34,7 @@ const account = (id) => ({
 });
 
 const provider = new Provider(`http://127.0.0.1:${port}`, {
-  clients: [client("RS256"), client("EdDSA")],
+  clients: [client("gateway-rs256", "RS256"), client("gateway-eddsa", "EdDSA"), client("gateway-later", "EdDSA")],
   jwks: { keys: [key("rsa", "RS256", "rsa", { modulusLength: 2048 }), key("ed", "EdDSA", "ed25519")] },
   claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"], groups: ["groups", "roles"] },
   scopes: ["openid", "offline_access", "profile", "email", "groups"],
@@ -61,6 +61,14 @@ async function interact(request, response) {
   grant.addOIDCScope(params.scope);
   const consent = { grantId: await grant.save() };
   return provider.interactionFinished(request, response, { consent }, { mergeWithLastSubmission: true });
+}
+
+// run.py reads these lines.
+provider.on("grant.success", ({ oidc }) => {
+  if (oidc.params.grant_type === "refresh_token") console.log(oidc.client.clientId, "refreshed");
+});
+for (const event of ["grant.error", "authorization.error", "server_error"]) {
+  provider.on(event, (_, error) => console.log("refused", event, error.error_detail ?? error.message));
 }
 
 const answer = provider.callback();

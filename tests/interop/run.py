@@ -4,10 +4,10 @@
     tests/interop/run.py --install --gateway target/debug/portcullis
     tests/interop/run.py --direct        # the same clients without the gateway: whose fault is a failure?
 
-Three parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every way
-in which a client can be known (sign_in.py); the official conformance suite judges the authorization server
-(conformance.py). Python's standard library only; clients and servers are pinned in package-lock.json and requirements-*.txt
-and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache beside this file).
+Three parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
+way in which a client can be known (sign_in.py); the official conformance suite judges the authorization server
+(conformance.py). Python's standard library only; clients and servers are pinned in package-lock.json and
+requirements-*.txt and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache beside this file).
 """
 
 import argparse
@@ -49,7 +49,7 @@ def run_all(options, work):
         urls = {route.path: ports.url(route.path) for route in stories.ROUTES}
         one_by_one = stories.checks(urls, clients, False, work)
         one_by_one.append(conformance.check(ports, *free_ports(1), newer, work))
-        together = sign_in.checks(ports, node, work)
+        together = sign_in.checks(ports, node, newer, work)
         one_by_one, together = chosen(one_by_one, options.only), chosen(together, options.only)
         running.enter_context(sign_in.provider_and_documents(ports, newer, work))
         running.enter_context(gateway(options.gateway, ports, servers, work))
@@ -118,7 +118,7 @@ def print_logs(work):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--install", action="store_true", help="first install the pinned clients and servers")
-    parser.add_argument("--direct", action="store_true", help="run the clients against the servers, without the gateway")
+    parser.add_argument("--direct", action="store_true", help="run clients against servers, without the gateway")
     parser.add_argument("--gateway", type=pathlib.Path, default=ROOT / "target/debug/portcullis", metavar="PATH")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the checks whose printed name has TEXT in it")
     options = parser.parse_args()

@@ -75,8 +75,8 @@ class Way:
         return json.dumps(story)
 
 
-# Registrations of the gateway at the provider, one for each route: ID tokens are signed with different kinds of keys, and on
-# the last route nobody signs in twice, so that the provider is asked again who that person is.
+# Registrations of the gateway at the provider, one for each route. ID tokens are signed with different kinds of keys; on
+# the last route nobody signs in twice, so that there the provider is asked again who that person is.
 RS256, EDDSA, ASKED_AGAIN = "/mcp/signed-rs256", "/mcp/signed-eddsa", "/mcp/signed-later"
 PROVIDER_CLIENTS = {RS256: "gateway-rs256", EDDSA: "gateway-eddsa", ASKED_AGAIN: "gateway-later"}
 WAYS = [
@@ -137,23 +137,24 @@ def provider_and_documents(ports, newer_node, work):
         yield
 
 
-def programs(node):
+def programs(node, newer_node):
     scripts, python_scripts = NODE_HOME / "clients", HERE / "clients"
     return {
         "ts_v1 oauth": [node, scripts / "ts_v1_oauth.mjs"],
         "ts_v2 oauth": [node, scripts / "ts_v2_oauth.mjs"],
         "py_v1 oauth": [PYTHON[1], python_scripts / "py_v1_oauth.py"],
         "py_v2 oauth": [PYTHON[2], python_scripts / "py_v2_oauth.py"],
+        "inspector oauth": [newer_node, scripts / "inspector_oauth.mjs"],
     }
 
 
-def checks(ports, node, work):
-    """Every SDK in every way, and mcp-remote in its own: it registers. The longest first."""
-    sdks = programs(node)
+def checks(ports, node, newer_node, work):
+    """Every program in every way, and mcp-remote in its own: it registers. The longest first."""
+    every = programs(node, newer_node)
     mcp_remote = [node, NODE_HOME / "clients" / "mcp_remote.mjs"]
-    in_every_way = [(name, way, signing_in(sdks[name], way, ports, work)) for name in sdks for way in WAYS]
+    in_every_way = [(name, way, signing_in(every[name], way, ports, work)) for name in every for way in WAYS]
     cases = [
-        ("ts_v2 oauth", LATER, asked_again(sdks["ts_v2 oauth"], ports, work)),
+        ("ts_v2 oauth", LATER, asked_again(every["ts_v2 oauth"], ports, work)),
         *in_every_way,
         ("mcp-remote", WAYS[0], signing_in(mcp_remote, WAYS[0], ports, work)),
     ]
@@ -180,11 +181,11 @@ def asked_again(command, ports, work):
 
 
 def browser_profile(work, name):
-    """A browser of its own for every check, so that nobody is signed in already."""
+    """A browser and a home of its own for every check, so that nobody is signed in already."""
     profile = work / f"browser-{name}"
     profile.mkdir()
     return profile
 
 
 def browser(profile):
-    return {"BROWSER": str(BROWSER), "BROWSER_PROFILE": str(profile)}
+    return {"BROWSER": str(BROWSER), "BROWSER_PROFILE": str(profile), "HOME": str(profile)}

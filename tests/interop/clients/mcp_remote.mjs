@@ -1,5 +1,5 @@
 // mcp-remote, as programs run it that speak stdio only: it signs in by itself and hands everything on.
-// `mcp_remote.mjs STORY`; what it kept of an earlier run would be in $BROWSER_PROFILE, and there is nothing.
+// What it keeps is in $HOME. `mcp_remote.mjs STORY`.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -10,12 +10,11 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 
 const story = JSON.parse(process.argv[2]);
-const profile = process.env.BROWSER_PROFILE;
 const manifest = createRequire(import.meta.url).resolve("mcp-remote/package.json");
 const transport = new StdioClientTransport({
   command: process.execPath,
   args: [join(dirname(manifest), "dist/proxy.js"), story.url],
-  env: { ...process.env, MCP_REMOTE_CONFIG_DIR: profile },
+  env: process.env,
   stderr: "pipe", // it tells there what it does
 });
 let told = "";
@@ -34,7 +33,7 @@ try {
   await checkCall(story.call);
   await sleep(story.expirySeconds * 1000);
   await checkCall(story.call);
-  const opened = (await readFile(join(profile, "opened"), "utf8")).trim().split("\n");
+  const opened = (await readFile(join(process.env.BROWSER_PROFILE, "opened"), "utf8")).trim().split("\n");
   assert.equal(opened.length, 1, "the person was asked again");
   await client.close();
 } catch (error) {

@@ -16,7 +16,7 @@ export class Wallet {
     response.end("You can close this page.");
   });
 
-  /** `registration`: `{}` to register, `{clientMetadataUrl}` to be named by a document, or an id that the gateway knows. */
+  /** `{}` registers; `{clientMetadataUrl}` is named by a document; a `clientId` is one that the gateway knows. */
   constructor({ clientMetadataUrl, clientId, clientSecret, issuer }) {
     this.clientMetadataUrl = clientMetadataUrl;
     if (clientId) this.client = { client_id: clientId, client_secret: clientSecret, issuer };

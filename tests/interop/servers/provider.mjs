@@ -1,4 +1,4 @@
-// A certified OpenID provider on loopback: `provider.mjs PORT CALLBACK`. Whoever comes is Ada, or who `login_hint` says.
+// A certified OpenID provider on loopback: `provider.mjs PORT CALLBACK`. Whoever comes is Ada.
 // It knows the gateway under three names, and signs its ID tokens for them with two kinds of keys.
 
 import { generateKeyPairSync } from "node:crypto";
@@ -52,7 +52,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
 async function interact(request, response) {
   const { prompt, params, session, grantId } = await provider.interactionDetails(request, response);
   if (prompt.name === "login") {
-    const login = { accountId: params.login_hint ?? "ada" };
+    const login = { accountId: "ada" };
     return provider.interactionFinished(request, response, { login });
   }
   const grant = grantId

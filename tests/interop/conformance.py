@@ -5,7 +5,7 @@ import subprocess
 import threading
 
 import sign_in
-from machine import CASE_TIMEOUT, NODE_MODULES, STOP_TIMEOUT, Check, environment, start, stop
+from machine import CASE_TIMEOUT, NODE_MODULES, STOP_TIMEOUT, Check, complaint_of, start, stop
 
 CLIENT = {"clientId": "conformance", "redirectUris": [sign_in.LOOPBACK]}
 SUITE = NODE_MODULES / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
@@ -28,9 +28,9 @@ def run(command, issuer, work):
         for line in process.stdout:
             said.append(line)
             if line.startswith(f"{issuer}/oauth/authorize?"):
-                browsed = browse(line.strip(), work)
-                said.append(browsed.stdout)
-                if browsed.returncode != 0:
+                complaint = browse(line.strip(), work)
+                if complaint is not None:
+                    said.append(complaint)
                     break  # nobody will come to the suite's callback
         else:
             process.wait(STOP_TIMEOUT)
@@ -48,6 +48,4 @@ def passed_all(said):
 
 def browse(url, work):
     profile = sign_in.browser_profile(work, "conformance")
-    env = environment(work, **sign_in.browser(profile))
-    command = [sign_in.BROWSER, url]
-    return subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    return complaint_of([sign_in.BROWSER, url], work, **sign_in.browser(profile))

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -78,6 +79,9 @@ def answers_readyz(port):
 
 # Processes ----------------------------------------------------------------------------------------
 
+running = set()
+ending = threading.Event()
+
 
 def environment(home, **more):
     """Nothing of the caller's home is read or written, and no proxy stands between us and loopback."""
@@ -86,7 +90,9 @@ def environment(home, **more):
 
 def start(command, work, output, error, **env):
     """Starts a process that leads a group of its own, so that `stop` ends what it started too."""
-    return subprocess.Popen(
+    if ending.is_set():
+        raise Trouble("the run was told to end")
+    process = subprocess.Popen(
         command,
         cwd=work,
         env=environment(work, **env),
@@ -96,6 +102,8 @@ def start(command, work, output, error, **env):
         text=True,
         start_new_session=True,
     )
+    running.add(process)
+    return process
 
 
 def stop(process):
@@ -105,7 +113,15 @@ def stop(process):
             os.killpg(process.pid, signal_number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STOP_TIMEOUT)
-            return
+            break
+    running.discard(process)
+
+
+def stop_everything():
+    """Ends all that runs, whichever thread waits for it, and lets nothing more start."""
+    ending.set()
+    for process in list(running):
+        stop(process)
 
 
 @contextlib.contextmanager

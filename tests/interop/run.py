@@ -24,7 +24,7 @@ import conformance
 import sign_in
 import stories
 from installing import install, needed_install, newer_node, place_scripts
-from machine import ROOT, Trouble, answers_readyz, background, free_ports, listens, needed_tool, tail
+from machine import ROOT, Trouble, answers_readyz, background, free_ports, listens, needed_tool, stop_everything, tail
 
 # Clients that sign in mostly wait for a token to expire.
 AT_A_TIME = 8
@@ -126,9 +126,15 @@ def arguments():
     return options
 
 
+def end(signal_number, _frame):
+    """A polite kill of the runner, too, ends what it started."""
+    stop_everything()
+    sys.exit(128 + signal_number)
+
+
 def main():
-    # A polite kill of the runner, too, must end what it started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, end)
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="portcullis-interop-") as folder:
         work = pathlib.Path(folder)

@@ -75,8 +75,8 @@ class Way:
         return json.dumps(story)
 
 
-# Registrations of the gateway at the provider, one for each route. ID tokens are signed with different kinds of keys. On
-# the last route nobody signs in twice, so that there the provider is asked again who somebody is.
+# Registrations of the gateway at the provider, one for each route. ID tokens are signed with different kinds of keys;
+# on the last route nobody signs in twice, so that there the provider is asked again who somebody is.
 RS256, EDDSA, ASKED_AGAIN = "/mcp/signed-rs256", "/mcp/signed-eddsa", "/mcp/signed-later"
 PROVIDER_CLIENTS = {RS256: "gateway-rs256", EDDSA: "gateway-eddsa", ASKED_AGAIN: "gateway-later"}
 WAYS = [

@@ -15,11 +15,15 @@ pub struct Reader<'a> {
     at: usize,
     pub(super) nodes: u32,
     pub(super) limits: Limits,
-    /// The objects and arrays that are open, innermost last.
-    pub(super) open: SmallVec<[Open; 32]>,
+    /// The object or array that we are in. Asked at every step, so it and `depth` stand beside the stack and not in it.
+    pub(super) innermost: Open,
+    /// How many objects and arrays are open.
+    pub(super) depth: usize,
+    /// What is around `innermost`, outermost first.
+    pub(super) around: SmallVec<[Open; 32]>,
     /// Fingerprints of the keys of every object that is open, innermost last.
     pub(super) keys: SmallVec<[u64; 64]>,
-    /// The same once more for the open objects with many keys, each with its place in `open`.
+    /// The same once more for the open objects with many keys, each with its depth.
     pub(super) many: Vec<(usize, HashSet<u64>)>,
     /// Did the last string have escapes?
     pub(super) escaped: bool,
@@ -33,6 +37,8 @@ pub(super) enum Open {
     /// Its keys begin here in `Reader::keys`.
     Object(u32),
     Array,
+    /// Not in any: the document itself.
+    Document,
 }
 
 type Result<T> = std::result::Result<T, Flaw>;
@@ -46,7 +52,9 @@ impl<'a> Reader<'a> {
             at: 0,
             nodes: 0,
             limits: *limits,
-            open: SmallVec::new(),
+            innermost: Open::Document,
+            depth: 0,
+            around: SmallVec::new(),
             keys: SmallVec::new(),
             many: Vec::new(),
             escaped: false,
@@ -132,22 +140,22 @@ impl<'a> Reader<'a> {
 
     /// Opens an object or an array. Is there something in it?
     fn enter(&mut self, bracket: u8, expected: &'static str) -> Result<bool> {
-        let outside = self.open.len();
+        let outside = self.depth;
         if self.peek() != Some(bracket) {
             return Err(self.flaw(FlawKind::Syntax(expected)));
         }
         // In ASCII, closing brackets and braces stand two after their opening ones.
         let inside = self.open(self.at, bracket).map(|at| self.skip_end(at, bracket + 2));
         self.arrive(inside)?;
-        Ok(self.open.len() > outside)
+        Ok(self.depth > outside)
     }
 
     /// After a member or an item. Is there another one?
     fn another(&mut self, end: u8) -> Result<bool> {
-        let inside = self.open.len();
+        let inside = self.depth;
         let next = self.next(self.at, end);
         self.arrive(next)?;
-        Ok(self.open.len() == inside)
+        Ok(self.depth == inside)
     }
 
     fn arrive(&mut self, place: Option<usize>) -> Result<()> {

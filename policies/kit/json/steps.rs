@@ -3,6 +3,8 @@
 //! Each goes on from a place and gives the place reached, or none, and then `Reader::flaw` says why. What passes from
 //! step to step fits into registers: that, and no recursion, makes reading half again as fast.
 
+use std::mem;
+
 use super::{
     Flaw, FlawKind, Span, Str,
     reader::{Open, Reader},
@@ -15,9 +17,9 @@ const FEW_KEYS: usize = 24;
 impl Reader<'_> {
     /// Over one value. A loop and not a recursion: most bytes of most messages pass here.
     pub(super) fn step_over(&mut self, mut at: usize) -> Option<usize> {
-        let outer = self.open.len();
+        let outer = self.depth;
         loop {
-            let inside = self.open.len();
+            let inside = self.depth;
             at = match self.byte(at) {
                 Some(b'"') => {
                     self.node(at)?;
@@ -37,11 +39,11 @@ impl Reader<'_> {
                 Some(b'n') => self.literal(at, b"null")?,
                 _ => return self.fail(at, FlawKind::Syntax("a value")),
             };
-            if self.open.len() > inside {
+            if self.depth > inside {
                 at = self.member(at)?;
             } else {
                 at = self.leave(at, outer)?;
-                if self.open.len() == outer {
+                if self.depth == outer {
                     return Some(at);
                 }
             }
@@ -52,13 +54,13 @@ impl Reader<'_> {
     #[inline]
     fn leave(&mut self, mut at: usize, outer: usize) -> Option<usize> {
         loop {
-            let inside = self.open.len();
+            let inside = self.depth;
             if inside == outer {
                 return Some(at);
             }
-            let end = if let Some(Open::Object(_)) = self.open.last() { b'}' } else { b']' };
+            let end = if let Open::Object(_) = self.innermost { b'}' } else { b']' };
             at = self.next(at, end)?;
-            if self.open.len() == inside {
+            if self.depth == inside {
                 return self.member(at);
             }
         }
@@ -68,12 +70,14 @@ impl Reader<'_> {
     #[inline]
     pub(super) fn open(&mut self, at: usize, bracket: u8) -> Option<usize> {
         self.node(at)?;
-        if self.open.len() >= usize::from(self.limits.depth) {
+        if self.depth >= usize::from(self.limits.depth) {
             return self.fail(at, FlawKind::TooDeep(self.limits.depth));
         }
         // Fewer keys than bytes, and documents of 4 GiB are not read.
         let first_key = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
-        self.open.push(if bracket == b'{' { Open::Object(first_key) } else { Open::Array });
+        let inside = if bracket == b'{' { Open::Object(first_key) } else { Open::Array };
+        self.around.push(mem::replace(&mut self.innermost, inside));
+        self.depth += 1;
         Some(self.blank(at + 1))
     }
 
@@ -83,12 +87,14 @@ impl Reader<'_> {
         if self.byte(at) != Some(end) {
             return at;
         }
-        if self.many.last().is_some_and(|(of, _)| *of == self.open.len()) {
+        if self.many.last().is_some_and(|(of, _)| *of == self.depth) {
             self.many.pop();
         }
-        if let Some(Open::Object(first_key)) = self.open.pop() {
+        if let Open::Object(first_key) = self.innermost {
             self.keys.truncate(first_key as usize);
         }
+        self.innermost = self.around.pop().unwrap_or(Open::Document);
+        self.depth = self.around.len();
         at + 1
     }
 
@@ -112,7 +118,7 @@ impl Reader<'_> {
     /// Before the value of the next member; in an array that is where we are.
     #[inline]
     fn member(&mut self, at: usize) -> Option<usize> {
-        if let Some(Open::Object(_)) = self.open.last() {
+        if let Open::Object(_) = self.innermost {
             let at = self.key(at)?;
             self.colon(at)
         } else {
@@ -145,7 +151,7 @@ impl Reader<'_> {
     /// Notes a key of the innermost object. Was it there before?
     #[inline]
     fn is_known(&mut self, print: u64, at: usize) -> Option<bool> {
-        let Some(&Open::Object(first_key)) = self.open.last() else { return Some(false) };
+        let Open::Object(first_key) = self.innermost else { return Some(false) };
         let siblings = &self.keys[first_key as usize..];
         if siblings.len() >= self.limits.keys as usize {
             return self.fail(at, FlawKind::TooManyKeys(self.limits.keys));
@@ -157,7 +163,7 @@ impl Reader<'_> {
     }
 
     fn is_among_many(&mut self, first_key: u32, print: u64) -> bool {
-        let place = self.open.len();
+        let place = self.depth;
         if self.many.last().is_none_or(|(of, _)| *of != place) {
             self.many.push((place, self.keys[first_key as usize..].iter().copied().collect()));
         }

@@ -326,9 +326,9 @@ async fn oauth_65_the_keys_of_a_document_inside_are_not_reached_either() {
     let canary = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = canary.local_addr().unwrap().port();
     let (host, gateway) = both().await;
-    for inside in ["[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "0.0.0.0", "10.0.0.1"] {
+    for (number, inside) in ["[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "0.0.0.0", "10.0.0.1"].iter().enumerate() {
         let keys = format!("https://{inside}:{port}/keys");
-        let path = format!("/{}.json", inside.len());
+        let path = format!("/{number}.json");
         let id = host.publish(&path, &json!({ "jwks_uri": keys, "token_endpoint_auth_method": "private_key_jwt" }));
         let client = client(&gateway, &id);
         let code = client.code(&mut Browser::at(&gateway), "/mcp", "ada").await;

@@ -4,6 +4,7 @@ mod assertions;
 mod authorize;
 mod code;
 mod consent;
+mod document_hosts;
 mod documents;
 mod flow;
 mod metadata;

@@ -51,7 +51,7 @@ impl Authority {
                 work.commit().await?;
                 self.adopt(grant).await
             }
-            Err(ProviderError::Refused(code)) if code == "invalid_grant" => self.lock_out(grant).await,
+            Err(ProviderError::Refused(code)) if code == "invalid_grant" => self.lock_out(account).await,
             Err(error) => {
                 tracing::warn!(subject = grant.subject, %error, "claims could not be refreshed; what is known stays");
                 Ok(())
@@ -74,12 +74,16 @@ impl Authority {
         Ok(())
     }
 
-    async fn lock_out(&self, grant: &GrantRecord) -> Result<(), OAuthError> {
+    async fn lock_out(&self, account: AccountRecord) -> Result<(), OAuthError> {
         tracing::warn!(
-            subject = grant.subject,
+            subject = account.subject,
             "the provider no longer vouches for somebody: all of theirs is revoked"
         );
-        self.revoke_all_of(&grant.subject, "the provider no longer vouches for them").await?;
+        self.revoke_all_of(&account.subject, "the provider no longer vouches for them").await?;
+        // Its refresh token is dead: whoever signs in again must not be judged by it.
+        let mut work = self.store.begin(&self.tenant).await?;
+        work.put_account(&AccountRecord { refresh_token: None, ..account }).await?;
+        work.commit().await?;
         Err(OAuthError::new(Code::InvalidGrant, "the sign-in provider ended this person's access; sign in again"))
     }
 

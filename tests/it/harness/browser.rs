@@ -1,14 +1,12 @@
 //! A browser, as far as signing in needs one: it keeps cookies, follows redirects as long as they stay with the gateway,
 //! and fills in forms.
 
-use std::net::SocketAddr;
-
-use super::{Client, Gateway, Reply, Request};
+use super::{Client, Place, Reachable, Reply, Request};
 
 /// A browser with a cookie jar of its own.
 #[derive(Clone)]
 pub(crate) struct Browser {
-    gateway: SocketAddr,
+    gateway: Place,
     cookies: Vec<(String, String)>,
 }
 
@@ -69,8 +67,13 @@ impl Page {
 }
 
 impl Browser {
-    pub(crate) fn at(gateway: &Gateway) -> Self {
-        Self { gateway: gateway.address, cookies: Vec::new() }
+    pub(crate) fn at(gateway: &impl Reachable) -> Self {
+        Self { gateway: gateway.place(), cookies: Vec::new() }
+    }
+
+    /// The same browser, when the gateway has moved to another port behind its public address.
+    pub(crate) fn moved_to(&self, gateway: &impl Reachable) -> Self {
+        Self { gateway: gateway.place(), cookies: self.cookies.clone() }
     }
 
     pub(crate) fn cookies(&self) -> &[(String, String)] {
@@ -84,8 +87,7 @@ impl Browser {
 
     /// Sends a form from a page of the gateway, as browsers do.
     pub(crate) async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Landed {
-        let origin = format!("http://{}", self.gateway);
-        let request = form(path, fields).header("Origin", &origin).header("Sec-Fetch-Site", "same-origin");
+        let request = form(path, fields).header("Origin", &self.gateway.origin).header("Sec-Fetch-Site", "same-origin");
         self.go(request, path.to_owned()).await
     }
 
@@ -93,7 +95,7 @@ impl Browser {
     pub(crate) async fn ask(&mut self, request: Request) -> Reply {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = if cookies.is_empty() { request } else { request.header("Cookie", &cookies.join("; ")) };
-        let reply = Client::to(self.gateway).await.ask(&request).await;
+        let reply = Client::to(self.gateway.address).await.ask(&request).await;
         for cookie in reply.all("set-cookie") {
             self.take(cookie);
         }
@@ -107,7 +109,7 @@ impl Browser {
                 return Landed::Page(Box::new(Page { reply, at }));
             };
             assert!(matches!(reply.status, 302 | 303), "{} must not repeat a form", reply.status);
-            if !location.starts_with('/') && !location.starts_with(&format!("http://{}/", self.gateway)) {
+            if !location.starts_with('/') && !location.starts_with(&format!("{}/", self.gateway.origin)) {
                 return Landed::Elsewhere(location);
             }
             request = Request::get(&self.path_of(&location));
@@ -117,7 +119,7 @@ impl Browser {
     }
 
     fn path_of(&self, url: &str) -> String {
-        url.strip_prefix(&format!("http://{}", self.gateway)).unwrap_or(url).to_owned()
+        url.strip_prefix(&self.gateway.origin).unwrap_or(url).to_owned()
     }
 
     fn take(&mut self, cookie: &str) {

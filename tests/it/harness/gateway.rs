@@ -174,7 +174,13 @@ impl Setup {
     /// Starts the program with environment variables.
     pub(crate) fn spawn_with(self, variables: &[(&str, &str)]) -> Process {
         let file = self.write();
-        Process::start(self.folder, &file, variables)
+        Process::start(Arc::new(self.folder), &file, variables, &[])
+    }
+
+    /// Starts the program with more arguments.
+    pub(crate) fn spawn_saying(self, arguments: &[&str]) -> Process {
+        let file = self.write();
+        Process::start(Arc::new(self.folder), &file, &[], arguments)
     }
 
     /// The folder, with the configuration in it.
@@ -245,6 +251,11 @@ impl Gateway {
     pub(crate) async fn reload(&self) -> Reloaded {
         let live = Arc::clone(&self.live);
         tokio::task::spawn_blocking(move || live.reload()).await.unwrap()
+    }
+
+    /// Where the configuration is, and the store.
+    pub(crate) fn folder(&self) -> &Path {
+        self.file.parent().unwrap()
     }
 
     /// What happens once a minute, now.

@@ -9,6 +9,7 @@ mod gateway;
 mod http2;
 mod message;
 mod oauth;
+mod place;
 mod process;
 mod provider;
 mod tls;
@@ -25,7 +26,8 @@ pub(crate) use self::{
     gateway::{Gateway, Route, Setup},
     http2::{Http2, Http2Upstream},
     message::{call, initialize, list_tools, modern, notification, result},
-    oauth::{CHALLENGE, OAuthClient, Tokens, VERIFIER, address, parameters, register, say_yes},
+    oauth::{CHALLENGE, OAuthClient, REDIRECT, Tokens, VERIFIER, address, parameters, register, say_yes},
+    place::{Place, Reachable},
     process::{Process, run},
     provider::{DISCOVERY, JWKS, Provider, SECRET, TOKEN},
     tls::Authority,

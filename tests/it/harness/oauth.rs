@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Browser, Gateway, Landed, Reply, Request, form};
+use super::{Browser, Landed, Reachable, Reply, Request, form};
 
 /// Where the client listens for codes.
 pub(crate) const REDIRECT: &str = "http://127.0.0.1:33418/callback";
@@ -38,7 +38,7 @@ pub(crate) struct OAuthClient {
 
 impl OAuthClient {
     /// Registers itself, as a public client on loopback.
-    pub(crate) async fn register(gateway: &Gateway) -> Self {
+    pub(crate) async fn register(gateway: &impl Reachable) -> Self {
         let metadata = json!({
             "client_name": "Story Client",
             "redirect_uris": [REDIRECT],
@@ -50,8 +50,8 @@ impl OAuthClient {
         Self::known(gateway, reply.json()["client_id"].as_str().unwrap(), REDIRECT)
     }
 
-    pub(crate) fn known(gateway: &Gateway, id: &str, redirect: &str) -> Self {
-        Self { id: id.to_owned(), redirect: redirect.to_owned(), origin: format!("http://{}", gateway.address) }
+    pub(crate) fn known(gateway: &impl Reachable, id: &str, redirect: &str) -> Self {
+        Self { id: id.to_owned(), redirect: redirect.to_owned(), origin: gateway.place().origin }
     }
 
     /// The parameters of a good authorization request for a route.
@@ -80,22 +80,22 @@ impl OAuthClient {
     }
 
     /// Redeems a code.
-    pub(crate) async fn redeem(&self, gateway: &Gateway, code: &str) -> Reply {
+    pub(crate) async fn redeem(&self, gateway: &impl Reachable, code: &str) -> Reply {
         self.token(gateway, &[("grant_type", "authorization_code"), ("code", code), ("code_verifier", VERIFIER)]).await
     }
 
-    pub(crate) async fn refresh(&self, gateway: &Gateway, token: &str) -> Reply {
+    pub(crate) async fn refresh(&self, gateway: &impl Reachable, token: &str) -> Reply {
         self.token(gateway, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
     }
 
     /// Asks the token endpoint, as this public client.
-    pub(crate) async fn token(&self, gateway: &Gateway, fields: &[(&str, &str)]) -> Reply {
+    pub(crate) async fn token(&self, gateway: &impl Reachable, fields: &[(&str, &str)]) -> Reply {
         let all: Vec<_> = fields.iter().copied().chain([("client_id", self.id.as_str())]).collect();
-        gateway.ask(&form("/oauth/token", &all)).await
+        gateway.place().ask(&form("/oauth/token", &all)).await
     }
 
     /// Everything, from the browser to the tokens.
-    pub(crate) async fn sign_in(&self, gateway: &Gateway, route: &str, name: &str) -> Tokens {
+    pub(crate) async fn sign_in(&self, gateway: &impl Reachable, route: &str, name: &str) -> Tokens {
         let code = self.code(&mut Browser::at(gateway), route, name).await;
         Tokens::of(&self.redeem(gateway, &code).await)
     }
@@ -127,9 +127,9 @@ pub(crate) fn parameters(url: &str) -> HashMap<String, String> {
     Url::parse(url).unwrap().query_pairs().into_owned().collect()
 }
 
-pub(crate) async fn register(gateway: &Gateway, metadata: &Value) -> Reply {
+pub(crate) async fn register(gateway: &impl Reachable, metadata: &Value) -> Reply {
     let request = Request::new("POST", "/oauth/register").header("Content-Type", "application/json");
-    gateway.ask(&request.body(metadata.to_string())).await
+    gateway.place().ask(&request.body(metadata.to_string())).await
 }
 
 impl Request {

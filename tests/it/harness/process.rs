@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Client, Reply, Request, gateway::replace, until};
+use super::{Client, Place, Reply, Request, gateway::replace, until};
 
 /// A running `portcullis serve`; it is killed with the story.
 pub(crate) struct Process {
@@ -20,14 +20,15 @@ pub(crate) struct Process {
     file: PathBuf,
     written: Arc<Mutex<Vec<String>>>,
     readers: Vec<JoinHandle<()>>,
-    _folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Process {
-    pub(super) fn start(folder: TempDir, file: &Path, variables: &[(&str, &str)]) -> Self {
+    pub(super) fn start(folder: Arc<TempDir>, file: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut child = command(variables)
             .args(["serve", "--config"])
             .arg(file)
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -37,7 +38,30 @@ impl Process {
             collect(child.stdout.take().unwrap(), Arc::clone(&written)),
             collect(child.stderr.take().unwrap(), Arc::clone(&written)),
         ];
-        Self { child, file: file.to_owned(), written, readers, _folder: folder }
+        Self { child, file: file.to_owned(), written, readers, folder }
+    }
+
+    /// Another one with the same configuration, in the same folder.
+    pub(crate) fn again(&self) -> Self {
+        Self::start(Arc::clone(&self.folder), &self.file, &[], &[])
+    }
+
+    /// Runs another command on the same configuration to its end.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        run(&[&["--config", self.file.to_str().unwrap()], arguments].concat(), &[])
+    }
+
+    /// Where the configuration is, and the store.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where it listens; the world knows it as `gateway.publicUrl`, if there is one.
+    pub(crate) async fn place(&self) -> Place {
+        let address = self.address().await;
+        let config: Value = serde_json::from_slice(&std::fs::read(&self.file).unwrap()).unwrap();
+        let public = config["gateway"]["publicUrl"].as_str();
+        Place { address, origin: public.map_or_else(|| format!("http://{address}"), ToOwned::to_owned) }
     }
 
     /// Where it listens, as it says itself.

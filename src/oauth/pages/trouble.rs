@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 
 use crate::{
     oauth::{provider::ProviderError, router::Visitor},
@@ -136,6 +136,15 @@ impl Trouble {
             Self::Store => "Try again in a moment.",
         }
     }
+
+    /// In seconds, where waiting helps.
+    fn retry_after(&self) -> Option<&'static str> {
+        match self {
+            Self::Store => Some("5"),
+            Self::TooMany => Some("60"),
+            _ => None,
+        }
+    }
 }
 
 fn capitalised(text: &str) -> String {
@@ -159,5 +168,9 @@ pub(in crate::oauth) fn trouble(visitor: &Visitor, trouble: &Trouble) -> Respons
         back,
         request_id: &visitor.request_id,
     };
-    super::show(status, &page, None)
+    let mut response = super::show(status, &page, None);
+    if let Some(seconds) = trouble.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    response
 }

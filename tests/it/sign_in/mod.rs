@@ -1,13 +1,20 @@
 //! Stories about signing in, from the first 401 to the last refresh.
 
+mod api_keys;
 mod assertions;
 mod authorize;
+mod boot;
 mod code;
 mod consent;
 mod document_hosts;
 mod documents;
+mod faults;
 mod flow;
+mod hostile;
+mod limits;
 mod metadata;
+mod nodes;
+mod postgres;
 mod provider;
 mod provider_faults;
 mod provider_refresh;
@@ -15,6 +22,8 @@ mod refresh;
 mod register;
 mod resource;
 mod revoke;
+mod rotation;
+mod taken_back;
 
 use serde_json::json;
 

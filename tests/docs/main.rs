@@ -4,6 +4,7 @@
 mod blocks;
 mod commands;
 mod configurations;
+mod coverage;
 mod examples;
 mod first_edit;
 mod generated;

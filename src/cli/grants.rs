@@ -19,6 +19,7 @@ pub(super) enum Grants {
     /// Take grants back. Running gateways know within a second.
     Revoke {
         /// A grant's id; or a subject, and all of theirs goes, their signed-in browsers too.
+        #[arg(allow_hyphen_values = true)]
         what: String,
     },
 }

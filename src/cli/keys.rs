@@ -47,7 +47,8 @@ pub(super) enum Keys {
     List,
     /// Take a key back. A running gateway knows within a second.
     Revoke {
-        /// The key's id, as `list` shows it.
+        /// The key's id, as `list` shows it. It may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
 }

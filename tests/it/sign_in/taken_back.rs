@@ -101,9 +101,11 @@ async fn sec_a19_oauth_46_somebody_taken_out_by_the_operator_is_out_everywhere_w
 #[tokio::test]
 async fn whoever_was_granted_nothing_has_nothing_to_take_back() {
     let story = Story::begin().await;
-    let output = story.grants(&["revoke", "dev|nobody"]);
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("neither a grant nor somebody who has one"));
+    for what in ["dev|nobody", "-ids-may-begin-so"] {
+        let output = story.grants(&["revoke", what]);
+        assert!(!output.status.success());
+        assert!(String::from_utf8_lossy(&output.stderr).contains("neither a grant nor somebody who has one"));
+    }
     let output = story.grants(&["list", "dev|nobody"]);
     assert!(output.status.success() && output.stdout.is_empty());
     assert!(String::from_utf8_lossy(&output.stderr).contains("Nothing was granted"));

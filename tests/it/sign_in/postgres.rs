@@ -73,9 +73,9 @@ async fn call(gateway: &Gateway, token: &str) -> Reply {
     gateway.ask(&Request::post("/mcp", &list_tools(1)).bearer(token)).await
 }
 
-#[tokio::test]
 #[ignore = "needs PORTCULLIS_TEST_POSTGRES, which .ci/run sets"]
-async fn a_client_that_only_knows_the_url_ends_up_signed_in_as_a_person() {
+#[tokio::test]
+async fn on_postgres_a_client_signs_in_refreshes_and_gives_back() {
     let gateway = setup().gateway("store", json!(database("flow").await.as_str())).start().await;
     let first = gateway.post(&list_tools(1)).await;
     assert_eq!(first.status, 401);
@@ -103,8 +103,8 @@ async fn a_client_that_only_knows_the_url_ends_up_signed_in_as_a_person() {
     assert_eq!(client.redeem(&gateway, &code).await.status, 400);
 }
 
-#[tokio::test]
 #[ignore = "needs PORTCULLIS_TEST_POSTGRES, which .ci/run sets"]
+#[tokio::test]
 async fn fault_postgres_down_known_tokens_work_and_the_rest_comes_back_without_a_restart() {
     let database = database("down").await;
     let wire = Wire::to(&database, "127.0.0.1:0").await;
@@ -145,8 +145,8 @@ async fn fault_postgres_down_known_tokens_work_and_the_rest_comes_back_without_a
     assert_eq!(call(&gateway, &redeemed.access).await.status, 200);
 }
 
-#[tokio::test]
 #[ignore = "needs PORTCULLIS_TEST_POSTGRES, which .ci/run sets"]
+#[tokio::test]
 async fn sec_a19_two_nodes_on_one_server_share_tokens_and_revocations() {
     let store = database("nodes").await;
     let node: Process =

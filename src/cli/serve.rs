@@ -70,7 +70,7 @@ async fn serve(
     let (stop, shutdown) = Stop::new();
     let folder = source.file.parent().unwrap_or(Path::new("."));
     let process = u32::try_from(server::random_seed() >> 32).unwrap_or_default();
-    let assembly = server::assemble(Arc::clone(&live), services, folder, listening, &shutdown, process).await?;
+    let assembly = server::assemble(Arc::clone(&live), services.clone(), folder, listening, &shutdown, process).await?;
     let (again, reloads) = mpsc::channel(1);
     assembly.start_background(source.watched.then_some(source.file.as_path()), reloads)?;
     listen_to_signals(stop, again)?;
@@ -80,6 +80,7 @@ async fn serve(
     }
     let flush = assembly.flusher();
     server::serve(listener, assembly, shutdown).await;
+    services.close().await;
     tracing::info!("stopped");
     Ok(flush)
 }

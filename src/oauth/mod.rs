@@ -172,6 +172,11 @@ impl Authority {
         self.store.sweep(&self.tenant, self.clock.now()).await
     }
 
+    /// Lets go of the store. Nothing is judged or given out after that.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
     /// Takes a grant back, here at once and elsewhere within a second.
     async fn revoke_grant(&self, id: &str, why: &'static str) -> Result<(), StoreError> {
         let mut work = self.store.begin(&self.tenant).await?;

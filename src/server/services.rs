@@ -72,6 +72,13 @@ impl Services {
         self.tokens.authority()
     }
 
+    /// Closes what was opened, when nothing is served any more.
+    pub async fn close(&self) {
+        if let Some(authority) = self.tokens.authority() {
+            authority.close().await;
+        }
+    }
+
     /// Opens what the configuration in force needs and what is not open yet.
     pub(super) async fn open(self, live: Arc<Live>, gateway: Gateway, place: Place) -> anyhow::Result<Option<NewKey>> {
         let _one_at_a_time = Arc::clone(&self.opening).lock_owned().await;

@@ -86,6 +86,17 @@ impl Store {
         Ok(Work { open: self.database.begin().await?, owner: self.owner(tenant), clock: Arc::clone(&self.clock) })
     }
 
+    /// Lets go of the database in an orderly way: SQLite then has everything in its one file.
+    pub async fn close(&self) {
+        match &self.database {
+            Database::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Database::Postgres(pool) => pool.close().await,
+        }
+    }
+
     /// Seals what leaves the gateway and must come back as it was.
     pub fn sealer(&self) -> &Sealer {
         &self.sealer

@@ -23,6 +23,8 @@ const TYPE: &str = "at+jwt";
 /// What is known of a token that was verified once.
 #[derive(Clone, Debug)]
 struct Verified {
+    /// Of the configuration that it was verified under.
+    version: u64,
     route: Arc<str>,
     expires_at: Timestamp,
     scopes: Arc<[Box<str>]>,
@@ -106,7 +108,9 @@ impl Authority {
             return Judging::Ready(Err(Denied::Unavailable));
         }
         let digest = Digest::of(token.as_bytes());
-        if let Some(verified) = self.verified.0.get(&digest) {
+        if let Some(verified) = self.verified.0.get(&digest)
+            && verified.version == self.routes.version()
+        {
             return Judging::Ready(verified.access(route, now));
         }
         let claims = match self.keys.verify(token, &self.rules(vec![self.origin.resource(route).into()]), now) {
@@ -130,8 +134,14 @@ impl Authority {
     }
 
     fn admit(&self, digest: Digest, claims: &Claims, route: &str, grant: Arc<LiveGrant>) -> Result<Access, Denied> {
+        let version = self.routes.version();
+        let still_through = self.routes.sign_in(route).is_some_and(|sign_in| grant.is_through(&sign_in));
+        if !still_through {
+            return Err(Denied::Invalid("people sign in here in another way now"));
+        }
         let scopes = Scopes::parse(claims.text("scope").unwrap_or_default()).unwrap_or_default();
         let verified = Verified {
+            version,
             route: route.into(),
             expires_at: claims.expires().unwrap_or_default(),
             scopes: scopes.shared(),

@@ -24,7 +24,7 @@ impl Authority {
         request: AuthorizationRequest,
         sign_in: &SignIn,
     ) -> Result<Response, Trouble> {
-        let (state, cookie) = self.begin(browser, &Begun::dev(request), sign_in).await?;
+        let (state, cookie) = self.begin(browser, &Begun::new(request, sign_in), sign_in).await?;
         Ok(pages::with_cookies(pages::see_other(&format!("/oauth/dev-login?state={state}")), Some(cookie)))
     }
 
@@ -54,7 +54,7 @@ impl Authority {
         let browser = Browser::of(headers, &self.origin);
         let (begun, forget) = self.resume(&browser, form.get("state").unwrap_or_default()).await?;
         let sign_in = self.routes.sign_in(&begun.request.route).ok_or(Trouble::Stale)?;
-        if !matches!(sign_in.provider, Provider::Dev) || !self.origin.is_loopback() {
+        if !begun.is_at(&sign_in) || !matches!(sign_in.provider, Provider::Dev) || !self.origin.is_loopback() {
             return Err(Trouble::Stale);
         }
         let name = form.get("name").map(str::trim).filter(|name| is_name(name));

@@ -17,20 +17,36 @@ use moka::sync::Cache;
 use portcullis_policies::kit::{
     clock::Clock,
     host::{Caller, Identity},
+    sign_in::SignIn,
 };
 
+use super::provider::provider_key;
 use crate::store::{Feed, GrantRecord, Store, StoreError, Tenant};
 
 /// A grant in use.
 #[derive(Debug)]
 pub(super) struct LiveGrant {
+    /// Who vouches for the person.
+    provider: Box<str>,
     revoked: AtomicBool,
     caller: ArcSwap<Caller>,
 }
 
 impl LiveGrant {
-    fn new(caller: Caller, revoked: bool) -> Arc<Self> {
-        Arc::new(Self { revoked: AtomicBool::new(revoked), caller: ArcSwap::from_pointee(caller) })
+    fn new(record: &GrantRecord) -> Arc<Self> {
+        let provider = record.provider.as_str().into();
+        Arc::new(Self { provider, revoked: AtomicBool::new(false), caller: ArcSwap::from_pointee(caller(record)) })
+    }
+
+    /// Stands for a grant that is not at hand and was revoked.
+    fn gone() -> Arc<Self> {
+        let caller = ArcSwap::from_pointee(Caller::new(""));
+        Arc::new(Self { provider: "".into(), revoked: AtomicBool::new(true), caller })
+    }
+
+    /// Was it given through this way of signing in? Programs of the operator sign in by themselves.
+    pub(super) fn is_through(&self, sign_in: &SignIn) -> bool {
+        is_through(&self.provider, sign_in)
     }
 
     pub(super) fn is_revoked(&self) -> bool {
@@ -74,25 +90,28 @@ impl Grants {
 
     /// The grant, from memory or from the store. `None` if there is none.
     pub(super) async fn find(&self, id: &str) -> Result<Option<Arc<LiveGrant>>, StoreError> {
+        if let Some(grant) = self.known(id) {
+            return Ok(Some(grant));
+        }
         for _ in 0..3 {
-            if let Some(grant) = self.known(id) {
-                return Ok(Some(grant));
-            }
             let seen = self.revocations.load(Ordering::Acquire);
             let Some(record) = self.store.grant(&self.tenant, id).await? else { return Ok(None) };
             let grant = self.remember(&record);
             if self.revocations.load(Ordering::Acquire) == seen {
                 return Ok(Some(grant));
             }
-            self.live.invalidate(id); // something was revoked while we read: read again
+            // Something was revoked while we read: read again.
         }
-        Ok(None)
+        Err(StoreError::Unavailable("grants are revoked faster than one can be read".to_owned()))
     }
 
-    /// Puts a grant at hand that was just made or read.
+    /// Puts a grant at hand that was just made or read. There is one value for each grant, whoever reads it how often.
     pub(super) fn remember(&self, record: &GrantRecord) -> Arc<LiveGrant> {
-        let grant = LiveGrant::new(caller(record), record.revoked_at.is_some());
-        self.live.insert(record.id.as_str().into(), Arc::clone(&grant));
+        let entry = self.live.entry(record.id.as_str().into());
+        let grant = entry.or_insert_with(|| LiveGrant::new(record)).into_value();
+        if record.revoked_at.is_some() {
+            grant.revoked.store(true, Ordering::Release);
+        }
         grant
     }
 
@@ -108,12 +127,9 @@ impl Grants {
     #[must_use]
     pub(super) fn revoke(&self, id: &str) -> bool {
         self.revocations.fetch_add(1, Ordering::AcqRel);
-        let known = self.known(id);
-        match &known {
-            Some(grant) => grant.revoked.store(true, Ordering::Release),
-            None => self.live.insert(id.into(), LiveGrant::new(Caller::new(""), true)),
-        }
-        known.is_some()
+        let entry = self.live.entry(id.into()).or_insert_with(LiveGrant::gone);
+        entry.value().revoked.store(true, Ordering::Release);
+        !entry.is_fresh()
     }
 
     /// Reads which grants were revoked elsewhere. Returns whether all of them were at hand.
@@ -133,6 +149,15 @@ impl Grants {
     pub(super) fn is_deaf(&self) -> bool {
         self.feed.is_deaf()
     }
+}
+
+/// The provider of grants that programs of the operator have for themselves.
+pub(super) const ITSELF: &str = "client";
+
+/// Does `provider` still stand behind the routes of `sign_in`? What one provider vouched for is worth nothing where another
+/// is asked.
+pub(super) fn is_through(provider: &str, sign_in: &SignIn) -> bool {
+    provider == ITSELF || provider == provider_key(&sign_in.provider)
 }
 
 fn caller(record: &GrantRecord) -> Caller {

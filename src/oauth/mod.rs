@@ -77,6 +77,9 @@ pub trait Routes: fmt::Debug + Send + Sync {
     /// The paths of all routes that ask for a sign-in.
     fn signed_in(&self) -> Vec<Arc<str>>;
 
+    /// Another number for each configuration.
+    fn version(&self) -> u64;
+
     /// Whose tokens the route with this path takes, if they are others'.
     fn outside(&self, path: &str) -> Option<Arc<Outside>>;
 }

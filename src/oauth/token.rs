@@ -12,6 +12,7 @@ use super::{
     client::Client,
     error::{Code, OAuthError, json_answer},
     form::Parameters,
+    grants::{ITSELF, is_through},
     random,
     router::Visitor,
     scope::Scopes,
@@ -133,7 +134,7 @@ impl Authority {
             Identity { subject: subject.as_str().into(), name: Some(client.shown_name()), ..Identity::default() };
         let grant = GrantRecord {
             id: random::id(),
-            provider: "client".to_owned(),
+            provider: ITSELF.to_owned(),
             subject,
             client_id: client.id.clone(),
             resource: self.origin.resource(&route),
@@ -170,7 +171,12 @@ impl Authority {
     /// How people sign in to the route of a grant; a route that is gone takes its grants along.
     pub(super) fn sign_in_of(&self, grant: &GrantRecord) -> Result<std::sync::Arc<SignIn>, OAuthError> {
         let sign_in = self.origin.route_of(&grant.resource).and_then(|route| self.routes.sign_in(&route));
-        sign_in.ok_or_else(|| OAuthError::new(Code::InvalidGrant, "the route of this grant is gone"))
+        let sign_in = sign_in.ok_or_else(|| OAuthError::new(Code::InvalidGrant, "the route of this grant is gone"))?;
+        if !is_through(&grant.provider, &sign_in) {
+            let why = "people sign in to this route in another way now; sign in again";
+            return Err(OAuthError::new(Code::InvalidGrant, why));
+        }
+        Ok(sign_in)
     }
 }
 

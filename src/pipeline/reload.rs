@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,6 +23,7 @@ use crate::config::{Gateway, Report, Surroundings};
 #[derive(Debug)]
 pub struct Live {
     current: ArcSwap<Generation>,
+    version: AtomicU64,
     /// What the file said of the gateway itself when it started.
     started_with: Gateway,
     file: PathBuf,
@@ -41,12 +45,17 @@ impl Live {
     /// Puts the first generation in force.
     pub fn new(generation: Generation, file: PathBuf, tools: Toolbox) -> Self {
         let started_with = generation.gateway.clone();
-        Self { current: ArcSwap::from_pointee(generation), started_with, file, tools }
+        Self { current: ArcSwap::from_pointee(generation), version: AtomicU64::new(0), started_with, file, tools }
     }
 
     /// The generation in force.
     pub fn current(&self) -> Arc<Generation> {
         self.current.load_full()
+    }
+
+    /// Another number for each generation that was put in force.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// Reads the file again, builds the next generation beside the current one, and swaps if it is whole.
@@ -62,6 +71,7 @@ impl Live {
                     tracing::warn!("`gateway` has changed: that takes effect after a restart");
                 }
                 self.current.store(Arc::new(generation));
+                self.version.fetch_add(1, Ordering::AcqRel);
                 Reloaded::Swapped(report)
             }
             None => Reloaded::Kept(report),

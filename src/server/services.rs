@@ -178,6 +178,10 @@ impl Routes for LiveRoutes {
         self.0.current().route(path)?.sign_in.clone()
     }
 
+    fn version(&self) -> u64 {
+        self.0.version()
+    }
+
     fn outside(&self, path: &str) -> Option<Arc<Outside>> {
         self.0.current().route(path)?.outside.clone()
     }

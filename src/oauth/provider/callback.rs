@@ -29,6 +29,9 @@ impl Authority {
         let (begun, forget) = self.resume(&browser, parameters.get("state").unwrap_or_default()).await?;
         let sign_in = self.routes.sign_in(&begun.request.route).ok_or(Trouble::Stale)?;
         let Provider::OpenId(provider) = &sign_in.provider else { return Err(Trouble::Stale) };
+        if !begun.is_at(&sign_in) {
+            return Err(Trouble::Stale);
+        }
         let response = match self.provider_says(provider, &begun, &parameters).await {
             Ok(Answer { identity, refresh_token }) => {
                 self.signed_in(&browser, &begun, identity, refresh_token, &sign_in).await?

@@ -26,6 +26,8 @@ use crate::{
 pub(in crate::oauth) struct Begun {
     /// What the person has said yes to.
     pub(in crate::oauth) request: AuthorizationRequest,
+    /// Where they were sent.
+    provider: String,
     /// Repeated by the ID token (OpenID Connect Core §3.1.2.1).
     pub(super) nonce: String,
     /// Proves to the provider that the code is for us (RFC 7636).
@@ -33,9 +35,15 @@ pub(in crate::oauth) struct Begun {
 }
 
 impl Begun {
-    /// At the provider that asks for nothing.
-    pub(in crate::oauth) fn dev(request: AuthorizationRequest) -> Self {
-        Self { request, nonce: String::new(), verifier: String::new() }
+    /// Begins a sign-in to what is asked for.
+    pub(in crate::oauth) fn new(request: AuthorizationRequest, sign_in: &SignIn) -> Self {
+        let provider = provider_key(&sign_in.provider);
+        Self { request, provider, nonce: random::secret(), verifier: random::secret() }
+    }
+
+    /// Is it still the same provider that the route asks? A code of one is no business of another.
+    pub(in crate::oauth) fn is_at(&self, sign_in: &SignIn) -> bool {
+        self.provider == provider_key(&sign_in.provider)
     }
 }
 
@@ -65,6 +73,10 @@ impl Authority {
     /// The sign-in that `state` names, if this browser began it. Whoever asks, it can be taken up once.
     pub(in crate::oauth) async fn resume(&self, browser: &Browser, state: &str) -> Result<(Begun, SetCookie), Trouble> {
         let state = Digest::of(state.as_bytes());
+        if browser.get(&CookieName::Login(state)).is_none() {
+            tracing::warn!("a sign-in came back in another browser than it was begun in, and was refused");
+            return Err(Trouble::OtherBrowser);
+        }
         let mut work = self.store.begin(&self.tenant).await?;
         let record = work.take_login(&state).await?;
         work.commit().await?;
@@ -88,7 +100,7 @@ impl Authority {
     ) -> Result<Response, Trouble> {
         let endpoints = self.providers.endpoints(provider).await;
         let endpoints = endpoints.map_err(|error| self.provider_trouble(provider, error, &request.back()))?;
-        let begun = Begun { request, nonce: random::secret(), verifier: random::secret() };
+        let begun = Begun::new(request, sign_in);
         let (state, cookie) = self.begin(browser, &begun, sign_in).await?;
         let url = self.login_url(provider, endpoints.authorization.clone(), &begun, &state);
         Ok(pages::with_cookies(pages::see_other(url.as_str()), Some(cookie)))

@@ -2,14 +2,16 @@
 
 use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tempfile::TempDir;
 
-use crate::gateway::{self, Setup};
+use crate::gateway::{self, SIGNED_IN, Setup};
 use crate::options::Options;
 use crate::process;
 use crate::report::{self, Report};
 use crate::rounds::Side;
 use crate::scenarios;
+use crate::sign_in::Grants;
 use crate::target::Target;
 
 pub(crate) struct Bench<'a> {
@@ -18,6 +20,9 @@ pub(crate) struct Bench<'a> {
     gateway: Option<PathBuf>,
     scratch: TempDir,
 }
+
+/// So many people sign in: one for each connection of any load.
+const CALLERS: u32 = 16;
 
 /// A baseline and a subject in front of the same upstream.
 pub(crate) struct Pair {
@@ -52,9 +57,18 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 impl Bench<'_> {
     /// The floor and the gateway.
     pub(crate) async fn pair(&self) -> Result<Pair> {
+        self.pair_of(Setup::USUAL).await
+    }
+
+    /// The floor and a gateway of this setup. Both get the same requests.
+    pub(crate) async fn pair_of(&self, setup: Setup) -> Result<Pair> {
         let upstream = self.upstream().await?;
-        let baseline = self.one(Side::Baseline, &upstream).await?;
-        Ok(Pair { baseline, subject: self.one(Side::Subject, &upstream).await?, _upstream: upstream })
+        let mut baseline = floor(&upstream).await?;
+        let subject = self.gateway(&upstream, setup).await?;
+        if let Some(grants) = &subject.grants {
+            baseline.sign_in(&subject.path, Arc::clone(grants));
+        }
+        Ok(Pair { baseline, subject, _upstream: upstream })
     }
 
     /// The gateway twice.
@@ -86,7 +100,12 @@ impl Bench<'_> {
         let config = gateway::config(address, upstream.address, setup);
         let command = gateway::command(binary, &directory, &config)?;
         let started = Target::start(command, address, setup.path(), true).await;
-        started.with_context(|| gateway::log(&directory))
+        let mut target = started.with_context(|| gateway::log(&directory))?;
+        if setup.sign_in {
+            let grants = Grants::of(address, CALLERS).await.context("signing in")?;
+            target.sign_in(SIGNED_IN, Arc::new(grants));
+        }
+        Ok(target)
     }
 }
 

@@ -13,6 +13,12 @@ pub(crate) struct Connection {
     inbox: BytesMut,
 }
 
+/// An answer as a whole, whatever it says.
+pub(crate) struct Answered {
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
 /// How much of a body is still to come.
 enum Framing {
     Length(usize),
@@ -34,11 +40,29 @@ impl Connection {
 
     /// Sends a request and reads the head of its answer, which must be a success.
     pub(crate) async fn request(&mut self, bytes: &[u8]) -> Result<Incoming<'_>> {
-        self.socket.write_all(bytes).await?;
-        let end = self.find(b"\r\n\r\n").await?;
-        let framing = framing(std::str::from_utf8(&self.inbox[..end])?)?;
+        let end = self.send(bytes).await?;
+        let head = std::str::from_utf8(&self.inbox[..end])?;
+        ensure!(head.starts_with("HTTP/1.1 200 "), "not a success: {head}");
+        let framing = framing(head)?;
         self.inbox.advance(end + 4);
         Ok(Incoming { connection: self, framing })
+    }
+
+    /// Sends a request and reads all of its answer, a success or not.
+    pub(crate) async fn ask(&mut self, bytes: &[u8]) -> Result<Answered> {
+        let end = self.send(bytes).await?;
+        let head = std::str::from_utf8(&self.inbox[..end])?.to_owned();
+        let framing = framing(&head)?;
+        self.inbox.advance(end + 4);
+        let mut body = Vec::new();
+        Incoming { connection: self, framing }.rest(&mut body).await?;
+        Ok(Answered { head, body: String::from_utf8(body)? })
+    }
+
+    /// Sends a request and reads until the end of its answer's head, which it returns.
+    async fn send(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.socket.write_all(bytes).await?;
+        self.find(b"\r\n\r\n").await
     }
 
     /// Nothing to read and not closed.
@@ -73,6 +97,12 @@ impl Connection {
     fn take(&mut self, length: usize, body: &mut Vec<u8>) {
         body.extend_from_slice(&self.inbox[..length]);
         self.inbox.advance(length);
+    }
+}
+
+impl Answered {
+    pub(crate) fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
+        headers(&self.head, name)
     }
 }
 
@@ -124,15 +154,16 @@ impl Incoming<'_> {
 }
 
 fn framing(head: &str) -> Result<Framing> {
-    ensure!(head.starts_with("HTTP/1.1 200 "), "not a success: {head}");
-    let header = |name: &str| {
-        head.lines().filter_map(|line| line.split_once(": ")).find(|(key, _)| key.eq_ignore_ascii_case(name))
-    };
-    if let Some((_, length)) = header("content-length") {
+    if let Some(length) = headers(head, "content-length").next() {
         return Ok(Framing::Length(length.parse()?));
     }
-    match header("transfer-encoding") {
-        Some((_, "chunked")) => Ok(Framing::Chunked),
+    match headers(head, "transfer-encoding").next() {
+        Some("chunked") => Ok(Framing::Chunked),
         _ => bail!("an answer that does not say how long it is: {head}"),
     }
+}
+
+fn headers<'a>(head: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }

@@ -10,16 +10,21 @@ use std::process::{Command, Stdio};
 use crate::tools;
 
 const LOG: &str = "log";
+/// The route that asks who is calling, where there is one.
+pub(crate) const SIGNED_IN: &str = "/mcp/signed-in";
 
 /// What differs between the scenarios.
 #[derive(Clone, Copy)]
 pub(crate) struct Setup {
     pub(crate) routes: usize,
     pub(crate) access_log: bool,
+    /// One route more, which asks who is calling.
+    pub(crate) sign_in: bool,
 }
 
 impl Setup {
-    pub(crate) const USUAL: Self = Self { routes: 1, access_log: false };
+    pub(crate) const USUAL: Self = Self { routes: 1, access_log: false, sign_in: false };
+    pub(crate) const SIGNED_IN: Self = Self { sign_in: true, ..Self::USUAL };
 
     /// The route that is called: the worst one, if routes were searched one after the other.
     pub(crate) fn path(self) -> String {
@@ -63,7 +68,15 @@ fn output(directory: &Path, config: &Value) -> Result<(Stdio, Stdio)> {
 pub(crate) fn config(listen: SocketAddr, upstream: SocketAddr, setup: Setup) -> Value {
     json!({
         "compatibilityDate": "2026-11-20",
-        "gateway": { "listen": listen.to_string(), "log": { "access": setup.access_log } },
+        "gateway": {
+            "listen": listen.to_string(),
+            "log": { "access": setup.access_log },
+            // The bench is many people in a hurry behind one address.
+            "oauth": {
+                "requestsPerMinuteAndAddress": 1_000_000_000,
+                "registration": { "perHourAndAddress": 1_000_000_000 },
+            },
+        },
         "policies": {
             "fair-use": {
                 "policy": "rate-limit",
@@ -71,14 +84,19 @@ pub(crate) fn config(listen: SocketAddr, upstream: SocketAddr, setup: Setup) -> 
             },
             "some-tools": { "policy": "mcp-capability-filter", "options": { "tools": tools::allowed() } },
         },
-        "routes": routes(upstream, setup.routes),
+        "routes": routes(upstream, setup),
     })
 }
 
-fn routes(upstream: SocketAddr, count: usize) -> Map<String, Value> {
+fn routes(upstream: SocketAddr, setup: Setup) -> Map<String, Value> {
     let url = format!("http://{upstream}/mcp");
     let chain = json!({ "upstream": { "url": url }, "policies": ["fair-use", "some-tools"] });
-    (0..count).map(|number| (route(number), chain.clone())).collect()
+    let mut routes: Map<String, Value> = (0..setup.routes).map(|number| (route(number), chain.clone())).collect();
+    if setup.sign_in {
+        let policies = json!([{ "policy": "dev-login" }, "fair-use", "some-tools"]);
+        routes.insert(SIGNED_IN.to_owned(), json!({ "upstream": { "url": url }, "policies": policies }));
+    }
+    routes
 }
 
 fn route(number: usize) -> String {

@@ -1,6 +1,7 @@
 //! The load: connections that call again as soon as they are answered, for as long as a slot lasts.
 
 use anyhow::Result;
+use std::iter::zip;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -48,15 +49,33 @@ impl Meter {
 
 /// Calls over `connections` connections at once. They are open, and used once, before anything is counted.
 pub(crate) async fn calls(target: &Target, call: Call, connections: u32, slot: Duration) -> Result<Sample> {
+    let callers = callers(target, call, connections).await?;
+    let meter = Meter::start(target)?;
+    let until = Instant::now() + slot;
+    run(meter, callers.into_iter().map(|caller| caller.call_until(until))).await
+}
+
+/// Calls over one connection for each list of access tokens, each call with another token, until they are used up.
+pub(crate) async fn calls_showing(target: &Target, call: Call, tokens: Vec<Vec<String>>) -> Result<Sample> {
+    let callers = callers(target, call, u32::try_from(tokens.len())?).await?;
+    let meter = Meter::start(target)?;
+    run(meter, zip(callers, tokens).map(|(caller, tokens)| caller.call_showing(tokens))).await
+}
+
+async fn callers(target: &Target, call: Call, connections: u32) -> Result<Vec<Caller>> {
     let checker = Arc::new(Checker::new(call, target.filtered));
     let mut callers = Vec::new();
     for number in 0..connections {
         callers.push(Caller::warm(target, Request::new(target, call, number), Arc::clone(&checker)).await?);
     }
-    let meter = Meter::start(target)?;
-    let until = Instant::now() + slot;
-    let mut running: JoinSet<Result<Vec<Duration>>> =
-        callers.into_iter().map(|caller| caller.call_until(until)).collect();
+    Ok(callers)
+}
+
+async fn run<F>(meter: Meter, calls: impl Iterator<Item = F>) -> Result<Sample>
+where
+    F: Future<Output = Result<Vec<Duration>>> + Send + 'static,
+{
+    let mut running: JoinSet<_> = calls.collect();
     let mut latencies = Vec::new();
     while let Some(done) = running.join_next().await {
         latencies.extend(done??);
@@ -93,6 +112,17 @@ impl Caller {
             self.call().await?;
             latencies.push(now.elapsed());
             now = Instant::now();
+        }
+        Ok(latencies)
+    }
+
+    async fn call_showing(mut self, tokens: Vec<String>) -> Result<Vec<Duration>> {
+        let mut latencies = Vec::new();
+        for token in tokens {
+            self.request.show(&token)?;
+            let sent = Instant::now();
+            self.call().await?;
+            latencies.push(sent.elapsed());
         }
         Ok(latencies)
     }

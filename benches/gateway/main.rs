@@ -1,7 +1,7 @@
 //! What the gateway costs, as a ratio to the least a proxy can cost.
 //!
 //! ```text
-//! cargo bench --bench gateway                              everything, four to five minutes
+//! cargo bench --bench gateway                              everything, about seven minutes
 //! cargo bench --bench gateway -- --only small --only list  some scenarios
 //! cargo bench --bench gateway -- --rounds 40 --seconds 1   slower and steadier
 //! cargo bench --bench gateway -- --stand-in                floor against floor: what the noise is
@@ -36,6 +36,7 @@ mod report;
 mod request;
 mod rounds;
 mod scenarios;
+mod sign_in;
 mod target;
 mod tools;
 mod upstream;

@@ -1,6 +1,7 @@
 //! What was measured, as a table for people and as JSON for machines.
 
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub(crate) struct Row {
     goal: Option<Goal>,
     traffic: Option<Traffic>,
     /// What the two columns are, where they are not floor and gateway.
-    note: &'static str,
+    note: Cow<'static, str>,
 }
 
 #[derive(Clone, Copy)]
@@ -59,7 +60,7 @@ impl Report {
 
 impl Row {
     pub(crate) fn compared(name: &'static str, unit: &'static str, figures: Comparison) -> Self {
-        Self { name, unit, figures, goal: None, traffic: None, note: "" }
+        Self { name, unit, figures, goal: None, traffic: None, note: "".into() }
     }
 
     pub(crate) fn goal(self, goal: Option<Goal>) -> Self {
@@ -70,8 +71,13 @@ impl Row {
         Self { traffic: Some(traffic), ..self }
     }
 
-    pub(crate) fn note(self, note: &'static str) -> Self {
-        Self { note, ..self }
+    pub(crate) fn note(self, note: impl Into<Cow<'static, str>>) -> Self {
+        Self { note: note.into(), ..self }
+    }
+
+    /// How much more the subject needs than the baseline.
+    pub(crate) fn difference(&self) -> f64 {
+        self.figures.subject.median - self.figures.baseline.median
     }
 
     fn met(&self) -> Option<bool> {
@@ -137,7 +143,7 @@ fn cost_cells(row: &Row) -> [String; 7] {
             None => String::new(),
         },
         row.met().map_or("", |met| if met { "yes" } else { "no" }).to_owned(),
-        row.note.to_owned(),
+        row.note.to_string(),
     ]
 }
 

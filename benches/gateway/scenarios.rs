@@ -4,6 +4,7 @@ mod calls;
 mod first_event;
 mod idle;
 mod routes;
+mod signed_in;
 mod startup;
 mod stream;
 
@@ -15,7 +16,7 @@ use crate::report::Row;
 use calls::{Calls, against_floor};
 
 /// In the order in which they run.
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 14] = [
     "small",
     "small1",
     "list",
@@ -28,6 +29,8 @@ pub(crate) const NAMES: [&str; 12] = [
     "routes10000",
     "startup",
     "access-log",
+    "signed-in",
+    "new-tokens",
 ];
 
 pub(crate) async fn run(name: &'static str, bench: &Bench<'_>) -> Result<Vec<Row>> {
@@ -44,6 +47,8 @@ pub(crate) async fn run(name: &'static str, bench: &Bench<'_>) -> Result<Vec<Row
         "routes10000" => return routes::run(bench).await,
         "startup" => startup::run(bench).await,
         "access-log" => calls::access_log(bench).await,
+        "signed-in" => return signed_in::known(bench).await,
+        "new-tokens" => return signed_in::new(bench).await,
         unknown => bail!("no scenario {unknown:?}"),
     };
     Ok(vec![row?])

@@ -3,12 +3,14 @@
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 use crate::call::Call;
 use crate::load::Caller;
 use crate::process::Running;
+use crate::sign_in::Grants;
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const ASK_EVERY: Duration = Duration::from_millis(1);
@@ -19,6 +21,8 @@ pub(crate) struct Target {
     pub(crate) path: String,
     /// Its capability filter narrows `tools/list`.
     pub(crate) filtered: bool,
+    /// Who calls, where the path asks for that.
+    pub(crate) grants: Option<Arc<Grants>>,
     /// From the start of the process to its first right answer.
     pub(crate) ready_after: Duration,
     process: Running,
@@ -29,7 +33,7 @@ impl Target {
     pub(crate) async fn start(mut command: Command, address: SocketAddr, path: String, filtered: bool) -> Result<Self> {
         let started = Instant::now();
         let process = Running::start(&mut command)?;
-        let mut target = Self { address, path, filtered, ready_after: Duration::ZERO, process };
+        let mut target = Self { address, path, filtered, grants: None, ready_after: Duration::ZERO, process };
         while let Err(why) = target.answers().await {
             target.process.check_alive()?;
             if started.elapsed() > READY_WITHIN {
@@ -43,6 +47,17 @@ impl Target {
 
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Calls a path that asks who is calling, from now on.
+    pub(crate) fn sign_in(&mut self, path: &str, grants: Arc<Grants>) {
+        path.clone_into(&mut self.path);
+        self.grants = Some(grants);
+    }
+
+    /// The access token that a connection shows.
+    pub(crate) fn token(&self, connection: u32) -> Option<&str> {
+        self.grants.as_ref()?.token(connection)
     }
 
     async fn answers(&self) -> Result<()> {

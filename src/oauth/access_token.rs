@@ -21,7 +21,7 @@ use crate::store::{Digest, GrantRecord};
 const TYPE: &str = "at+jwt";
 
 /// What is known of a token that was verified once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Verified {
     /// Of the configuration that it was verified under.
     version: u64,
@@ -34,7 +34,7 @@ struct Verified {
 /// Tokens that were verified before, by their digest: the signature is not checked again. What can change meanwhile is:
 /// time, and the grant.
 #[derive(Debug)]
-pub(super) struct VerifiedTokens(Cache<Digest, Verified>);
+pub(super) struct VerifiedTokens(Cache<Digest, Arc<Verified>>);
 
 impl VerifiedTokens {
     pub(super) fn new() -> Self {
@@ -148,7 +148,7 @@ impl Authority {
             grant,
         };
         let access = verified.access(route, self.clock.now())?;
-        self.verified.0.insert(digest, verified);
+        self.verified.0.insert(digest, Arc::new(verified));
         Ok(access)
     }
 }

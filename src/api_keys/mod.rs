@@ -26,6 +26,8 @@ pub use self::make::{Made, Wish, make};
 
 /// What every key begins with, so that scanners for leaked secrets know one when they see it.
 const PREFIX: &str = "pck_";
+/// How long a key is believed that nothing was heard of.
+const KEPT: Duration = Duration::from_mins(10);
 /// How often the store is asked what has changed, and told which keys were used.
 const LISTEN: Duration = Duration::from_millis(500);
 const TELL: Duration = Duration::from_mins(1);
@@ -72,7 +74,7 @@ impl KeyRing {
     /// The keys of a tenant.
     pub fn new(store: Store, tenant: Tenant, clock: Arc<dyn Clock>) -> Self {
         let feed = Feed::new(clock.now());
-        let known = Cache::builder().max_capacity(100_000).time_to_idle(Duration::from_hours(1)).build();
+        let known = Cache::builder().max_capacity(100_000).time_to_live(KEPT).build();
         Self { store, tenant, clock, known, used: Mutex::default(), feed }
     }
 

@@ -71,6 +71,7 @@ impl Authority {
         lifetime: Duration,
     ) -> Result<String, SigningError> {
         let now = self.clock.now();
+        let expires_at = now.plus(lifetime);
         let claims = json!({
             "iss": self.origin.issuer(None),
             "aud": grant.resource,
@@ -80,9 +81,24 @@ impl Authority {
             "sid": grant.id,
             "jti": random::id(),
             "iat": now.as_seconds(),
-            "exp": now.plus(lifetime).as_seconds(),
+            "exp": expires_at.as_seconds(),
         });
-        self.keys.sign(TYPE, &claims)
+        let token = self.keys.sign(TYPE, &claims)?;
+        self.know(&token, grant, scopes, Timestamp::from_seconds(expires_at.as_seconds()));
+        Ok(token)
+    }
+
+    /// What was signed here need not be verified here.
+    fn know(&self, token: &str, grant: &GrantRecord, scopes: &Scopes, expires_at: Timestamp) {
+        let Some(route) = self.origin.route_of(&grant.resource) else { return };
+        let verified = Verified {
+            version: self.routes.version(),
+            route: route.into(),
+            expires_at,
+            scopes: scopes.shared(),
+            grant: self.grants.remember(grant),
+        };
+        self.verified.0.insert(Digest::of(token.as_bytes()), Arc::new(verified));
     }
 
     /// The claims of one of our own access tokens, whatever route it is for; expired ones have none.

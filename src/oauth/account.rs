@@ -1,7 +1,11 @@
 //! Who people are, asked again: roles and groups follow the provider, and whoever is locked out there is locked out here.
 
-use portcullis_policies::kit::sign_in::{Provider, SignIn};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use portcullis_policies::kit::{
+    clock::Timestamp,
+    sign_in::{OpenIdProvider, Provider, SignIn},
+};
 
 use super::{
     Authority,
@@ -18,7 +22,11 @@ const ASKING: Duration = Duration::from_secs(30);
 impl Authority {
     /// Asks the provider anew who somebody is, when one of their clients refreshes. Where the provider cannot say, what
     /// is known stays; where it says that they may no longer, everything of theirs is revoked.
-    pub(super) async fn refresh_identity(&self, grant: &GrantRecord, sign_in: &SignIn) -> Result<(), OAuthError> {
+    pub(super) async fn refresh_identity(
+        self: &Arc<Self>,
+        grant: &GrantRecord,
+        sign_in: &SignIn,
+    ) -> Result<(), OAuthError> {
         let Provider::OpenId(provider) = &sign_in.provider else { return Ok(()) };
         let now = self.clock.now();
         let mut work = self.store.begin(&self.tenant).await?;
@@ -26,37 +34,52 @@ impl Authority {
             work.claim_account(&grant.provider, &grant.subject, now.minus(OFTEN), now, now.plus(ASKING)).await?;
         work.commit().await?;
         let Some(account) = account else { return self.adopt(grant).await };
+        // In a task of its own: the provider may have given a new token in the place of the old one when the client hangs
+        // up, and the new one must be kept.
+        let (this, provider, grant) = (Arc::clone(self), provider.clone(), grant.clone());
+        let asking = tokio::spawn(async move { this.ask_about(&provider, account, &grant).await });
+        asking.await.map_err(|_| OAuthError::new(Code::ServerError, "the gateway failed; its log says why"))?
+    }
+
+    async fn ask_about(
+        &self,
+        provider: &OpenIdProvider,
+        account: AccountRecord,
+        grant: &GrantRecord,
+    ) -> Result<(), OAuthError> {
         let Some(token) = account.refresh_token.as_deref().and_then(|token| std::str::from_utf8(token).ok()) else {
-            return Ok(());
+            return self.adopt(grant).await;
         };
         match self.ask_again(provider, token).await {
+            Ok((Some(identity), _)) if *identity.subject != *grant.subject => {
+                tracing::error!(subject = grant.subject, "the provider now names somebody else; what is known stays");
+            }
             Ok((identity, refresh_token)) => {
-                let same = identity.as_ref().is_none_or(|identity| *identity.subject == *grant.subject);
-                if !same {
-                    tracing::error!(
-                        subject = grant.subject,
-                        "the provider now names somebody else; what is known stays"
-                    );
-                    return Ok(());
-                }
                 let identity = identity.and_then(|identity| serde_json::to_vec(&identity).ok());
+                let seen = account.refreshed_at;
                 let account = AccountRecord {
                     identity: identity.unwrap_or(account.identity),
                     refresh_token: refresh_token.map(String::into_bytes).or(account.refresh_token),
                     refreshed_at: self.clock.now(),
                     ..account
                 };
-                let mut work = self.store.begin(&self.tenant).await?;
-                work.put_account(&account).await?;
-                work.commit().await?;
-                self.adopt(grant).await
+                self.replace(&account, seen).await?;
             }
-            Err(ProviderError::Refused(code)) if code == "invalid_grant" => self.lock_out(account).await,
+            Err(ProviderError::Refused { code, .. }) if code == "invalid_grant" => {
+                self.no_longer_vouched(provider, account).await?;
+            }
             Err(error) => {
                 tracing::warn!(subject = grant.subject, %error, "claims could not be refreshed; what is known stays");
-                Ok(())
             }
         }
+        self.adopt(grant).await
+    }
+
+    async fn replace(&self, account: &AccountRecord, seen: Timestamp) -> Result<bool, OAuthError> {
+        let mut work = self.store.begin(&self.tenant).await?;
+        let replaced = work.replace_account(account, seen).await?;
+        work.commit().await?;
+        Ok(replaced)
     }
 
     /// Gives the grant the claims that the account has.
@@ -74,16 +97,21 @@ impl Authority {
         Ok(())
     }
 
-    async fn lock_out(&self, account: AccountRecord) -> Result<(), OAuthError> {
+    /// The provider does not take its refresh token any more. If it was one that outlives the person's session there, the
+    /// person was locked out; else the session has ended, which says nothing. Either way the token is dead, and whoever
+    /// signs in again is not judged by it.
+    async fn no_longer_vouched(&self, provider: &OpenIdProvider, account: AccountRecord) -> Result<(), OAuthError> {
+        let (seen, offline) = (account.refreshed_at, provider.scope.split(' ').any(|scope| scope == "offline_access"));
+        let account = AccountRecord { refresh_token: None, refreshed_at: self.clock.now(), ..account };
+        let is_newest = self.replace(&account, seen).await?;
+        if !is_newest || !offline {
+            return Ok(());
+        }
         tracing::warn!(
             subject = account.subject,
             "the provider no longer vouches for somebody: all of theirs is revoked"
         );
         self.revoke_all_of(&account.subject, "the provider no longer vouches for them").await?;
-        // Its refresh token is dead: whoever signs in again must not be judged by it.
-        let mut work = self.store.begin(&self.tenant).await?;
-        work.put_account(&AccountRecord { refresh_token: None, ..account }).await?;
-        work.commit().await?;
         Err(OAuthError::new(Code::InvalidGrant, "the sign-in provider ended this person's access; sign in again"))
     }
 

@@ -6,7 +6,7 @@ use portcullis_policies::kit::sign_in::SignIn;
 
 use super::{
     Authority,
-    browser::Browser,
+    browser::{Browser, CookieName},
     client::Client,
     clients::NoClient,
     code::Yes,
@@ -19,6 +19,9 @@ use super::{
 };
 use crate::store::{ConsentKey, Digest, SessionRecord, StoreError};
 
+/// Bytes of `state` at most: it is kept until the browser comes back.
+const LONGEST_STATE: usize = 2048;
+
 impl Authority {
     pub(super) async fn authorize(
         &self,
@@ -27,13 +30,14 @@ impl Authority {
         query: &str,
         headers: &HeaderMap,
     ) -> Response {
-        if !self.throttle.admits_request(visitor.address) {
-            return pages::trouble(visitor, &Trouble::TooMany);
-        }
         match self.ask(visitor, issuer, query, headers).await {
             Ok(page) => page,
             Err(Unanswered::Page(trouble)) => pages::trouble(visitor, &trouble),
-            Err(Unanswered::Back(back, refused)) => self.send_refusal(&back, &refused),
+            Err(Unanswered::Back { by_itself: true, back, refused }) => self.send_refusal(&back, &refused),
+            Err(Unanswered::Back { by_itself: false, back, refused }) => {
+                let back = self.back_link(&back, &refused);
+                pages::trouble(visitor, &Trouble::Refused { what: refused.description, back })
+            }
         }
     }
 
@@ -50,8 +54,13 @@ impl Authority {
             let asked = parameters.get("redirect_uri").unwrap_or_default().to_owned();
             Trouble::RedirectUri { client: client.shown_name(), asked }
         })?;
-        let back = Return { issuer, redirect_uri, state: parameters.get("state").map(ToOwned::to_owned) };
-        let on_the_way = |refused| Unanswered::Back(back.clone(), refused);
+        let state = parameters.get("state").map(ToOwned::to_owned);
+        if state.as_ref().is_some_and(|state| state.len() > LONGEST_STATE) {
+            return Err(Trouble::BadRequest("state is longer than 2048 characters").into());
+        }
+        let back = Return { issuer, redirect_uri, state };
+        let by_itself = client.is_trusted_with_errors(&back.redirect_uri);
+        let on_the_way = |refused| Unanswered::Back { by_itself, back: back.clone(), refused };
         if let Some(name) = repeated {
             let description = format!("{name} is given more than once");
             return Err(on_the_way(Refused { code: Code::InvalidRequest, description }));
@@ -130,7 +139,7 @@ impl Authority {
         session: Option<&SessionRecord>,
     ) -> Response {
         let (digest, cookie) = browser.identify();
-        let sealed = self.seal_request(request, &digest);
+        let sealed = self.seal_request(request, &digest, browser.digest(&CookieName::Session));
         let page = pages::Consent::new(client, request, sign_in, session, &self.origin, sealed);
         pages::with_cookies(page.show(), cookie)
     }
@@ -140,8 +149,8 @@ impl Authority {
 enum Unanswered {
     /// Shown to the person: nobody knows yet where else it could safely go.
     Page(Trouble),
-    /// Sent back to the client.
-    Back(Return, Refused),
+    /// Told to the client: by sending the browser there, or by a link that the person may follow.
+    Back { by_itself: bool, back: Return, refused: Refused },
 }
 
 impl From<Trouble> for Unanswered {

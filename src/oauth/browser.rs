@@ -81,7 +81,8 @@ impl Browser {
     /// A cookie for this browser; without `lasting` until it is closed.
     pub(super) fn set(&self, name: &CookieName, value: &str, lasting: Option<Duration>) -> SetCookie {
         let mut cookie = Cookie::build((name.text(self.secure), value.to_owned()))
-            .path("/")
+            // Without TLS, on loopback, the other ports of this machine get our cookies too: they see fewer of them.
+            .path(if self.secure { "/" } else { "/oauth" })
             .http_only(true)
             .secure(self.secure)
             .same_site(SameSite::Lax);

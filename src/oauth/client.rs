@@ -118,10 +118,16 @@ impl Client {
         if metadata.redirect_uris.len() > MOST_REDIRECT_URIS {
             return Err(BadMetadata::RedirectUri("there are too many redirect URIs".to_owned()));
         }
-        let redirect_uris =
-            metadata.redirect_uris.iter().map(|uri| RedirectUri::parse(uri, schemes)).collect::<Result<Vec<_>, _>>()?;
+        let judged = metadata.redirect_uris.iter().map(|uri| RedirectUri::parse(uri, schemes));
+        let redirect_uris: Vec<_> = match origin {
+            // Nobody here can change a document: what is unfit in it is left out.
+            ClientOrigin::Document => judged.filter_map(Result::ok).collect(),
+            _ => judged.collect::<Result<_, _>>()?,
+        };
         if redirect_uris.is_empty() && metadata.allows("authorization_code") {
-            return Err(BadMetadata::RedirectUri("redirect_uris must name at least one address".to_owned()));
+            return Err(BadMetadata::RedirectUri(
+                "redirect_uris must name at least one address that may be used".to_owned(),
+            ));
         }
         if metadata.response_types.as_ref().is_some_and(|types| types.iter().any(|kind| kind != "code")) {
             return other("response_types may only name code");
@@ -159,15 +165,16 @@ impl Client {
         }
     }
 
-    /// Can it be told from another program that says the same of itself? Neither a secret nor a host vouches for a
-    /// client that only listens on loopback.
+    /// Can it not be told from another program that says the same of itself? Neither a secret nor a host vouches for a
+    /// client that listens on loopback or to a scheme of its own.
     pub(super) fn is_unproven(&self) -> bool {
-        self.metadata.auth_method() == AuthMethod::None && self.redirect_uris.iter().any(RedirectUri::is_loopback)
+        self.metadata.auth_method() == AuthMethod::None && !self.redirect_uris.iter().all(RedirectUri::is_web)
     }
 
-    /// Do codes for it only ever go to this machine?
-    pub(super) fn is_loopback_only(&self) -> bool {
-        !self.redirect_uris.is_empty() && self.redirect_uris.iter().all(RedirectUri::is_loopback)
+    /// May a browser be sent to `redirect_uri` with nothing but an error, before anybody said yes? Anybody can register a
+    /// site, and use us to send people there (OAuth 2.1 §7.12.2); a program on the person's machine is no such site.
+    pub(super) fn is_trusted_with_errors(&self, redirect_uri: &str) -> bool {
+        self.origin == ClientOrigin::Configured || !redirect_uri.starts_with("https:")
     }
 }
 

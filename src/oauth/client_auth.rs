@@ -37,6 +37,9 @@ impl Authority {
         headers: &HeaderMap,
         form: &Parameters,
     ) -> Result<Client, OAuthError> {
+        if self.throttle.is_shut_out(visitor.address) || !self.throttle.admits_request(visitor.address) {
+            return Err(OAuthError::new(Code::SlowDown, "too many requests or wrong credentials from this address"));
+        }
         let shown = shown(headers, form)?;
         let (id, basic) = match &shown {
             Shown::Nothing(id) | Shown::Assertion { id, .. } => (id.as_str(), false),
@@ -70,9 +73,7 @@ impl Authority {
     }
 
     fn not_proven(&self, visitor: &Visitor, basic: bool) -> OAuthError {
-        if !self.throttle.admits_failure(visitor.address) {
-            return OAuthError::new(Code::SlowDown, "too many wrong credentials from this address");
-        }
+        self.throttle.count_failure(visitor.address);
         let error = OAuthError::new(Code::InvalidClient, "the client is unknown or did not prove itself");
         if basic { error.challenging_basic() } else { error }
     }
@@ -84,9 +85,10 @@ impl Authority {
         }
         let now = self.clock.now();
         let rules = Rules {
-            audiences: vec![self.origin.issuer(None).into(), self.origin.at("/oauth/token").into()],
+            types: &["jwt", "", "client-authentication+jwt"],
+            other_audiences: false,
             required: &["sub", "jti"],
-            ..Rules::id_token(client.id.as_str(), "")
+            ..Rules::id_token(client.id.as_str(), self.origin.issuer(None))
         };
         let Some(claims) = self.assertion_claims(client, jwt, &rules).await else { return Ok(false) };
         let expires_at = claims.expires().unwrap_or_default();

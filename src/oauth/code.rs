@@ -28,7 +28,13 @@ impl Authority {
     pub(super) async fn grant(&self, yes: Yes<'_>) -> Result<Response, StoreError> {
         let Yes { request, sign_in, session, begun, is_new } = yes;
         let (now, code) = (self.clock.now(), random::secret());
-        let grant = self.new_grant(request, session, sign_in);
+        // The session remembers who somebody was when it began; the account may know better.
+        let account = match &begun {
+            Some((account, _)) => Some(account.clone()),
+            None => self.store.account(&self.tenant, &session.provider, &session.subject).await?,
+        };
+        let identity = account.map_or_else(|| session.identity.clone(), |account| account.identity);
+        let grant = self.new_grant(request, session, identity, sign_in);
         let record = CodeRecord {
             code: Digest::of(code.as_bytes()),
             grant: grant.id.clone(),
@@ -56,7 +62,13 @@ impl Authority {
         Ok(self.send_back(&request.back(), &[("code", &code)]))
     }
 
-    fn new_grant(&self, request: &AuthorizationRequest, session: &SessionRecord, sign_in: &SignIn) -> GrantRecord {
+    fn new_grant(
+        &self,
+        request: &AuthorizationRequest,
+        session: &SessionRecord,
+        identity: Vec<u8>,
+        sign_in: &SignIn,
+    ) -> GrantRecord {
         let now = self.clock.now();
         GrantRecord {
             id: random::id(),
@@ -65,7 +77,7 @@ impl Authority {
             client_id: request.client_id.clone(),
             resource: self.origin.resource(&request.route),
             scope: request.scope.clone(),
-            identity: session.identity.clone(),
+            identity,
             created_at: now,
             refreshed_at: now,
             // Longer once the code is redeemed.

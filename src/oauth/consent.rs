@@ -31,7 +31,9 @@ impl Authority {
         let form = Parameters::of_form(headers, body).map_err(|why| Trouble::BadRequest(why.description()))?;
         let browser = Browser::of(headers, &self.origin);
         let digest = browser.digest(&CookieName::Browser).ok_or(Trouble::NoCookie)?;
-        let request = form.get("request").and_then(|sealed| self.open_request(sealed, &digest));
+        let request = form
+            .get("request")
+            .and_then(|sealed| self.open_request(sealed, &digest, browser.digest(&CookieName::Session)));
         let request = request.ok_or(Trouble::Stale)?;
         let sign_in = self.routes.sign_in(&request.route).ok_or(Trouble::Stale)?;
         match form.get("decision") {

@@ -84,6 +84,11 @@ impl OAuthError {
         self
     }
 
+    /// Is it nobody's fault, and over in a moment?
+    pub(super) fn is_temporary(&self) -> bool {
+        matches!(self.code, Code::TemporarilyUnavailable | Code::ServerError)
+    }
+
     /// The words, reduced to the characters that RFC 6749 §5.2 permits.
     pub(super) fn permitted_description(&self) -> String {
         let permitted = |c: char| matches!(c, ' '..='~') && c != '"' && c != '\\';

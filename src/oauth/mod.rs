@@ -150,19 +150,10 @@ impl Authority {
 
     /// Runs what runs beside the requests, until it is dropped.
     pub async fn keep_house(self: Arc<Self>) {
-        let mut listening = tokio::time::interval(LISTEN);
-        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
-        listening.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            let outcome = tokio::select! {
-                _ = listening.tick() => self.listen().await,
-                _ = housekeeping.tick() => self.tidy().await,
-            };
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "the store does not answer; tokens that are known stay good for a few minutes");
-            }
-        }
+        // Side by side: what was revoked is heard of also while much is cleared away.
+        let listening = every(LISTEN, || self.listen());
+        let housekeeping = every(HOUSEKEEPING, || self.tidy());
+        tokio::join!(listening, housekeeping);
     }
 
     /// Does what is due now and then: keys move on, what has expired goes.
@@ -203,5 +194,17 @@ impl Authority {
             self.verified.clear();
         }
         Ok(())
+    }
+}
+
+/// Does something again and again.
+async fn every<F: Future<Output = Result<(), StoreError>>>(pause: Duration, mut work: impl FnMut() -> F) {
+    let mut clock = tokio::time::interval(pause);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        if let Err(error) = work().await {
+            tracing::warn!(%error, "the store does not answer; tokens that are known stay good for a few minutes");
+        }
     }
 }

@@ -64,6 +64,11 @@ impl RedirectUri {
         self.url.scheme() == "http"
     }
 
+    /// Is it a web site's, so that its host vouches for it?
+    pub(super) fn is_web(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
     /// Does a request that names `asked` mean this one? The text must be the same (OAuth 2.1 §2.3.1); only on loopback
     /// the port is free (RFC 8252 §7.3), because programs take whichever is there.
     pub(super) fn admits(&self, asked: &str) -> bool {

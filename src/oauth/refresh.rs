@@ -4,10 +4,11 @@
 //! same successor again: the successor is computed from the token and a key that only the store has, and need not be kept
 //! anywhere. A token that was used longer ago is in two hands, one of which is not the client's: the whole family ends.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::response::Response;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use portcullis_policies::kit::clock::Timestamp;
 
 use super::{
     Authority,
@@ -24,9 +25,10 @@ pub(super) const GRACE: Duration = Duration::from_mins(1);
 
 impl Authority {
     /// RFC 6749 §6.
-    pub(super) async fn refresh(&self, client: &Client, form: &Parameters) -> Result<Response, OAuthError> {
+    pub(super) async fn refresh(self: &Arc<Self>, client: &Client, form: &Parameters) -> Result<Response, OAuthError> {
         let token = form.get("refresh_token");
         let token = token.ok_or_else(|| OAuthError::new(Code::InvalidRequest, "refresh_token is missing"))?;
+        let arrived = self.clock.now();
         let (record, grant) = self.find_refresh(client, token).await?;
         check_resource(form, &grant)?;
         let scopes = scopes_within(form.get("scope"), &grant)?;
@@ -34,7 +36,7 @@ impl Authority {
         if record.rotated_at.is_none() {
             self.refresh_identity(&grant, &sign_in).await?;
         }
-        let successor = self.rotate(token, &grant, sign_in.lifetimes.refresh_token).await?;
+        let successor = self.rotate(token, &grant, sign_in.lifetimes.refresh_token, arrived).await?;
         self.issue(&Issued { grant: &grant, sign_in: &sign_in, scopes, refresh_token: Some(successor) })
     }
 
@@ -60,8 +62,15 @@ impl Authority {
         Ok((record, grant))
     }
 
-    /// Uses a token up, and makes its successor: in one step, of which one of many at once is the first.
-    async fn rotate(&self, token: &str, grant: &GrantRecord, lifetime: Duration) -> Result<String, OAuthError> {
+    /// Uses a token up, and makes its successor: in one step, of which one of many at once is the first. Whether a token was
+    /// used long ago is judged by when it `arrived`: asking the provider may have taken its time.
+    async fn rotate(
+        &self,
+        token: &str,
+        grant: &GrantRecord,
+        lifetime: Duration,
+        arrived: Timestamp,
+    ) -> Result<String, OAuthError> {
         let now = self.clock.now();
         let successor = self.successor(token);
         let mut work = self.store.begin(&self.tenant).await?;
@@ -79,7 +88,7 @@ impl Authority {
                 work.commit().await?;
                 Ok(successor)
             }
-            Rotation::Again(record) if record.rotated_at.is_some_and(|at| now.since(at) <= GRACE) => Ok(successor),
+            Rotation::Again(record) if record.rotated_at.is_some_and(|at| arrived.since(at) <= GRACE) => Ok(successor),
             Rotation::Again(_) => {
                 drop(work);
                 self.end_family(grant).await?;

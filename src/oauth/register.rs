@@ -13,6 +13,8 @@ use super::{
 };
 use crate::store::{ClientRecord, Digest};
 
+/// How long a registration stays unused when room is needed.
+const WITHOUT_USE: std::time::Duration = std::time::Duration::from_hours(1);
 /// Bytes of a registration at most.
 pub(super) const LARGEST: usize = 16 << 10;
 
@@ -45,7 +47,7 @@ impl Authority {
 
     async fn keep(&self, client: &Client, visitor: &Visitor) -> Result<(), OAuthError> {
         let most = u64::from(self.options.registration.most_clients.get());
-        if self.store.clients_count(&self.tenant).await? >= most {
+        if self.store.clients_count(&self.tenant).await? >= most && self.make_room().await? == 0 {
             tracing::warn!(most, "no more clients may register: `gateway.oauth.registration.mostClients` are there");
             return Err(OAuthError::new(Code::TemporarilyUnavailable, "no more clients can register at present"));
         }
@@ -59,6 +61,16 @@ impl Authority {
         let mut work = self.store.begin(&self.tenant).await?;
         work.insert_client(&record).await?;
         Ok(work.commit().await?)
+    }
+
+    /// Forgets those who registered a while ago and did not come back, so that nobody can keep others out by registering
+    /// again and again.
+    async fn make_room(&self) -> Result<u64, OAuthError> {
+        let mut work = self.store.begin(&self.tenant).await?;
+        let forgotten = work.delete_clients_never_used_since(self.clock.now().minus(WITHOUT_USE)).await?;
+        work.commit().await?;
+        tracing::warn!(forgotten, "as many clients as may be are registered: those that were never used are forgotten");
+        Ok(forgotten)
     }
 
     /// What was registered (RFC 7591 §3.2.1).

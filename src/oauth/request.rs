@@ -117,21 +117,35 @@ impl Authority {
         }
     }
 
-    /// Seals a request into a form of this browser.
-    pub(super) fn seal_request(&self, request: &AuthorizationRequest, browser: &Digest) -> String {
+    /// Seals a request into a form of this browser and of whoever is signed in with it: the page shows who that is.
+    pub(super) fn seal_request(
+        &self,
+        request: &AuthorizationRequest,
+        browser: &Digest,
+        session: Option<Digest>,
+    ) -> String {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
         let plain = serde_json::to_vec(request).unwrap_or_default();
-        URL_SAFE_NO_PAD.encode(self.store.sealer().seal("consent", &browser.to_string(), &plain))
+        URL_SAFE_NO_PAD.encode(self.store.sealer().seal("consent", &viewer(browser, session), &plain))
     }
 
     /// Opens what [`Self::seal_request`] sealed, in the same browser and in time.
-    pub(super) fn open_request(&self, sealed: &str, browser: &Digest) -> Option<AuthorizationRequest> {
+    pub(super) fn open_request(
+        &self,
+        sealed: &str,
+        browser: &Digest,
+        session: Option<Digest>,
+    ) -> Option<AuthorizationRequest> {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let plain = self.store.sealer().open("consent", &browser.to_string(), &sealed).ok()?;
+        let plain = self.store.sealer().open("consent", &viewer(browser, session), &sealed).ok()?;
         let request: AuthorizationRequest = serde_json::from_slice(&plain).ok()?;
         (self.clock.now() < request.expires_at).then_some(request)
     }
+}
+
+fn viewer(browser: &Digest, session: Option<Digest>) -> String {
+    format!("{browser} {}", session.map(|id| id.to_string()).unwrap_or_default())
 }
 
 /// What the client wants the person to be asked (OpenID Connect Core §3.1.2.1).

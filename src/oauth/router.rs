@@ -5,7 +5,8 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Extension, FromRequestParts, Path, RawQuery, State},
+    extract::{DefaultBodyLimit, Extension, FromRequestParts, Path, RawQuery, Request, State},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -63,12 +64,27 @@ pub fn router(judge: TokenJudge) -> Router {
         .route("/oauth/callback", get(callback))
         .route("/oauth/dev-login", get(dev_login_page).post(dev_login))
         .route("/oauth/logout", get(logout_page).post(logout))
+        .layer(from_fn_with_state(judge.clone(), admit_visitor))
         .route("/oauth/style.css", get(pages::style));
     for_programs
         .merge(for_people)
         .route("/oauth/introspect", post(introspect))
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
         .with_state(judge)
+}
+
+/// People, and whoever pretends to be one, come only so often from one address.
+async fn admit_visitor(
+    Opened(authority): Opened,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if authority.throttle.admits_request(visitor.address) {
+        next.run(request).await
+    } else {
+        pages::trouble(&visitor, &pages::Trouble::TooMany)
+    }
 }
 
 fn cors() -> CorsLayer {

@@ -3,9 +3,11 @@
 use std::{
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
+    time::Duration,
 };
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use moka::sync::Cache;
 
 use crate::config::OAuthOptions;
 
@@ -20,6 +22,8 @@ pub(super) struct Throttle {
     documents: DefaultKeyedRateLimiter<IpAddr>,
     /// Credentials that were wrong.
     failures: DefaultKeyedRateLimiter<IpAddr>,
+    /// Addresses that showed too many wrong ones: for a minute nothing that they show is looked at.
+    shut_out: Cache<IpAddr, ()>,
 }
 
 impl Throttle {
@@ -30,6 +34,7 @@ impl Throttle {
             registrations: RateLimiter::keyed(Quota::per_hour(per_hour)),
             documents: RateLimiter::keyed(Quota::per_minute(per(60))),
             failures: RateLimiter::keyed(Quota::per_minute(per(30))),
+            shut_out: Cache::builder().max_capacity(100_000).time_to_live(Duration::from_mins(1)).build(),
         }
     }
 
@@ -45,9 +50,16 @@ impl Throttle {
         self.documents.check_key(&host(address)).is_ok()
     }
 
-    /// Counts a wrong credential. `false`: there were too many, whatever is shown now.
-    pub(super) fn admits_failure(&self, address: IpAddr) -> bool {
-        self.failures.check_key(&host(address)).is_ok()
+    /// Were there too many wrong credentials, so that even a right one is not looked at?
+    pub(super) fn is_shut_out(&self, address: IpAddr) -> bool {
+        self.shut_out.contains_key(&host(address))
+    }
+
+    /// Counts a wrong credential.
+    pub(super) fn count_failure(&self, address: IpAddr) {
+        if self.failures.check_key(&host(address)).is_err() {
+            self.shut_out.insert(host(address), ());
+        }
     }
 
     /// Forgets addresses whose count is full again.

@@ -1,6 +1,8 @@
 //! `POST /oauth/token`: codes and refresh tokens become access tokens (RFC 6749 §3.2).
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use std::sync::Arc;
+
 use axum::response::Response;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, StatusCode};
@@ -33,15 +35,12 @@ pub(super) struct Issued<'a> {
 
 impl Authority {
     pub(super) async fn token(
-        &self,
+        self: &Arc<Self>,
         visitor: &Visitor,
         query: Option<&str>,
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Response, OAuthError> {
-        if !self.throttle.admits_request(visitor.address) {
-            return Err(OAuthError::new(Code::SlowDown, "too many requests from this address"));
-        }
         if query.is_some_and(|query| !query.is_empty()) {
             return Err(OAuthError::new(Code::InvalidRequest, "parameters belong into the body, not into the URL"));
         }
@@ -73,6 +72,8 @@ impl Authority {
         match found {
             CodeUse::Fresh(record) => match self.issue_for_code(client, form, &record).await {
                 Ok(response) => Ok(response),
+                // The code is spent either way; only what the client got wrong ends the grant.
+                Err(error) if error.is_temporary() => Err(error),
                 Err(error) => {
                     self.revoke_grant(&record.grant, "its code was shown with wrong proof").await?;
                     Err(error)
@@ -169,7 +170,7 @@ impl Authority {
     }
 
     /// How people sign in to the route of a grant; a route that is gone takes its grants along.
-    pub(super) fn sign_in_of(&self, grant: &GrantRecord) -> Result<std::sync::Arc<SignIn>, OAuthError> {
+    pub(super) fn sign_in_of(&self, grant: &GrantRecord) -> Result<Arc<SignIn>, OAuthError> {
         let sign_in = self.origin.route_of(&grant.resource).and_then(|route| self.routes.sign_in(&route));
         let sign_in = sign_in.ok_or_else(|| OAuthError::new(Code::InvalidGrant, "the route of this grant is gone"))?;
         if !is_through(&grant.provider, &sign_in) {

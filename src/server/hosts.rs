@@ -1,6 +1,9 @@
 //! Which hosts are this gateway's, so that a web page cannot reach it under a name of its own (DNS rebinding).
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use http::{HeaderMap, Uri, header};
 use portcullis_policies::kit::refusal::{Reason, Refusal};
@@ -8,8 +11,12 @@ use portcullis_policies::kit::refusal::{Reason, Refusal};
 use crate::config::Gateway;
 
 /// The hosts that requests may name, and the origins that count as our own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Hosts {
+    /// The one that clients are told.
+    public: String,
+    /// Was it said that clients come under another one?
+    noticed: AtomicBool,
     /// In lower case, with a port unless it is the scheme's own.
     names: Vec<String>,
     loopback: bool,
@@ -19,9 +26,15 @@ impl Hosts {
     pub(super) fn new(gateway: &Gateway, listening: SocketAddr) -> Self {
         let public = gateway.public_url.as_deref().and_then(|url| url.parse::<Uri>().ok());
         let public = public.as_ref().and_then(Uri::authority).map(ToString::to_string);
+        let told = public.clone().unwrap_or_else(|| listening.to_string());
         let names =
             public.into_iter().chain(gateway.allowed_hosts.iter().cloned()).map(|name| name.to_ascii_lowercase());
-        Self { names: names.collect(), loopback: listening.ip().is_loopback() }
+        Self {
+            names: names.collect(),
+            loopback: listening.ip().is_loopback(),
+            public: told,
+            noticed: AtomicBool::new(false),
+        }
     }
 
     /// Exactly one `Host`, one of ours; over HTTP/2 the authority stands for it.
@@ -46,6 +59,21 @@ impl Hosts {
             "a request names a host that is not one of this gateway's: set `gateway.publicUrl`, or add it to `gateway.allowedHosts`"
         );
         Err(Refusal::from(Reason::HostNotAllowed).closing())
+    }
+
+    /// Says once in the log that clients reach routes with sign-in under another host than the one that they are told: they
+    /// compare the two, and refuse to go on.
+    pub(super) fn notice(&self, uri: &Uri, headers: &HeaderMap) {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let Some(host) = host.or(uri.authority().map(http::uri::Authority::as_str)) else { return };
+        if !same(host, &self.public) && !self.noticed.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                host,
+                public = self.public,
+                "a client came under another host than it is told in the metadata, which most clients take for an attack: \
+                 give people the public URL, or set `gateway.publicUrl` to what they type"
+            );
+        }
     }
 
     /// Is the web page that sent the request one of this gateway's own? It is if it came from the host that the request

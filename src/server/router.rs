@@ -105,6 +105,9 @@ impl Router {
             return Box::pin(this.own(request, request_id, &known)).await;
         };
         let Route { path, edge, .. } = route;
+        if route.sign_in.is_some() {
+            this.hosts.notice(request.uri(), request.headers());
+        }
         let arrival = Arrival { route: Arc::clone(path), client: this.client(request.headers(), peer), request_id };
         if this.is_foreign(&request) {
             request.extensions_mut().insert(ForeignOrigin);

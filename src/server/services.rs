@@ -91,12 +91,9 @@ impl Services {
         }
         let Some(fetch) = self.fetch.get().cloned() else { bail!("the client for documents of others is not there") };
         let (store, new_key) = open_store(&gateway, &place.folder, Arc::clone(&self.clock)).await?;
-        let ring = Arc::new(KeyRing::new(store.clone(), Tenant::DEFAULT, Arc::clone(&self.clock)));
-        self.keys.open(Arc::clone(&ring));
-        tokio::spawn(ring.keep_house());
         let foundation = Foundation {
             origin,
-            store,
+            store: store.clone(),
             tenant: Tenant::DEFAULT,
             clock: Arc::clone(&self.clock),
             routes,
@@ -104,6 +101,9 @@ impl Services {
             options: gateway.oauth,
         };
         let authority = Authority::open(foundation).await?;
+        let ring = Arc::new(KeyRing::new(store, Tenant::DEFAULT, Arc::clone(&self.clock)));
+        self.keys.open(Arc::clone(&ring));
+        tokio::spawn(ring.keep_house());
         self.tokens.open(Arc::clone(&authority));
         tokio::spawn(authority.keep_house());
         Ok(new_key)

@@ -81,6 +81,16 @@ impl Work {
         Ok(())
     }
 
+    /// Keeps what the provider says now, unless somebody else has put something since the account was read that was
+    /// refreshed at `seen`. Returns whether it was kept.
+    pub async fn replace_account(&mut self, account: &AccountRecord, seen: Timestamp) -> Result<bool, StoreError> {
+        const REPLACE: &str = "UPDATE accounts SET sealed_identity = $5, sealed_refresh_token = $6, refreshed_at = $7, \
+             claimed_until = 0 WHERE tenant = $1 AND provider = $2 AND subject = $3 AND refreshed_at = $4";
+        let (identity, token) = account.sealed(&self.owner);
+        let AccountRecord { provider, subject, refreshed_at, .. } = account;
+        Ok(self.run(REPLACE, values![*provider, *subject, seen, identity, token, *refreshed_at]).await? > 0)
+    }
+
     /// Claims the right to ask the provider about somebody, if it was last asked before `before` and nobody else has claimed
     /// it at `now`. Others may once more from `until` on, should no answer have been put by then. Of many callers, on any
     /// node, one gets the account.

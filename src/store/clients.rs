@@ -70,6 +70,12 @@ impl Work {
         Ok(())
     }
 
+    /// Forgets the clients that were made before then and never used; how many.
+    pub async fn delete_clients_never_used_since(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+        const DELETE: &str = "DELETE FROM clients WHERE tenant = $1 AND last_used_at IS NULL AND created_at < $2";
+        self.run(DELETE, values![before]).await
+    }
+
     /// Forgets the clients that were neither used nor made since then; how many.
     pub async fn delete_clients_unused_since(&mut self, before: Timestamp) -> Result<u64, StoreError> {
         const DELETE: &str = "DELETE FROM clients WHERE tenant = $1 AND coalesce(last_used_at, created_at) < $2";

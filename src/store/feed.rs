@@ -8,8 +8,9 @@ use std::{
 use portcullis_policies::kit::clock::Timestamp;
 use tokio::time::Instant;
 
-/// How much of a list is read again each time: longer than a transaction may take to become visible.
-const OVERLAP: Duration = Duration::from_secs(15);
+/// How much of a list is read again each time: longer than a transaction may take to become visible, and than the clocks of
+/// those who write may differ.
+const OVERLAP: Duration = Duration::from_mins(2);
 /// For how long what is known is believed while the store says nothing.
 const DEAF: Duration = Duration::from_mins(5);
 

@@ -135,19 +135,24 @@ impl Work {
         Ok(())
     }
 
-    /// Takes a grant back; `false` if there is none or it was taken back before. `why` is kept for operators.
+    /// Takes a grant back, and the yes that it came from: next time the person is asked. `false` if there is none or it was
+    /// taken back before. `why` is kept for operators.
     pub async fn revoke_grant(&mut self, id: &str, why: &str) -> Result<bool, StoreError> {
         const REVOKE: &str = "UPDATE grants SET revoked_at = $3, revoked_because = $4 \
                               WHERE tenant = $1 AND id = $2 AND revoked_at IS NULL";
+        const FORGET: &str = "DELETE FROM consents WHERE tenant = $1 AND (subject, client_id) IN \
+                              (SELECT subject, client_id FROM grants WHERE tenant = $1 AND id = $2)";
         let now = self.clock.now();
+        self.run(FORGET, values![id]).await?;
         Ok(self.run(REVOKE, values![id, now, why]).await? > 0)
     }
 
-    /// Takes back all grants of somebody; the ids of those that were not before.
+    /// Takes back all grants of somebody, and whatever they said yes to; the ids of those that were not before.
     pub async fn revoke_grants_of(&mut self, subject: &str, why: &str) -> Result<Vec<String>, StoreError> {
         const REVOKE: &str = "UPDATE grants SET revoked_at = $3, revoked_because = $4 \
                               WHERE tenant = $1 AND subject = $2 AND revoked_at IS NULL RETURNING id";
         let now = self.clock.now();
+        self.forget_consents_of(subject).await?;
         let revoked = self.all(REVOKE, values![subject, now, why]).await?;
         Ok(revoked.into_iter().map(|Id(id)| id).collect())
     }

@@ -8,6 +8,8 @@ use super::{Store, StoreError, Tenant, sql::values};
 
 /// How long used codes and ended grants are kept, so that a late replay is still recognised and the log can be understood.
 const KEPT: Duration = Duration::from_hours(24);
+/// How long a yes is remembered, and what is known of somebody who does not come any more.
+const REMEMBERED: Duration = Duration::from_hours(365 * 24);
 /// Rows of one transaction: others wait while it runs.
 const BATCH: i64 = 500;
 /// Transactions of one sweep and table. What is left is for the next one.
@@ -39,6 +41,16 @@ const EXPIRED: &[(&str, Duration)] = &[
         "DELETE FROM codes WHERE tenant = $1 AND code_digest IN \
          (SELECT code_digest FROM codes WHERE tenant = $1 AND expires_at < $2 LIMIT $3)",
         KEPT,
+    ),
+    (
+        "DELETE FROM consents WHERE tenant = $1 AND key_digest IN \
+         (SELECT key_digest FROM consents WHERE tenant = $1 AND granted_at < $2 LIMIT $3)",
+        REMEMBERED,
+    ),
+    (
+        "DELETE FROM accounts WHERE tenant = $1 AND (provider, subject) IN \
+         (SELECT provider, subject FROM accounts WHERE tenant = $1 AND refreshed_at < $2 LIMIT $3)",
+        REMEMBERED,
     ),
     (
         "DELETE FROM grants WHERE tenant = $1 AND id IN \

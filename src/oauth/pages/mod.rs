@@ -42,7 +42,7 @@ pub(super) struct Consent {
     account: Option<String>,
     /// None: the gateway itself asks for a name.
     provider: Option<String>,
-    loopback_only: bool,
+    on_this_machine: bool,
     /// Where its form leads besides https sites.
     targets: String,
     sealed: String,
@@ -77,7 +77,7 @@ impl Consent {
                 Provider::Dev => None,
                 Provider::OpenId(provider) => Some(host_of(&provider.issuer)),
             },
-            loopback_only: client.is_loopback_only(),
+            on_this_machine: !request.redirect_uri.starts_with("https:"),
             targets: form_targets(origin, &request.redirect_uri),
             sealed,
             client_id: request.client_id.clone(),

@@ -36,6 +36,11 @@ pub(in crate::oauth) enum Trouble {
         error: ProviderError,
         back: String,
     },
+    /// What the client asked for cannot be granted, and sending the browser there is the person's to decide.
+    Refused {
+        what: String,
+        back: String,
+    },
     TooMany,
     Store,
 }
@@ -78,6 +83,7 @@ impl Trouble {
             Self::Stale => ("This page is no longer good", "stale", bad),
             Self::OtherBrowser => ("This sign-in was begun in another browser", "other_browser", bad),
             Self::Provider { .. } => ("The sign-in did not work", "provider_failed", StatusCode::BAD_GATEWAY),
+            Self::Refused { .. } => ("This cannot be granted", "refused", bad),
             Self::TooMany => ("Too many requests", "too_many_requests", StatusCode::TOO_MANY_REQUESTS),
             Self::Store => ("Not possible at the moment", "store_unavailable", StatusCode::SERVICE_UNAVAILABLE),
         }
@@ -107,6 +113,7 @@ impl Trouble {
                     .to_owned()
             }
             Self::Provider { error, .. } => format!("{}.", capitalised(&error.to_string())),
+            Self::Refused { what, .. } => format!("The program asked for it in a way that is not possible: {what}."),
             Self::TooMany => "Your address asked too often.".to_owned(),
             Self::Store => "The gateway cannot reach its store.".to_owned(),
         }
@@ -132,6 +139,7 @@ impl Trouble {
             Self::Provider { .. } => {
                 "Try again in a moment. If it stays so, tell the operator of this gateway the code below."
             }
+            Self::Refused { .. } => "Return to the program only if you know it; it is told what was wrong.",
             Self::TooMany => "Wait a minute, then try again.",
             Self::Store => "Try again in a moment.",
         }
@@ -156,7 +164,7 @@ fn capitalised(text: &str) -> String {
 pub(in crate::oauth) fn trouble(visitor: &Visitor, trouble: &Trouble) -> Response {
     let (title, code, status) = trouble.kind();
     let back = match trouble {
-        Trouble::Provider { back, .. } => Some(back.clone()),
+        Trouble::Provider { back, .. } | Trouble::Refused { back, .. } => Some(back.clone()),
         _ => None,
     };
     let page = Page {

@@ -36,8 +36,10 @@ impl Authority {
             Ok(Answer { identity, refresh_token }) => {
                 self.signed_in(&browser, &begun, identity, refresh_token, &sign_in).await?
             }
-            Err(ProviderError::Refused(code)) if code == "access_denied" => {
-                let description = "the person did not sign in".to_owned();
+            Err(ProviderError::Refused { code, words }) if code == "access_denied" => {
+                tracing::info!(issuer = provider.issuer, words, "the provider let nobody in");
+                let words = words.map(|words| format!(": {words}")).unwrap_or_default();
+                let description = format!("the sign-in provider let nobody in{words}");
                 self.send_refusal(&begun.request.back(), &Refused { code: Code::AccessDenied, description })
             }
             Err(error) => return Err(self.provider_trouble(provider, error, &begun.request.back())),
@@ -53,8 +55,7 @@ impl Authority {
     ) -> Result<Answer, ProviderError> {
         self.check_issuer(provider, parameters.get("iss")).await?;
         if let Some(error) = parameters.get("error") {
-            let known: String = error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect();
-            return Err(ProviderError::Refused(known));
+            return Err(ProviderError::refused(error, parameters.get("error_description")));
         }
         let code = parameters.get("code").ok_or_else(|| ProviderError::Nonsense("it has no code".to_owned()))?;
         self.redeem(provider, code, begun).await

@@ -142,10 +142,13 @@ where
     E: std::error::Error,
 {
     match error {
-        RequestTokenError::ServerResponse(answer) => match answer.error() {
-            BasicErrorResponseType::Extension(code) => ProviderError::Refused(code.clone()),
-            code => ProviderError::Refused(code.as_ref().to_owned()),
-        },
+        RequestTokenError::ServerResponse(answer) => {
+            let code = match answer.error() {
+                BasicErrorResponseType::Extension(code) => code.as_str(),
+                code => code.as_ref(),
+            };
+            ProviderError::refused(code, answer.error_description().map(String::as_str))
+        }
         RequestTokenError::Request(error) => ProviderError::Unreachable(format!("its token endpoint: {error}")),
         RequestTokenError::Parse(error, _) => ProviderError::Nonsense(format!("its token endpoint: {error}")),
         RequestTokenError::Other(why) => ProviderError::Nonsense(format!("its token endpoint: {why}")),

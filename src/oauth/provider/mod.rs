@@ -30,10 +30,19 @@ pub(super) enum ProviderError {
     Unreachable(String),
     /// It answers with something that is no answer.
     Nonsense(String),
-    /// It refused: a code of RFC 6749 §5.2.
-    Refused(String),
+    /// It refused: a code of RFC 6749, and its own words.
+    Refused { code: String, words: Option<String> },
     /// It says something that cannot be believed.
     Unbelievable(String),
+}
+
+impl ProviderError {
+    /// A refusal. What the provider says is shown to people, so it is made short and plain.
+    fn refused(code: &str, words: Option<&str>) -> Self {
+        let code = code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect();
+        let plain = |words: &str| words.chars().filter(|c| !c.is_control()).take(300).collect();
+        Self::Refused { code, words: words.map(plain) }
+    }
 }
 
 impl std::fmt::Display for ProviderError {
@@ -41,7 +50,10 @@ impl std::fmt::Display for ProviderError {
         match self {
             Self::Unreachable(why) => write!(f, "the sign-in provider cannot be reached: {why}"),
             Self::Nonsense(why) => write!(f, "the sign-in provider's answer cannot be read: {why}"),
-            Self::Refused(why) => write!(f, "the sign-in provider refused: {why}"),
+            Self::Refused { code, words: None } => write!(f, "the sign-in provider refused: {code}"),
+            Self::Refused { code, words: Some(words) } => {
+                write!(f, "the sign-in provider refused: {code}, in its words: {words}")
+            }
             Self::Unbelievable(why) => write!(f, "the sign-in provider's answer was not accepted: {why}"),
         }
     }

@@ -81,7 +81,7 @@ impl Trouble {
             Self::ForeignForm => ("This form was not on our page", "foreign_form", StatusCode::FORBIDDEN),
             Self::NoCookie => ("Your browser did not send our cookie", "no_cookie", bad),
             Self::Stale => ("This page is no longer good", "stale", bad),
-            Self::OtherBrowser => ("This sign-in was begun in another browser", "other_browser", bad),
+            Self::OtherBrowser => ("This sign-in is not one of this browser", "other_browser", bad),
             Self::Provider { .. } => ("The sign-in did not work", "provider_failed", StatusCode::BAD_GATEWAY),
             Self::Refused { .. } => ("This cannot be granted", "refused", bad),
             Self::TooMany => ("Too many requests", "too_many_requests", StatusCode::TOO_MANY_REQUESTS),
@@ -109,7 +109,7 @@ impl Trouble {
             }
             Self::Stale => "It was used before, or it is too old. Nothing was allowed.".to_owned(),
             Self::OtherBrowser => {
-                "Whoever sent you this link began a sign-in that you would have finished for them. Nothing was allowed."
+                "It was finished before, or somebody began it elsewhere and you would have finished it for them. Nothing was allowed."
                     .to_owned()
             }
             Self::Provider { error, .. } => format!("{}.", capitalised(&error.to_string())),

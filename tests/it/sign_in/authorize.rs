@@ -237,3 +237,32 @@ async fn oauth_21_no_parameter_redirects_anywhere_but_to_the_client() {
         }
     }
 }
+
+#[tokio::test]
+async fn oauth_21_as_13_a_site_that_registered_itself_gets_nobody_sent_there_by_a_mistake() {
+    let gateway = gateway().await;
+    let metadata = serde_json::json!({
+        "redirect_uris": ["https://evil.example/cb"], "token_endpoint_auth_method": "none",
+    });
+    let id = crate::harness::register(&gateway, &metadata).await.json()["client_id"].as_str().unwrap().to_owned();
+    let site = OAuthClient::known(&gateway, &id, "https://evil.example/cb");
+    for changes in [&[("response_type", "")][..], &[("scope", "admin")], &[("prompt", "none")], &[("resource", "x")]] {
+        let page = ask(&gateway, &site, changes).await.page();
+        assert_eq!(page.reply.status, 400, "{changes:?}");
+        assert!(page.text().contains("Return to the program"), "the person may go on: {}", page.text());
+    }
+    let long = "s".repeat(2049);
+    assert_eq!(ask(&gateway, &site, &[("state", &long)]).await.page().reply.status, 400);
+}
+
+#[tokio::test]
+async fn oauth_19_a_program_with_a_scheme_of_its_own_is_asked_about_each_time() {
+    let gateway = gateway().await;
+    let metadata = serde_json::json!({ "redirect_uris": ["cursor://x/cb"], "token_endpoint_auth_method": "none" });
+    let id = crate::harness::register(&gateway, &metadata).await.json()["client_id"].as_str().unwrap().to_owned();
+    let client = OAuthClient::known(&gateway, &id, "cursor://x/cb");
+    let mut browser = Browser::at(&gateway);
+    client.code(&mut browser, "/mcp", "ada").await;
+    let page = browser.open(&client.url("/mcp")).await.page();
+    assert!(page.text().contains("Any program on this computer"), "{}", page.text());
+}

@@ -214,6 +214,13 @@ async fn oauth_55_wrong_credentials_are_slowed_down() {
         statuses.push(gateway.ask(&request).await.status);
     }
     assert_eq!((statuses[0], statuses[39]), (401, 429));
+    // Then even a right one is not looked at.
+    let client =
+        json!({ "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "client_secret_basic" });
+    let registered = register(&gateway, &client).await.json();
+    let (id, secret) = (registered["client_id"].as_str().unwrap(), registered["client_secret"].as_str().unwrap());
+    let right = form("/oauth/token", &[("grant_type", "refresh_token"), ("refresh_token", "x")]);
+    assert_eq!(gateway.ask(&right.header("Authorization", &basic(id, secret))).await.status, 429);
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ impl Forger {
 fn grant() -> GrantRecord {
     GrantRecord {
         id: "grant".to_owned(),
-        provider: "https://idp.example.com".to_owned(),
+        provider: "client".to_owned(), // of a program, which signs in by itself
         subject: "https://idp.example.com|ada".to_owned(),
         client_id: "app".to_owned(),
         resource: format!("{ORIGIN}/mcp"),

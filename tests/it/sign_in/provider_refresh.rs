@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::provider::route;
 use crate::harness::{
-    Answer, Browser, Gateway, JWKS, OAuthClient, Provider, Request, Setup, TOKEN, Tokens, call, parameters,
+    Answer, Browser, Gateway, JWKS, OAuthClient, Provider, Request, Route, Setup, TOKEN, Tokens, call, list_tools,
+    parameters,
 };
 
 /// A provider and a gateway that keep to one clock. On the gateway's route, each value of the claim `roles` is good for
@@ -109,6 +110,24 @@ async fn oauth_46_whoever_is_locked_out_at_the_provider_is_locked_out_of_everyth
     story.refresh(&bob, &bobs).await;
     let (_, again) = story.ada().await;
     assert_eq!(story.call(&again).await, 200);
+}
+
+#[tokio::test]
+async fn a_session_that_ends_at_the_provider_locks_nobody_out_here() {
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let provider = Provider::new(clock.clone()).await;
+    let mut options = provider.options();
+    options["browserLogin"]["scope"] = json!("openid profile email");
+    let route = Route::demo().policy("mcp-oauth-inbound", &options);
+    let gateway = Setup::new().clock(clock.clone()).route("/mcp", route).start().await;
+    let client = OAuthClient::register(&gateway).await;
+    let tokens = client.through(&provider, &gateway, "/mcp", "ada").await;
+    // Without `offline_access` a provider's refresh token ends with the person's session there.
+    provider.locks_out("ada");
+    clock.advance(Duration::from_mins(2));
+    let again = Tokens::of(&client.refresh(&gateway, &tokens.refresh).await);
+    let call = Request::post("/mcp", &list_tools(1)).bearer(&again.access);
+    assert_eq!(gateway.ask(&call).await.status, 200);
 }
 
 #[tokio::test]

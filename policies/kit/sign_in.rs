@@ -88,7 +88,7 @@ pub struct ClaimNames {
 pub struct Lifetimes {
     /// An access token.
     pub access_token: Duration,
-    /// A refresh token that is not used, and the whole grant.
+    /// A refresh token that is not used. However often it is refreshed, a grant ends after twelve times as long.
     pub refresh_token: Duration,
     /// A browser's session with the gateway.
     pub session: Duration,

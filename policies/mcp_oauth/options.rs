@@ -38,7 +38,8 @@ pub struct TokenOptions {
     /// Seconds for which an access token is good: 900 at most.
     #[schemars(range(min = 1, max = 900))]
     pub access_token_ttl_seconds: u32,
-    /// Seconds for which a refresh token is good that nobody uses, and for which a grant lasts.
+    /// Seconds for which a refresh token is good that nobody uses. A grant that is refreshed lasts twelve times as long at
+    /// most.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub refresh_token_ttl_seconds: u32,
     /// May clients name themselves by the URL of a document (client-id metadata document)?

@@ -91,14 +91,13 @@ impl Authority {
     /// What was signed here need not be verified here.
     fn know(&self, token: &str, grant: &GrantRecord, scopes: &Scopes, expires_at: Timestamp) {
         let Some(route) = self.origin.route_of(&grant.resource) else { return };
-        let verified = Verified {
-            version: self.routes.version(),
-            route: route.into(),
-            expires_at,
-            scopes: scopes.shared(),
-            grant: self.grants.remember(grant),
-        };
-        self.verified.0.insert(Digest::of(token.as_bytes()), Arc::new(verified));
+        // Before anything is asked of the configuration: if another takes its place meanwhile, this is not believed.
+        let version = self.routes.version();
+        let known = self.grants.remember(grant);
+        if self.routes.sign_in(&route).is_some_and(|sign_in| known.is_through(&sign_in)) {
+            let verified = Verified { version, route: route.into(), expires_at, scopes: scopes.shared(), grant: known };
+            self.verified.0.insert(Digest::of(token.as_bytes()), Arc::new(verified));
+        }
     }
 
     /// The claims of one of our own access tokens, whatever route it is for; expired ones have none.

@@ -41,7 +41,9 @@ async fn sec_d7_hostile_names_stay_on_one_line_and_are_escaped() {
     for format in ["human", "json"] {
         let route = Route::demo().allow_unusual_names();
         let gateway = Setup::new().route("/mcp", route).gateway("log", json!({ "format": format })).spawn();
-        gateway.address().await;
+        // Once the line of a call is there, all that is said at the start is there too.
+        let first = gateway.post(&list_tools(1)).await;
+        gateway.says(first.header("x-request-id").unwrap()).await;
         for name in hostile {
             let before = gateway.lines().len();
             let reply = gateway.post(&call(1, name, &json!({}))).await;
@@ -119,4 +121,15 @@ async fn what_went_wrong_behind_the_gateway_is_in_its_log() {
     let line = access(&gateway, reply.header("x-request-id").unwrap()).await;
     assert_eq!(line["reason"], "upstream_closed");
     until("and why", || gateway.lines().iter().any(|line| line.contains("did not come"))).await;
+}
+
+#[tokio::test]
+async fn a_client_that_comes_under_another_host_than_it_is_told_is_noticed_with_the_remedy() {
+    let gateway = Setup::new().route("/mcp", Route::demo().policy("dev-login", &json!({}))).spawn();
+    let port = gateway.address().await.port();
+    let host = format!("localhost:{port}");
+    let reply = gateway.ask(&Request::post("/mcp", &list_tools(1)).with("Host", &host)).await;
+    assert_eq!(reply.status, 401);
+    let line = gateway.says("under another host").await;
+    assert!(line.contains(&host) && line.contains("gateway.publicUrl"), "{line}");
 }

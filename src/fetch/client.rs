@@ -58,6 +58,13 @@ impl Client {
         Self(Arc::new(Inner { guard: settings.guard, tls, resolver, seats: Seats::default() }))
     }
 
+    /// The same client with room of its own: whoever keeps this one busy keeps nobody waiting who uses that one.
+    #[must_use]
+    pub fn apart(&self, resolver: Arc<dyn Resolve>) -> Self {
+        let Inner { guard, tls, .. } = &*self.0;
+        Self(Arc::new(Inner { guard: guard.clone(), tls: tls.clone(), resolver, seats: Seats::default() }))
+    }
+
     /// Sends a request and returns the answer, whatever its status, unless it is a redirect: no request is ever repeated
     /// elsewhere. The headers are sent as they are given, except those that are about the connection.
     ///

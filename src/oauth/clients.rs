@@ -46,9 +46,11 @@ impl From<StoreError> for NoClient {
 }
 
 impl Clients {
-    pub(super) fn new(options: &OAuthOptions, fetch: fetch::Client, clock: Arc<dyn Clock>, loopback: bool) -> Self {
+    pub(super) fn new(options: &OAuthOptions, fetch: &fetch::Client, clock: Arc<dyn Clock>, loopback: bool) -> Self {
         let schemes = &options.registration.redirect_schemes;
         let configured = options.clients.iter().filter_map(|client| configured(client, schemes).ok()).collect();
+        // Anybody can name any host here. That must not take the room, or the look-ups, that people need to sign in.
+        let fetch = fetch.apart(Arc::new(fetch::SystemResolver::default()));
         let documents = ClientDocuments::new(options, fetch.clone(), clock, loopback);
         Self { configured, documents, keys: Cache::new(1_000), fetch }
     }

@@ -132,7 +132,7 @@ impl Authority {
         let Foundation { origin, store, tenant, clock, routes, fetch, options } = foundation;
         let keys = Keys::open(store.clone(), tenant.clone(), Arc::clone(&clock), Succession::default()).await?;
         Ok(Arc::new(Self {
-            clients: Clients::new(&options, fetch.clone(), Arc::clone(&clock), origin.is_loopback()),
+            clients: Clients::new(&options, &fetch, Arc::clone(&clock), origin.is_loopback()),
             providers: Providers::new(fetch.clone(), Arc::clone(&clock)),
             grants: Grants::new(store.clone(), tenant.clone(), Arc::clone(&clock)),
             verified: VerifiedTokens::new(),

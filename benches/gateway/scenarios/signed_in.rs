@@ -1,4 +1,4 @@
-//! Calls with an access token: one that the gateway has seen before, and one that it has never seen.
+//! Calls with an access token: one that the gateway has seen before, and one that it made and that nobody has shown it yet.
 
 use anyhow::Result;
 use std::time::Duration;

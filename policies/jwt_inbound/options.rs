@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 use crate::kit::{
     challenge::is_scope,
-    fetch::Fetch,
+    fetch::{Fetch, is_loopback},
     jwt::{Algorithm, RemoteKeys, Rules},
     policy::Problem,
 };
@@ -150,15 +150,9 @@ fn check_issuer(one: &IssuerOptions, again: bool, audience: Option<&Audience>, a
 /// Keys that come without TLS are anybody's, except on this machine.
 fn secure_url(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
-    let here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
     match url.scheme() {
         "https" => Ok(url),
-        "http" if here => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
         _ => Err("is not an https URL"),
     }
 }

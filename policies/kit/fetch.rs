@@ -6,7 +6,7 @@
 use std::{fmt, pin::Pin, time::Duration};
 
 use bytes::Bytes;
-use url::Url;
+use url::{Host, Url};
 
 /// What to fetch, and how much of it.
 #[derive(Clone, Debug)]
@@ -67,4 +67,14 @@ pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>>
 pub trait Fetch: fmt::Debug + Send + Sync {
     /// Fetches one document.
     fn fetch(&self, wanted: Wanted) -> Fetching<'_>;
+}
+
+/// Does the URL name this machine, whatever DNS says? The host is compared as a host, never as text.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }

@@ -71,6 +71,13 @@ pub struct OpenIdProvider {
     pub patience: Duration,
 }
 
+impl OpenIdProvider {
+    /// Is it asked for refresh tokens that outlive a person's session there (OpenID Connect Core §11)?
+    pub fn is_asked_for_offline_access(&self) -> bool {
+        self.scope.split(' ').any(|scope| scope == "offline_access")
+    }
+}
+
 /// Which claims hold what. The names are members of the ID token; one with dots is also tried as a path, and one that
 /// begins with `*` stands for every member whose name ends like the rest of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

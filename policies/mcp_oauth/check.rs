@@ -1,9 +1,9 @@
 //! What people get wrong when they describe a provider, each with the value that they probably meant.
 
 use secrecy::{ExposeSecret, SecretString};
-use url::{Host, Url};
+use url::Url;
 
-use crate::kit::policy::Problem;
+use crate::kit::{fetch::is_loopback, policy::Problem};
 
 /// Where discovery documents are (OpenID Connect Discovery §4).
 pub(super) const DISCOVERY: &str = "/.well-known/openid-configuration";
@@ -51,16 +51,6 @@ pub(super) fn url(at: &str, value: &str) -> Result<Url, Problem> {
         "http" if is_loopback(&url) => Ok(url),
         "http" => Err(problem("is not encrypted").hint(format!("write \"https{}\"", &value["http".len()..]))),
         _ => Err(problem("is not an https URL").hint("write it with https://")),
-    }
-}
-
-/// The hosts that are this machine, whatever DNS says.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

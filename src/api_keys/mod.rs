@@ -18,7 +18,7 @@ use portcullis_policies::kit::{
     sign_in::{Access, ApiKeys, Denied, Judging},
 };
 
-use crate::store::{ApiKeyRecord, Digest, Feed, Store, StoreError, Tenant};
+use crate::store::{ApiKeyRecord, Digest, Feed, Store, StoreError, Tenant, every};
 
 mod make;
 
@@ -37,7 +37,8 @@ pub struct KeyRing {
     store: Store,
     tenant: Tenant,
     clock: Arc<dyn Clock>,
-    known: Cache<Digest, Arc<Known>>,
+    /// By id.
+    known: Cache<String, Arc<Known>>,
     used: Mutex<HashMap<String, Timestamp>>,
     feed: Feed,
 }
@@ -51,7 +52,7 @@ impl fmt::Debug for KeyRing {
 /// A good key.
 #[derive(Debug)]
 struct Known {
-    id: String,
+    digest: Digest,
     access: Access,
     /// None: all that take keys.
     routes: Option<Vec<String>>,
@@ -83,22 +84,26 @@ impl KeyRing {
         if self.feed.is_deaf() {
             return Judging::Ready(Err(Denied::Unavailable));
         }
-        let digest = Digest::of(key.as_bytes());
-        if let Some(known) = self.known.get(&digest) {
-            self.note(&known.id, now);
-            return Judging::Ready(known.at(route, now));
-        }
         let Some(id) = id_of(key) else { return Judging::Ready(Err(Denied::Invalid("this is no API key"))) };
+        let shown = Digest::of(key.as_bytes());
+        if let Some(known) = self.known.get(id) {
+            let judged = prove(known.digest, shown).and_then(|()| self.used(id, &known, route, now));
+            return Judging::Ready(judged);
+        }
         Judging::Pending(Box::pin(async move {
             let record = self.store.api_key(&self.tenant, id).await.map_err(|error| {
                 tracing::error!(%error, "an API key could not be judged");
                 Denied::Unavailable
             })?;
-            let known = Arc::new(known(record, digest)?);
-            self.known.insert(digest, Arc::clone(&known));
-            self.note(&known.id, now);
-            known.at(route, now)
+            let known = Arc::new(known(record, shown)?);
+            self.known.insert(id.to_owned(), Arc::clone(&known));
+            self.used(id, &known, route, now)
         }))
+    }
+
+    fn used(&self, id: &str, known: &Known, route: &str, now: Timestamp) -> Result<Access, Denied> {
+        self.note(id, now);
+        known.at(route, now)
     }
 
     fn note(&self, id: &str, now: Timestamp) {
@@ -111,23 +116,17 @@ impl KeyRing {
 
     /// Runs what runs beside the requests.
     pub async fn keep_house(self: Arc<Self>) {
-        let (mut listening, mut telling) = (tokio::time::interval(LISTEN), tokio::time::interval(TELL));
-        loop {
-            let outcome = tokio::select! {
-                _ = listening.tick() => self.listen().await,
-                _ = telling.tick() => self.tell().await,
-            };
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "the store does not answer; API keys that are known stay good for a few minutes");
-            }
-        }
+        const KEYS: &str = "API keys that are known stay good for a few minutes";
+        let listening = every(LISTEN, KEYS, || self.listen());
+        let telling = every(TELL, KEYS, || self.tell());
+        tokio::join!(listening, telling);
     }
 
-    /// Forgets what it knows if a key has changed elsewhere: there are few keys, and they hardly ever change.
+    /// Forgets what it knows of keys that have changed elsewhere.
     async fn listen(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
-        if !self.store.api_keys_changed_since(&self.tenant, self.feed.due()).await?.is_empty() {
-            self.known.invalidate_all();
+        for changed in self.store.api_keys_changed_since(&self.tenant, self.feed.due()).await? {
+            self.known.invalidate(&changed.id);
         }
         self.feed.read_to(now);
         Ok(())
@@ -145,12 +144,17 @@ impl KeyRing {
     }
 }
 
-/// A row becomes a key if the whole of what was shown is that key.
+const UNKNOWN: Denied = Denied::Invalid("the key is unknown");
+
+/// An id is no secret: the whole of what was shown must be the key.
+fn prove(key: Digest, shown: Digest) -> Result<(), Denied> {
+    verify_slices_are_equal(key.as_bytes(), shown.as_bytes()).map_err(|_| UNKNOWN)
+}
+
+/// A row becomes a key if it is what was shown.
 fn known(record: Option<ApiKeyRecord>, shown: Digest) -> Result<Known, Denied> {
-    let record = record.ok_or(Denied::Invalid("the key is unknown"))?;
-    if verify_slices_are_equal(record.digest.as_bytes(), shown.as_bytes()).is_err() {
-        return Err(Denied::Invalid("the key is unknown"));
-    }
+    let record = record.ok_or(UNKNOWN)?;
+    prove(record.digest, shown)?;
     if record.revoked_at.is_some() {
         return Err(Denied::Invalid("the key was revoked"));
     }
@@ -163,7 +167,7 @@ fn known(record: Option<ApiKeyRecord>, shown: Digest) -> Result<Known, Denied> {
     let routes = record.routes.map(|routes| serde_json::from_str(&routes).unwrap_or_default());
     let scopes = record.scopes.split(' ').filter(|scope| !scope.is_empty()).map(Box::from).collect();
     let access = Access { caller: Caller::from(identity), scopes };
-    Ok(Known { id: record.id, access, routes, expires_at: record.expires_at })
+    Ok(Known { digest: record.digest, access, routes, expires_at: record.expires_at })
 }
 
 fn id_of(key: &str) -> Option<&str> {

@@ -101,10 +101,10 @@ impl Authority {
     /// person was locked out; else the session has ended, which says nothing. Either way the token is dead, and whoever
     /// signs in again is not judged by it.
     async fn no_longer_vouched(&self, provider: &OpenIdProvider, account: AccountRecord) -> Result<(), OAuthError> {
-        let (seen, offline) = (account.refreshed_at, provider.scope.split(' ').any(|scope| scope == "offline_access"));
+        let seen = account.refreshed_at;
         let account = AccountRecord { refresh_token: None, refreshed_at: self.clock.now(), ..account };
         let is_newest = self.replace(&account, seen).await?;
-        if !is_newest || !offline {
+        if !is_newest || !provider.is_asked_for_offline_access() {
             return Ok(());
         }
         tracing::warn!(

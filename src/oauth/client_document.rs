@@ -13,7 +13,7 @@ use http::{
 use moka::sync::Cache;
 use portcullis_policies::kit::{
     clock::{Clock, Timestamp},
-    fetch::{Fetch, FetchError, Wanted},
+    fetch::{Fetch, FetchError, Wanted, is_loopback},
 };
 use url::Url;
 
@@ -148,7 +148,7 @@ impl ClientDocuments {
 /// never mean one document.
 fn parse(id: &str, loopback: bool) -> Result<Url, &'static str> {
     let url = Url::parse(id).map_err(|_| "cannot be read")?;
-    let of_this_machine = loopback && super::origin::is_loopback(&url);
+    let of_this_machine = loopback && is_loopback(&url);
     if url.scheme() != "https" && !of_this_machine {
         return Err("is not https");
     }

@@ -18,17 +18,14 @@ use super::{
 
 impl Authority {
     pub(super) async fn consent(&self, visitor: &Visitor, headers: &HeaderMap, body: &[u8]) -> Response {
-        match self.decide(headers, body).await {
-            Ok(response) => response,
-            Err(trouble) => pages::trouble(visitor, &trouble),
-        }
+        pages::or_trouble(visitor, self.decide(headers, body).await)
     }
 
     async fn decide(&self, headers: &HeaderMap, body: &[u8]) -> Result<Response, Trouble> {
         if !self.is_our_page(headers) {
             return Err(Trouble::ForeignForm);
         }
-        let form = Parameters::of_form(headers, body).map_err(|why| Trouble::BadRequest(why.description()))?;
+        let form = Parameters::of_form(headers, body)?;
         let browser = Browser::of(headers, &self.origin);
         let digest = browser.digest(&CookieName::Browser).ok_or(Trouble::NoCookie)?;
         let request = form

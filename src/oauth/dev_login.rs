@@ -40,17 +40,14 @@ impl Authority {
     }
 
     pub(super) async fn dev_login(&self, visitor: &Visitor, headers: &HeaderMap, body: &[u8]) -> Response {
-        match self.accept_name(headers, body).await {
-            Ok(response) => response,
-            Err(trouble) => pages::trouble(visitor, &trouble),
-        }
+        pages::or_trouble(visitor, self.accept_name(headers, body).await)
     }
 
     async fn accept_name(&self, headers: &HeaderMap, body: &[u8]) -> Result<Response, Trouble> {
         if !self.is_our_page(headers) {
             return Err(Trouble::ForeignForm);
         }
-        let form = Parameters::of_form(headers, body).map_err(|why| Trouble::BadRequest(why.description()))?;
+        let form = Parameters::of_form(headers, body)?;
         let browser = Browser::of(headers, &self.origin);
         let (begun, forget) = self.resume(&browser, form.get("state").unwrap_or_default()).await?;
         let sign_in = self.routes.sign_in(&begun.request.route).ok_or(Trouble::Stale)?;

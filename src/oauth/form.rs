@@ -4,6 +4,11 @@ use std::collections::HashMap;
 
 use http::{HeaderMap, header::CONTENT_TYPE};
 
+use super::{
+    error::{Code, OAuthError},
+    pages::Trouble,
+};
+
 /// Parameters by name. Those without a value count as absent (RFC 6749 §3.1).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parameters(HashMap<String, String>);
@@ -27,6 +32,18 @@ impl Unreadable {
             Self::NotAForm => "the body must be application/x-www-form-urlencoded",
             Self::TooMany => "too many parameters",
         }
+    }
+}
+
+impl From<Unreadable> for OAuthError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::new(Code::InvalidRequest, unreadable.description())
+    }
+}
+
+impl From<Unreadable> for Trouble {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::BadRequest(unreadable.description())
     }
 }
 
@@ -61,6 +78,11 @@ impl Parameters {
     /// The value of a parameter.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// The value of a parameter that must be there.
+    pub(super) fn require(&self, name: &str) -> Result<&str, OAuthError> {
+        self.get(name).ok_or_else(|| OAuthError::new(Code::InvalidRequest, format!("{name} is missing")))
     }
 
     /// Takes a parameter out.

@@ -20,13 +20,12 @@ impl Authority {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Response, OAuthError> {
-        let form = Parameters::of_form(headers, body)
-            .map_err(|why| OAuthError::new(Code::InvalidRequest, why.description()))?;
+        let form = Parameters::of_form(headers, body)?;
         let client = self.authenticate(visitor, headers, &form).await?;
         if !client.is_confidential() || client.origin != ClientOrigin::Configured {
             return Err(OAuthError::new(Code::UnauthorizedClient, "only clients of the operator may ask"));
         }
-        let token = form.get("token").ok_or_else(|| OAuthError::new(Code::InvalidRequest, "token is missing"))?;
+        let token = form.require("token")?;
         let known = match self.introspect_access(token).await? {
             Some(answer) => Some(answer),
             None => self.introspect_refresh(token).await?,

@@ -66,7 +66,7 @@ use self::{
 use crate::{
     config::OAuthOptions,
     fetch,
-    store::{Store, StoreError, Tenant},
+    store::{Store, StoreError, Tenant, every},
 };
 
 /// The routes of the configuration in force, as far as they matter here.
@@ -123,6 +123,8 @@ pub struct Authority {
 
 /// How often the store is asked what was revoked elsewhere.
 const LISTEN: Duration = Duration::from_millis(500);
+/// What goes on while the store does not answer.
+const TOKENS: &str = "tokens that are known stay good for a few minutes";
 /// How often what has expired is cleared away, and keys are looked after.
 const HOUSEKEEPING: Duration = Duration::from_mins(1);
 
@@ -151,8 +153,8 @@ impl Authority {
     /// Runs what runs beside the requests, until it is dropped.
     pub async fn keep_house(self: Arc<Self>) {
         // Side by side: what was revoked is heard of also while much is cleared away.
-        let listening = every(LISTEN, || self.listen());
-        let housekeeping = every(HOUSEKEEPING, || self.tidy());
+        let listening = every(LISTEN, TOKENS, || self.listen());
+        let housekeeping = every(HOUSEKEEPING, TOKENS, || self.tidy());
         tokio::join!(listening, housekeeping);
     }
 
@@ -194,17 +196,5 @@ impl Authority {
             self.verified.clear();
         }
         Ok(())
-    }
-}
-
-/// Does something again and again.
-async fn every<F: Future<Output = Result<(), StoreError>>>(pause: Duration, mut work: impl FnMut() -> F) {
-    let mut clock = tokio::time::interval(pause);
-    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        clock.tick().await;
-        if let Err(error) = work().await {
-            tracing::warn!(%error, "the store does not answer; tokens that are known stay good for a few minutes");
-        }
     }
 }

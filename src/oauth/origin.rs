@@ -1,9 +1,10 @@
 //! The one public address from which every issuer, resource and endpoint is made. It comes from the configuration; no
 //! header of a request has a part in it.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
-use url::{Host, Url};
+use portcullis_policies::kit::fetch::is_loopback;
+use url::Url;
 
 /// The gateway's public origin: scheme, host and port, without a slash at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,15 +61,5 @@ impl Origin {
     /// Does it name this machine alone?
     pub fn is_loopback(&self) -> bool {
         Url::parse(&self.0).is_ok_and(|url| is_loopback(&url))
-    }
-}
-
-/// Is the host of `url` a loopback address or `localhost`?
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use portcullis_policies::kit::fetch::is_loopback;
 use url::Url;
-
-use super::origin::is_loopback;
 
 /// A redirect URI that may be registered: https, http on loopback, or one of the schemes that the operator allows.
 #[derive(Clone, Debug, PartialEq, Eq)]

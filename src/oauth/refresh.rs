@@ -26,8 +26,7 @@ pub(super) const GRACE: Duration = Duration::from_mins(1);
 impl Authority {
     /// RFC 6749 §6.
     pub(super) async fn refresh(self: &Arc<Self>, client: &Client, form: &Parameters) -> Result<Response, OAuthError> {
-        let token = form.get("refresh_token");
-        let token = token.ok_or_else(|| OAuthError::new(Code::InvalidRequest, "refresh_token is missing"))?;
+        let token = form.require("refresh_token")?;
         let arrived = self.clock.now();
         let (record, grant) = self.find_refresh(client, token).await?;
         check_resource(form, &grant)?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use portcullis_policies::kit::{clock::Timestamp, sign_in::SignIn};
 use serde::{Deserialize, Serialize};
 
@@ -124,7 +125,6 @@ impl Authority {
         browser: &Digest,
         session: Option<Digest>,
     ) -> String {
-        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
         let plain = serde_json::to_vec(request).unwrap_or_default();
         URL_SAFE_NO_PAD.encode(self.store.sealer().seal("consent", &viewer(browser, session), &plain))
     }
@@ -136,7 +136,6 @@ impl Authority {
         browser: &Digest,
         session: Option<Digest>,
     ) -> Option<AuthorizationRequest> {
-        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let plain = self.store.sealer().open("consent", &viewer(browser, session), &sealed).ok()?;
         let request: AuthorizationRequest = serde_json::from_slice(&plain).ok()?;

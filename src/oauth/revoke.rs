@@ -3,13 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 
-use super::{
-    Authority,
-    client::Client,
-    error::{Code, OAuthError},
-    form::Parameters,
-    router::Visitor,
-};
+use super::{Authority, client::Client, error::OAuthError, form::Parameters, router::Visitor};
 use crate::store::Digest;
 
 impl Authority {
@@ -20,10 +14,9 @@ impl Authority {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Response, OAuthError> {
-        let form = Parameters::of_form(headers, body)
-            .map_err(|why| OAuthError::new(Code::InvalidRequest, why.description()))?;
+        let form = Parameters::of_form(headers, body)?;
         let client = self.authenticate(visitor, headers, &form).await?;
-        let token = form.get("token").ok_or_else(|| OAuthError::new(Code::InvalidRequest, "token is missing"))?;
+        let token = form.require("token")?;
         if let Some(grant) = self.grant_of(token, &client).await? {
             self.revoke_grant(&grant, "its client gave it back").await?;
         }

@@ -44,19 +44,17 @@ impl Authority {
         if query.is_some_and(|query| !query.is_empty()) {
             return Err(OAuthError::new(Code::InvalidRequest, "parameters belong into the body, not into the URL"));
         }
-        let form = Parameters::of_form(headers, body)
-            .map_err(|why| OAuthError::new(Code::InvalidRequest, why.description()))?;
-        let grant_type = form.get("grant_type").map(ToOwned::to_owned);
-        let grant_type = grant_type.ok_or_else(|| OAuthError::new(Code::InvalidRequest, "grant_type is missing"))?;
-        if !matches!(grant_type.as_str(), "authorization_code" | "refresh_token" | "client_credentials") {
+        let form = Parameters::of_form(headers, body)?;
+        let grant_type = form.require("grant_type")?;
+        if !matches!(grant_type, "authorization_code" | "refresh_token" | "client_credentials") {
             let known = "grant_type must be authorization_code, refresh_token or client_credentials";
             return Err(OAuthError::new(Code::UnsupportedGrantType, known));
         }
         let client = self.authenticate(visitor, headers, &form).await?;
-        if !client.metadata.allows(&grant_type) {
+        if !client.metadata.allows(grant_type) {
             return Err(OAuthError::new(Code::UnauthorizedClient, "the client is not registered for this grant type"));
         }
-        match grant_type.as_str() {
+        match grant_type {
             "authorization_code" => self.redeem_code(&client, &form).await,
             "refresh_token" => self.refresh(&client, &form).await,
             _ => self.client_credentials(&client, &form).await,
@@ -65,7 +63,7 @@ impl Authority {
 
     /// RFC 6749 §4.1.3. Whatever else is wrong, a code that was shown is spent.
     async fn redeem_code(&self, client: &Client, form: &Parameters) -> Result<Response, OAuthError> {
-        let code = form.get("code").ok_or_else(|| OAuthError::new(Code::InvalidRequest, "code is missing"))?;
+        let code = form.require("code")?;
         let mut work = self.store.begin(&self.tenant).await?;
         let found = work.use_code(&Digest::of(code.as_bytes()), self.clock.now()).await?;
         work.commit().await?;
@@ -117,7 +115,6 @@ impl Authority {
             work.extend_grant(&grant.id, grant.expires_at).await?;
         }
         work.commit().await?;
-        self.grants.remember(&grant);
         self.issue(&Issued { grant: &grant, sign_in: &sign_in, scopes, refresh_token })
     }
 
@@ -149,7 +146,6 @@ impl Authority {
         let mut work = self.store.begin(&self.tenant).await?;
         work.insert_grant(&grant).await?;
         work.commit().await?;
-        self.grants.remember(&grant);
         self.issue(&Issued { grant: &grant, sign_in: &sign_in, scopes, refresh_token: None })
     }
 

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use portcullis_policies::kit::{
+    fetch,
     policy::Problem,
     sign_in::{Provider, SignIn},
 };
-use url::{Host, Url};
+use url::Url;
 
 use crate::config::{Checked, Gateway, Link};
 
@@ -59,14 +60,8 @@ fn listens_on_loopback(gateway: &Gateway) -> bool {
     gateway.listen.parse::<SocketAddr>().ok().is_none_or(|address| address.ip().is_loopback())
 }
 
-/// Does the URL name this machine, whatever DNS says? The host is compared as a host, never as text.
 fn is_loopback(url: &str) -> bool {
-    match Url::parse(url).ok().as_ref().and_then(Url::host) {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    Url::parse(url).is_ok_and(|url| fetch::is_loopback(&url))
 }
 
 #[cfg(test)]

@@ -108,9 +108,7 @@ impl Services {
         tokio::spawn(authority.keep_house());
         Ok(new_key)
     }
-}
 
-impl Services {
     fn promise_fetch(&self, gateway: &Gateway, origin: &Origin, folder: &Path) {
         let (options, folder) = (gateway.fetch.clone(), folder.to_owned());
         let guard = fetch::Guard { networks: options.allowed_networks.clone(), loopback: origin.is_loopback() };

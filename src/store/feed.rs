@@ -6,7 +6,9 @@ use std::{
 };
 
 use portcullis_policies::kit::clock::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::StoreError;
 
 /// How much of a list is read again each time: longer than a transaction may take to become visible, and than the clocks of
 /// those who write may differ.
@@ -46,5 +48,20 @@ impl Feed {
     pub fn is_deaf(&self) -> bool {
         let heard = Duration::from_millis(self.heard.load(Ordering::Acquire));
         self.begun.elapsed().saturating_sub(heard) > DEAF
+    }
+}
+
+/// Does something with the store again and again. If it fails, the log says what goes on `meanwhile`.
+pub async fn every<F>(pause: Duration, meanwhile: &str, mut work: impl FnMut() -> F)
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
+    let mut clock = interval(pause);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        if let Err(error) = work().await {
+            tracing::warn!(%error, "the store does not answer; {meanwhile}");
+        }
     }
 }

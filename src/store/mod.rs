@@ -51,7 +51,7 @@ pub use self::{
     consents::ConsentKey,
     digest::Digest,
     error::{OpenError, StoreError},
-    feed::Feed,
+    feed::{Feed, every},
     grants::GrantRecord,
     location::Location,
     logins::LoginRecord,

@@ -15,48 +15,26 @@ const BATCH: i64 = 500;
 /// Transactions of one sweep and table. What is left is for the next one.
 const MOST_BATCHES: usize = 20;
 
-/// What to delete, by when it expired (`$2`) and how many at once (`$3`), and how long after its end.
+/// Deletes rows of a table that ended (`$2`), so many at once (`$3`).
+macro_rules! delete {
+    ($table:literal, by $first:literal $($more:literal)?, ended $end:literal) => {
+        concat!(
+            "DELETE FROM ", $table, " WHERE tenant = $1 AND (", $first, $(", ", $more,)? ") IN \
+             (SELECT ", $first, $(", ", $more,)? " FROM ", $table, " WHERE tenant = $1 AND ", $end, " < $2 LIMIT $3)"
+        )
+    };
+}
+
+/// What to delete, and how long after its end. Codes go before the grants that they are of.
 const EXPIRED: &[(&str, Duration)] = &[
-    (
-        "DELETE FROM logins WHERE tenant = $1 AND state_digest IN \
-         (SELECT state_digest FROM logins WHERE tenant = $1 AND expires_at < $2 LIMIT $3)",
-        Duration::ZERO,
-    ),
-    (
-        "DELETE FROM sessions WHERE tenant = $1 AND id_digest IN \
-         (SELECT id_digest FROM sessions WHERE tenant = $1 AND expires_at < $2 LIMIT $3)",
-        Duration::ZERO,
-    ),
-    (
-        "DELETE FROM assertions WHERE tenant = $1 AND jti_digest IN \
-         (SELECT jti_digest FROM assertions WHERE tenant = $1 AND expires_at < $2 LIMIT $3)",
-        Duration::ZERO,
-    ),
-    (
-        "DELETE FROM refresh_tokens WHERE tenant = $1 AND token_digest IN \
-         (SELECT token_digest FROM refresh_tokens WHERE tenant = $1 AND expires_at < $2 LIMIT $3)",
-        Duration::ZERO,
-    ),
-    (
-        "DELETE FROM codes WHERE tenant = $1 AND code_digest IN \
-         (SELECT code_digest FROM codes WHERE tenant = $1 AND expires_at < $2 LIMIT $3)",
-        KEPT,
-    ),
-    (
-        "DELETE FROM consents WHERE tenant = $1 AND key_digest IN \
-         (SELECT key_digest FROM consents WHERE tenant = $1 AND granted_at < $2 LIMIT $3)",
-        REMEMBERED,
-    ),
-    (
-        "DELETE FROM accounts WHERE tenant = $1 AND (provider, subject) IN \
-         (SELECT provider, subject FROM accounts WHERE tenant = $1 AND refreshed_at < $2 LIMIT $3)",
-        REMEMBERED,
-    ),
-    (
-        "DELETE FROM grants WHERE tenant = $1 AND id IN \
-         (SELECT id FROM grants WHERE tenant = $1 AND expires_at < $2 LIMIT $3)",
-        KEPT,
-    ),
+    (delete!("logins", by "state_digest", ended "expires_at"), Duration::ZERO),
+    (delete!("sessions", by "id_digest", ended "expires_at"), Duration::ZERO),
+    (delete!("assertions", by "jti_digest", ended "expires_at"), Duration::ZERO),
+    (delete!("refresh_tokens", by "token_digest", ended "expires_at"), Duration::ZERO),
+    (delete!("codes", by "code_digest", ended "expires_at"), KEPT),
+    (delete!("consents", by "key_digest", ended "granted_at"), REMEMBERED),
+    (delete!("accounts", by "provider" "subject", ended "refreshed_at"), REMEMBERED),
+    (delete!("grants", by "id", ended "expires_at"), KEPT),
 ];
 
 impl Store {

@@ -16,7 +16,7 @@ use portcullis_policies::kit::{
     sign_in::{Provider, SignIn},
 };
 
-pub(super) use self::trouble::{Trouble, trouble};
+pub(super) use self::trouble::{Trouble, or_trouble, trouble};
 use super::{
     browser::SetCookie,
     client::{Client, ClientOrigin},

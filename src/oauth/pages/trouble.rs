@@ -160,6 +160,11 @@ fn capitalised(text: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
+/// What came of a request, or the page that says why nothing did.
+pub(in crate::oauth) fn or_trouble(visitor: &Visitor, outcome: Result<Response, Trouble>) -> Response {
+    outcome.unwrap_or_else(|why| trouble(visitor, &why))
+}
+
 /// The page that says it.
 pub(in crate::oauth) fn trouble(visitor: &Visitor, trouble: &Trouble) -> Response {
     let (title, code, status) = trouble.kind();

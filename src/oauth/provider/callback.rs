@@ -17,14 +17,11 @@ use crate::oauth::{
 
 impl Authority {
     pub(in crate::oauth) async fn callback(&self, visitor: &Visitor, query: &str, headers: &HeaderMap) -> Response {
-        match self.come_back(query, headers).await {
-            Ok(response) => response,
-            Err(trouble) => pages::trouble(visitor, &trouble),
-        }
+        pages::or_trouble(visitor, self.come_back(query, headers).await)
     }
 
     async fn come_back(&self, query: &str, headers: &HeaderMap) -> Result<Response, Trouble> {
-        let parameters = Parameters::parse(query).map_err(|why| Trouble::BadRequest(why.description()))?;
+        let parameters = Parameters::parse(query)?;
         let browser = Browser::of(headers, &self.origin);
         let (begun, forget) = self.resume(&browser, parameters.get("state").unwrap_or_default()).await?;
         let sign_in = self.routes.sign_in(&begun.request.route).ok_or(Trouble::Stale)?;

@@ -173,8 +173,7 @@ impl Authority {
 /// What the provider shall ask the person (OpenID Connect Core §3.1.2.1). Without `consent`, providers leave
 /// `offline_access` out (§11), and claims could not be refreshed.
 fn prompt(provider: &OpenIdProvider, request: &AuthorizationRequest) -> Option<&'static str> {
-    let offline = provider.scope.split(' ').any(|scope| scope == "offline_access");
-    match (offline, request.sign_in_again) {
+    match (provider.is_asked_for_offline_access(), request.sign_in_again) {
         _ if provider.parameters.contains_key("prompt") => None,
         (true, true) => Some("login consent"),
         (true, false) => Some("consent"),

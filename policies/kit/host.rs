@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kit::{
     clock::{Clock, SystemClock},
+    credential::Connections,
     fetch::Fetch,
     sign_in::{AccessTokens, ApiKeys},
 };
@@ -26,11 +27,20 @@ pub struct Host {
     pub api_keys: Option<Arc<dyn ApiKeys>>,
     /// Fetches documents from addresses that somebody else chose.
     pub fetch: Option<Arc<dyn Fetch>>,
+    /// Holds people's connections to upstreams.
+    pub connections: Option<Arc<dyn Connections>>,
 }
 
 impl Default for Host {
     fn default() -> Self {
-        Self { seed: 0, clock: Arc::new(SystemClock), access_tokens: None, api_keys: None, fetch: None }
+        Self {
+            seed: 0,
+            clock: Arc::new(SystemClock),
+            access_tokens: None,
+            api_keys: None,
+            fetch: None,
+            connections: None,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod chain;
 pub mod challenge;
 pub mod claims;
 pub mod clock;
+pub mod credential;
 pub mod edge;
 pub mod fetch;
 pub mod host;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::kit::{
     catalogue::Catalogue,
     chain::RouteLayer,
+    credential::UpstreamAuth,
     host::Host,
     sign_in::{Outside, SignIn},
 };
@@ -58,6 +59,11 @@ pub trait Policy: 'static {
 
     /// For policies that verify what others give out: who they are.
     fn outside(_options: &Self::Options) -> Option<Outside> {
+        None
+    }
+
+    /// For policies that show the upstream a credential which the program holds: how.
+    fn upstream_auth(_options: &Self::Options) -> Option<UpstreamAuth> {
         None
     }
 
@@ -172,6 +178,7 @@ pub struct PolicyKind {
     layer: fn(&Value, &Host) -> Result<RouteLayer, Vec<Problem>>,
     sign_in: fn(&Value) -> Option<SignIn>,
     outside: fn(&Value) -> Option<Outside>,
+    upstream_auth: fn(&Value) -> Option<UpstreamAuth>,
     review: fn(&Value, &Catalogue) -> Vec<Problem>,
     type_id: fn() -> TypeId,
 }
@@ -196,6 +203,7 @@ impl PolicyKind {
             layer: |options, host| P::layer(parse::<P>(options)?, host),
             sign_in: |options| parse::<P>(options).ok().and_then(|options| P::sign_in(&options)),
             outside: |options| parse::<P>(options).ok().and_then(|options| P::outside(&options)),
+            upstream_auth: |options| parse::<P>(options).ok().and_then(|options| P::upstream_auth(&options)),
             review: |options, upstream| {
                 parse::<P>(options).map_or_else(|problems| problems, |options| P::review(&options, upstream))
             },
@@ -231,6 +239,11 @@ impl PolicyKind {
     /// Whose tokens the routes of this policy take, if they are others'.
     pub fn outside(&self, options: &Value) -> Option<Outside> {
         (self.outside)(options)
+    }
+
+    /// How calls are let in at the upstream, if the policy sees to that with what the program holds.
+    pub fn upstream_auth(&self, options: &Value) -> Option<UpstreamAuth> {
+        (self.upstream_auth)(options)
     }
 
     /// Compares the options with what the upstream really has.

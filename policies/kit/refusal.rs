@@ -30,6 +30,8 @@ pub mod code {
     pub const INVALID_PARAMS: i32 = -32602;
     /// Something went wrong on this side or behind it.
     pub const INTERNAL_ERROR: i32 = -32603;
+    /// The person must open a page first (MCP 2025-11-25).
+    pub const URL_ELICITATION_REQUIRED: i32 = -32042;
     /// Headers and body differ (MCP 2026-07-28).
     pub const HEADER_MISMATCH: i32 = -32020;
 }
@@ -172,6 +174,21 @@ reasons! {
     UpstreamUnauthorized = "upstream_unauthorized", 502, code::INTERNAL_ERROR,
         "The upstream asks for a credential that this route does not hold.",
         "Give the route the upstream's credential, for instance with `set-headers`.";
+    ConnectRequired = "connect_required", 200, code::URL_ELICITATION_REQUIRED,
+        "This person is not connected to the upstream, or must connect once more.",
+        "Open the link, connect there, and repeat the call.";
+    OperatorMustConnect = "operator_must_connect", 503, code::INTERNAL_ERROR,
+        "All callers of this route share one connection to the upstream, and nobody has made it.",
+        "Ask the operator to run `portcullis connections connect`.";
+    UpstreamSetup = "upstream_setup_failed", 502, code::INTERNAL_ERROR,
+        "The upstream's sign-in cannot be set up as it is configured.",
+        "Show `data.setup` to the operator: it names what is missing, and the log has all steps.";
+    CredentialUnavailable = "credential_unavailable", 503, code::INTERNAL_ERROR,
+        "The credential for the upstream cannot be had at present, so nothing was sent.",
+        "Try again after `Retry-After`. If it lasts, the log says what is missing.";
+    VaultClosed = "vault_closed", 503, code::INTERNAL_ERROR,
+        "The gateway cannot open the credentials that it keeps, so nothing was sent.",
+        "The operator must give the gateway its key (`gateway.encryptionKey`) and its store; the log says what is missing.";
     UpstreamStatus = "upstream_status", 502, code::INTERNAL_ERROR,
         "The upstream answered with an HTTP error and no message.", "See the HTTP status.";
     ShuttingDown = "shutting_down", 503, code::INTERNAL_ERROR,

@@ -9,6 +9,7 @@ use std::{
 use http::Uri;
 use portcullis_policies::kit::{
     chain::{ForeignOrigin, RouteLayer, gate, stack},
+    credential::UpstreamTarget,
     edge::{Edge, EdgeLimits},
     json::Limits,
     policy::Problem,
@@ -87,6 +88,9 @@ impl Compiler<'_> {
             edge: Edge::new(chain, edge_limits(route)),
             sign_in: links().find_map(|link| link.kind.sign_in(link.options.as_ref()?)).map(Arc::new),
             outside: links().find_map(|link| link.kind.outside(link.options.as_ref()?)).map(Arc::new),
+            upstream_auth: links()
+                .find_map(|link| link.kind.upstream_auth(link.options.as_ref()?))
+                .map(|auth| (Arc::new(auth), UpstreamTarget(route.upstream.to_string().into()))),
             needs_store: links().any(|link| link.kind.needs_store),
         })
     }

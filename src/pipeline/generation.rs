@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use portcullis_policies::kit::{
+    credential::{UpstreamAuth, UpstreamTarget},
     edge::Edge,
     sign_in::{Outside, SignIn},
 };
@@ -30,6 +31,8 @@ pub struct Route {
     pub sign_in: Option<Arc<SignIn>>,
     /// Whose tokens it takes, if they are others'.
     pub outside: Option<Arc<Outside>>,
+    /// How its calls are let in at its upstream, and where that is, if a policy sees to it.
+    pub upstream_auth: Option<(Arc<UpstreamAuth>, UpstreamTarget)>,
     /// Does one of its policies keep something in the gateway's store?
     pub needs_store: bool,
 }

@@ -1,7 +1,8 @@
 //! Which headers cross the gateway, and how.
 //!
 //! To the upstream an allow-list, to the client a deny-list (RFC 9110 §7.6.1 for what is hop-by-hop). The client's
-//! `Authorization` and `Cookie` never cross; what an upstream needs is put there by policies, as [`UpstreamHeaders`].
+//! `Authorization` and `Cookie` never cross; what an upstream needs is put there by policies, as [`UpstreamHeaders`] or
+//! [`UpstreamCredential`].
 
 use std::{fmt, sync::LazyLock};
 
@@ -11,6 +12,7 @@ use http::{
 };
 use portcullis_policies::kit::{
     chain::{UpstreamHeaders, crosses_to_upstream},
+    credential::UpstreamCredential,
     refusal::{Reason, Refusal},
 };
 
@@ -74,6 +76,11 @@ pub(super) fn to_upstream(head: &http::request::Parts, session: SessionTag) -> R
             headers.remove(name);
         }
         headers.extend(own.clone());
+    }
+    if let Some(credential) = head.extensions.get::<UpstreamCredential>() {
+        for (name, value) in credential.headers() {
+            headers.insert(name, value.clone());
+        }
     }
     Ok(headers)
 }

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use portcullis_policies::kit::{
     chain::{Arrival, Inbound, Request, Response, RouteService},
+    credential::UpstreamChallenge,
     message::{Kind, Message},
     refusal::{Addressee, Reason, Refusal},
     reply::{EventLimits, Reply},
@@ -85,17 +86,24 @@ impl Forward {
         };
         match self.exchange(&head, &message).await {
             Ok(response) => response,
-            Err(refusal) => {
+            Err(Failure { refusal, challenge }) => {
                 tracing::debug!(reason = refusal.reason().code(), "upstream failed: {}", refusal.message());
-                refusal.answer(addressee(&head, &message))
+                let mut response = refusal.answer(addressee(&head, &message));
+                if let Some(challenge) = challenge {
+                    response.extensions_mut().insert(*challenge);
+                }
+                response
             }
         }
     }
 
-    async fn exchange(&self, head: &http::request::Parts, message: &Message) -> Result<Response, Refusal> {
+    async fn exchange(&self, head: &http::request::Parts, message: &Message) -> Result<Response, Failure> {
         let headers = headers::to_upstream(head, self.session)?;
         let answered = self.endpoint.send(headers, message.bytes().clone(), &self.clocks).await?;
-        self.relay(head, message, answered).await
+        if let Some(challenge) = UpstreamChallenge::of(answered.head.status, &answered.head.headers) {
+            return Err(Failure { refusal: Reason::UpstreamUnauthorized.into(), challenge: Some(Box::new(challenge)) });
+        }
+        Ok(self.relay(head, message, answered).await?)
     }
 
     async fn relay(
@@ -105,7 +113,7 @@ impl Forward {
         answered: Answered,
     ) -> Result<Response, Refusal> {
         let Answered { head: upstream, body } = answered;
-        judge_status(upstream.status, &upstream.headers)?;
+        judge_status(upstream.status)?;
         let kind = MediaType::of(&upstream.headers);
         let reply = match kind {
             MediaType::Events if upstream.status.is_success() => {
@@ -140,13 +148,22 @@ fn addressee<'a>(head: &'a http::request::Parts, message: &'a Message) -> Addres
     }
 }
 
-/// Statuses that must not reach the client as they are: a 401 would speak of *our* token, a redirect would leave us.
-fn judge_status(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
+/// What the client is told instead of an answer, and what policies are told of it.
+struct Failure {
+    refusal: Refusal,
+    /// What the upstream asks for. Its 401 does not reach the client, to whom it would speak of *our* token.
+    challenge: Option<Box<UpstreamChallenge>>,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, challenge: None }
+    }
+}
+
+/// Statuses that must not reach the client as they are: a redirect would leave us.
+fn judge_status(status: StatusCode) -> Result<(), Refusal> {
     match status {
-        StatusCode::UNAUTHORIZED => Err(Reason::UpstreamUnauthorized.into()),
-        StatusCode::FORBIDDEN if headers.contains_key(header::WWW_AUTHENTICATE) => {
-            Err(Reason::UpstreamUnauthorized.into())
-        }
         _ if status.is_redirection() || status.is_informational() => {
             let message = format!("The upstream answered {status}, which the gateway does not follow.");
             Err(Refusal::new(Reason::UpstreamInvalid, message)

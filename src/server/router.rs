@@ -115,6 +115,9 @@ impl Router {
         let mut access = Access::begin(this.access_log, &arrival);
         let span = this.tracing.as_ref().map(|tracing| tracing.begin(path, request.headers_mut()));
         request.extensions_mut().insert(arrival);
+        if let Some((_, target)) = &route.upstream_auth {
+            request.extensions_mut().insert(target.clone());
+        }
         let Handled { mut response, message } = edge.handle(request).await;
         let outcome = access::Outcome::of(&response, message.as_ref());
         let elapsed = access.end(&outcome);

@@ -64,6 +64,7 @@ impl Services {
             access_tokens: Some(Arc::new(self.tokens.clone())),
             api_keys: Some(Arc::new(self.keys.clone())),
             fetch: Some(Arc::new(self.fetch.clone())),
+            connections: None,
         }
     }
 

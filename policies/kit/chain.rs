@@ -81,6 +81,27 @@ pub fn crosses_to_upstream(name: &http::HeaderName) -> bool {
     name.starts_with("mcp-") || matches!(name, "traceparent" | "tracestate" | "baggage")
 }
 
+/// Does this header carry the message or the connection? Then it is the gateway's own to set.
+pub fn carries_message(name: &http::HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("mcp-")
+        || matches!(
+            name,
+            "host"
+                | "content-length"
+                | "content-type"
+                | "content-encoding"
+                | "accept"
+                | "accept-encoding"
+                | "transfer-encoding"
+                | "connection"
+                | "keep-alive"
+                | "te"
+                | "trailer"
+                | "upgrade"
+        )
+}
+
 /// The gateway's id of one HTTP request; the client gets it as `x-request-id`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RequestId([u8; Self::LEN]);

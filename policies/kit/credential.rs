@@ -298,6 +298,14 @@ pub struct CredentialRefused {
 #[derive(Clone, Debug)]
 pub struct Renewal(pub CredentialRefused);
 
+/// A fact: whoever stands outside sends the call once more if its credential is refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Resendable;
+
+/// On an answer: how often the call was sent to the upstream, if more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamAttempts(pub u8);
+
 /// A call that needs a credential.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {

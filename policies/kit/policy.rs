@@ -49,6 +49,16 @@ pub trait Policy: 'static {
         Self::NEEDS.to_vec()
     }
 
+    /// [`Policy::NEEDS_STORE`], where that depends on the options.
+    fn needs_store(_options: &Self::Options) -> bool {
+        Self::NEEDS_STORE
+    }
+
+    /// [`Policy::PREPARES_UPSTREAM`], where that depends on the options.
+    fn prepares_upstream(_options: &Self::Options) -> bool {
+        Self::PREPARES_UPSTREAM
+    }
+
     /// Builds the layer. Pure: no network, no clock, no spawning. Reports every problem, not only the first.
     fn layer(options: Self::Options, host: &Host) -> Result<RouteLayer, Vec<Problem>>;
 
@@ -169,12 +179,10 @@ pub struct PolicyKind {
     pub before: &'static [Fact],
     /// [`Policy::OUTERMOST`].
     pub outermost: bool,
-    /// [`Policy::PREPARES_UPSTREAM`].
-    pub prepares_upstream: bool,
-    /// [`Policy::NEEDS_STORE`].
-    pub needs_store: bool,
     schema: fn(&mut SchemaGenerator) -> Schema,
     needs_with: fn(&Value) -> Vec<Fact>,
+    needs_store: fn(&Value) -> bool,
+    prepares_upstream: fn(&Value) -> bool,
     layer: fn(&Value, &Host) -> Result<RouteLayer, Vec<Problem>>,
     sign_in: fn(&Value) -> Option<SignIn>,
     outside: fn(&Value) -> Option<Outside>,
@@ -194,11 +202,13 @@ impl PolicyKind {
             needs: P::NEEDS,
             before: P::BEFORE,
             outermost: P::OUTERMOST,
-            prepares_upstream: P::PREPARES_UPSTREAM,
-            needs_store: P::NEEDS_STORE,
             schema: |generator| generator.subschema_for::<P::Options>(),
             needs_with: |options| {
                 serde_json::from_value(options.clone()).map_or_else(|_| P::NEEDS.to_vec(), |options| P::needs(&options))
+            },
+            needs_store: |options| parse::<P>(options).map_or(P::NEEDS_STORE, |options| P::needs_store(&options)),
+            prepares_upstream: |options| {
+                parse::<P>(options).map_or(P::PREPARES_UPSTREAM, |options| P::prepares_upstream(&options))
             },
             layer: |options, host| P::layer(parse::<P>(options)?, host),
             sign_in: |options| parse::<P>(options).ok().and_then(|options| P::sign_in(&options)),
@@ -224,6 +234,16 @@ impl PolicyKind {
     /// What it needs with these options.
     pub fn needs_with(&self, options: &Value) -> Vec<Fact> {
         (self.needs_with)(options)
+    }
+
+    /// Does it keep something in the program's store with these options?
+    pub fn needs_store(&self, options: &Value) -> bool {
+        (self.needs_store)(options)
+    }
+
+    /// Does it change what the upstream sees besides the message with these options?
+    pub fn prepares_upstream(&self, options: &Value) -> bool {
+        (self.prepares_upstream)(options)
     }
 
     /// Builds the layer from checked options.

@@ -224,6 +224,7 @@ struct Details {
     message: Cow<'static, str>,
     remedy: Cow<'static, str>,
     status: StatusCode,
+    code: i32,
     headers: Vec<(HeaderName, HeaderValue)>,
     data: Map<String, Value>,
 }
@@ -251,6 +252,7 @@ impl Refusal {
             message: message.into(),
             remedy: reason.remedy().into(),
             status: reason.status(),
+            code: reason.json_rpc_code(),
             headers: Vec::new(),
             data: Map::new(),
         }))
@@ -281,6 +283,13 @@ impl Refusal {
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = status;
+        self
+    }
+
+    /// Answers with another JSON-RPC code than the reason's own, for clients to whom that one would mean something else.
+    #[must_use]
+    pub fn with_code(mut self, code: i32) -> Self {
+        self.0.code = code;
         self
     }
 
@@ -322,7 +331,7 @@ impl Refusal {
             data.insert("requestId".into(), request_id.into());
         }
         data.extend(self.0.data.clone());
-        let error = json!({ "code": self.0.reason.json_rpc_code(), "message": self.0.message, "data": data });
+        let error = json!({ "code": self.0.code, "message": self.0.message, "data": data });
         let id = to.id.map(|id| format!(r#","id":{id}"#)).unwrap_or_default();
         format!(r#"{{"jsonrpc":"2.0"{id},"error":{error}}}"#).into()
     }

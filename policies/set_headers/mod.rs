@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::kit::{
-    chain::{RouteLayer, UpstreamHeaders, crosses_to_upstream, gate},
+    chain::{RouteLayer, UpstreamHeaders, carries_message, crosses_to_upstream, gate},
     host::Host,
     policy::{Policy, Problem},
 };
@@ -82,7 +82,7 @@ fn parse(options: SetHeadersOptions) -> (Vec<(HeaderName, HeaderValue, bool)>, V
             value
         });
         match (name.parse::<HeaderName>(), parsed) {
-            (Ok(name), _) if is_ours(&name) => {
+            (Ok(name), _) if carries_message(&name) => {
                 problems.push(problem("name", format!("the gateway itself sets {name}")).hint("remove it"));
             }
             (Ok(name), Ok(value)) => headers.push((name, value, overwrite)),
@@ -95,25 +95,4 @@ fn parse(options: SetHeadersOptions) -> (Vec<(HeaderName, HeaderValue, bool)>, V
         }
     }
     (headers, problems)
-}
-
-/// Headers that carry the message or the connection.
-fn is_ours(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    name.starts_with("mcp-")
-        || matches!(
-            name,
-            "host"
-                | "content-length"
-                | "content-type"
-                | "content-encoding"
-                | "accept"
-                | "accept-encoding"
-                | "transfer-encoding"
-                | "connection"
-                | "keep-alive"
-                | "te"
-                | "trailer"
-                | "upgrade"
-        )
 }

@@ -91,7 +91,8 @@ impl Compiler<'_> {
             upstream_auth: links()
                 .find_map(|link| link.kind.upstream_auth(link.options.as_ref()?))
                 .map(|auth| (Arc::new(auth), UpstreamTarget(route.upstream.to_string().into()))),
-            needs_store: links().any(|link| link.kind.needs_store),
+            needs_store: links()
+                .any(|link| link.options.as_ref().is_some_and(|options| link.kind.needs_store(options))),
         })
     }
 

@@ -26,7 +26,7 @@ pub use self::{
     trust::fetch_roots,
 };
 use crate::{
-    config::{self, ChainLink, Checked, Document, PlannedRoute, Report, Surroundings},
+    config::{self, ChainLink, Checked, Document, Link, PlannedRoute, Report, Surroundings},
     proxy::LocalServer,
 };
 
@@ -86,7 +86,8 @@ pub fn plan(name: &str, text: &str, surroundings: &Surroundings<'_>, tools: &Too
 
 /// A route of a plan with only those policies that prepare requests for the upstream: for asking the upstream itself.
 pub fn upstream_only(checked: &Checked, route: &PlannedRoute, file: &Path, tools: &Toolbox) -> Option<Edge> {
-    let own = checked.links(route).filter(|(_, link)| link.kind.prepares_upstream);
+    let prepares = |link: &Link| link.options.as_ref().is_some_and(|options| link.kind.prepares_upstream(options));
+    let own = checked.links(route).filter(|(_, link)| prepares(link));
     let chain = own.map(|(at, link)| (at.clone(), ChainLink::Own(Box::new(link.clone())))).collect();
     let route = PlannedRoute { chain, ..route.clone() };
     let path = route.path.clone();

@@ -5,6 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use http::StatusCode;
 use portcullis_policies::kit::{
     chain::{Arrival, Response},
+    credential::UpstreamAttempts,
     message::{Message, Method},
     refusal::Reason,
     reply::Reply,
@@ -24,6 +25,8 @@ pub(super) struct Outcome<'a> {
     pub(super) method: Option<&'a Method>,
     message: Option<&'a Message>,
     pub(super) stream: bool,
+    /// How often the upstream got the call, if more than once.
+    attempts: Option<UpstreamAttempts>,
 }
 
 impl Access {
@@ -61,6 +64,7 @@ fn write(arrival: &Arrival, outcome: Option<&Outcome<'_>>, elapsed: Duration) {
         status = outcome.map(|outcome| outcome.status.as_u16()),
         reason = outcome.map_or(Some("client_gone"), |outcome| outcome.reason.map(Reason::code)),
         stream = outcome.map(|outcome| outcome.stream),
+        upstream_attempts = outcome.and_then(|outcome| outcome.attempts).map(|UpstreamAttempts(sent)| sent),
         ms = milliseconds(elapsed),
         "request"
     );
@@ -74,6 +78,7 @@ impl<'a> Outcome<'a> {
             method: message.and_then(Message::method),
             message,
             stream: matches!(response.body(), Reply::Events(_)),
+            attempts: response.extensions().get().copied(),
         }
     }
 

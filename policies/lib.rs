@@ -18,6 +18,8 @@ pub mod remove_headers;
 pub mod request_size_limit;
 pub mod set_headers;
 pub mod timeout;
+pub mod token_exchange;
+pub mod upstream_auth_retry;
 
 use kit::{
     chain::RouteLayer,
@@ -44,6 +46,8 @@ pub const STANDARD: &[PolicyKind] = &[
     PolicyKind::of::<jwt_inbound::JwtInbound>(),
     PolicyKind::of::<capability_filter::CapabilityFilter>(),
     PolicyKind::of::<rate_limit::RateLimit>(),
+    PolicyKind::of::<upstream_auth_retry::UpstreamAuthRetry>(),
+    PolicyKind::of::<token_exchange::TokenExchange>(),
     PolicyKind::of::<set_headers::SetHeaders>(),
     PolicyKind::of::<remove_headers::RemoveHeaders>(),
     PolicyKind::of::<request_size_limit::RequestSizeLimit>(),

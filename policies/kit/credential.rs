@@ -226,7 +226,9 @@ impl UpstreamCredential {
     /// counts what came in the place of what. The headers are marked as sensitive.
     pub fn new(connection: impl Into<Arc<str>>, version: i64, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
         let mut headers = headers;
-        headers.iter_mut().for_each(|(_, value)| value.set_sensitive(true));
+        for (_, value) in &mut headers {
+            value.set_sensitive(true);
+        }
         Self(Arc::new(Credential { headers, connection: connection.into(), version, is_over: AtomicBool::new(false) }))
     }
 
@@ -283,6 +285,25 @@ impl UpstreamChallenge {
         let asks = status == StatusCode::UNAUTHORIZED || (status == StatusCode::FORBIDDEN && !challenges.is_empty());
         asks.then_some(Self { status, challenges })
     }
+
+    /// Does it ask for more scopes (RFC 6750 §3.1)?
+    pub fn asks_for_scope(&self) -> bool {
+        self.challenges.iter().any(|value| names_insufficient_scope(value.as_bytes()))
+    }
+}
+
+/// Finds `error="insufficient_scope"`, in quotes or without, with blanks around the sign or without.
+fn names_insufficient_scope(challenge: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(challenge).to_ascii_lowercase();
+    text.match_indices("error").any(|(at, name)| {
+        let begins = !text[..at].ends_with(|before: char| before.is_ascii_alphanumeric() || before == '_');
+        let value = text[at + name.len()..].trim_start().strip_prefix('=').map(str::trim_start).unwrap_or_default();
+        let value = value.strip_prefix('"').unwrap_or(value);
+        begins
+            && value
+                .strip_prefix("insufficient_scope")
+                .is_some_and(|rest| !rest.starts_with(|after: char| after.is_ascii_alphanumeric() || after == '_'))
+    })
 }
 
 /// On an answer: the upstream refused this credential, which the call was sent with.
@@ -391,6 +412,9 @@ impl fmt::Debug for Obtaining<'_> {
 /// Holds the connections of people to upstreams.
 pub trait Connections: fmt::Debug + Send + Sync {
     /// The credential for a call. `inbound` is the token that the call itself showed, for [`SubjectToken::Inbound`].
+    ///
+    /// It may be asked again where the answer has to be waited for, so it does its work in what it returns as
+    /// [`Obtaining::Pending`].
     fn obtain<'a>(&'a self, wanted: Wanted<'a>, inbound: Option<&'a str>) -> Obtaining<'a>;
 
     /// A newer credential than the one that was refused: what another call has fetched meanwhile, or a fresh one. The

@@ -4,6 +4,7 @@
 //! What it gives is a whole [`Generation`] that only needs to be put in the place of the one before.
 
 mod compile;
+mod credentials;
 mod gateway;
 mod generation;
 mod order;
@@ -72,6 +73,7 @@ pub fn plan(name: &str, text: &str, surroundings: &Surroundings<'_>, tools: &Too
     problems.extend(gateway::gateway_problems(&checked.gateway));
     problems.extend(checked.routes.iter().flat_map(|route| order_problems(&checked, route, &tools.kinds)));
     problems.extend(sign_in::sign_in_problems(&checked));
+    problems.extend(credentials::credential_problems(&checked));
     let compiled = compile::compile(&checked, surroundings, tools);
     let generation = match compiled {
         Ok(generation) => Some(generation),

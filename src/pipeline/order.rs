@@ -14,6 +14,7 @@ pub fn order_problems(checked: &Checked, route: &PlannedRoute, kinds: &[PolicyKi
         problems.extend(placed.link.kind.before.iter().filter_map(|fact| too_late(placed, *fact, before)));
         problems.extend(not_outermost(placed, before));
         problems.extend(second_sign_in(placed, before));
+        problems.extend(second_credential(placed, before));
     }
     problems
 }
@@ -86,4 +87,14 @@ fn second_sign_in(placed: &Placed<'_>, before: &[Placed<'_>]) -> Option<Problem>
     let extra = if name == other { "one of the two".to_owned() } else { format!("`{name}` or `{other}`") };
     let hint = format!("remove {extra}: a route has exactly one sign-in policy");
     Some(Problem::new(placed.at, why).hint(hint))
+}
+
+/// Two credentials for one upstream: nobody could say which of them it sees.
+fn second_credential(placed: &Placed<'_>, before: &[Placed<'_>]) -> Option<Problem> {
+    let gives = |placed: &Placed<'_>| placed.gives(Fact::UPSTREAM_CREDENTIAL);
+    let first = before.iter().find(|earlier| gives(placed) && gives(earlier))?;
+    let (name, other) = (placed.name(), first.name());
+    let why = format!("`{name}` gives the credential for the upstream, as `{other}` has done already");
+    let extra = if name == other { "one of the two".to_owned() } else { format!("`{name}` or `{other}`") };
+    Some(Problem::new(placed.at, why).hint(format!("remove {extra}: an upstream sees exactly one credential")))
 }

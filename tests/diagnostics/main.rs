@@ -196,7 +196,7 @@ fn plan_with(kinds: Vec<PolicyKind>, case: &Path) -> Plan {
     let tools = Toolbox {
         kinds,
         demo: portcullis::upstreams::demo_server(),
-        host: Services::new(Arc::new(SystemClock)).host(0),
+        host: fakes::host(Services::new(Arc::new(SystemClock)).host(0)),
         listen: None,
     };
     let plan = plan(&name(case), &fs::read_to_string(case).unwrap(), &surroundings, &tools);

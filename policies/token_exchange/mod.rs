@@ -1,0 +1,85 @@
+#![doc = include_str!("README.md")]
+
+mod ask;
+mod carrier;
+mod check;
+mod client;
+mod meaning;
+mod options;
+#[cfg(test)]
+mod tests;
+mod unconnected;
+
+use std::sync::Arc;
+
+pub use self::options::{
+    AuthMethod, ClassicOptions, ClientOptions, ClientRegistration, ExchangeOptions, HeaderOptions, IdJagOptions,
+    IdpOptions, KeyOptions, Mode, RegistrationMode, ResourceAsOptions, SubjectTokenOption, TokenExchangeOptions,
+};
+use self::{
+    carrier::Carrier,
+    meaning::{Meaning, meaning},
+};
+use crate::kit::{
+    chain::{RouteLayer, direct, gate},
+    credential::{UpstreamAuth, UpstreamCredential},
+    host::Host,
+    policy::{Fact, Policy, Problem},
+};
+
+/// Shows the upstream the caller's own credential, or one that all callers share.
+#[derive(Debug)]
+pub struct TokenExchange;
+
+impl Policy for TokenExchange {
+    const NAME: &'static str = "mcp-token-exchange";
+    const ALIASES: &'static [&'static str] = &["mcp-token-exchange-inbound"];
+    const SUMMARY: &'static str = "shows the upstream each caller's own credential, which people connect once";
+    const GIVES: &'static [Fact] = &[Fact::UPSTREAM_CREDENTIAL];
+    type Options = TokenExchangeOptions;
+
+    fn needs(options: &Self::Options) -> Vec<Fact> {
+        if options.auth_mode.is_personal() { vec![Fact::CALLER] } else { Vec::new() }
+    }
+
+    fn needs_store(options: &Self::Options) -> bool {
+        options.auth_mode != Mode::SharedKey
+    }
+
+    fn prepares_upstream(options: &Self::Options) -> bool {
+        options.auth_mode == Mode::SharedKey
+    }
+
+    fn layer(options: Self::Options, host: &Host) -> Result<RouteLayer, Vec<Problem>> {
+        match meaning(&options)? {
+            Meaning::Constant(headers) => Ok(constant(&options.id, headers)),
+            Meaning::Connection(auth) => match &host.connections {
+                Some(connections) => {
+                    let carrier = Arc::new(Carrier::new(*auth, Arc::clone(connections), host));
+                    Ok(direct(move |request, inner| carrier.call(request, inner)))
+                }
+                None => {
+                    let why = format!("`{}` needs the program's connections, and it keeps none", Self::NAME);
+                    let hint = "give `Host::connections`, or say \"authMode\": \"shared-key\", which needs none";
+                    Err(vec![Problem::new("", why).hint(hint)])
+                }
+            },
+        }
+    }
+
+    fn upstream_auth(options: &Self::Options) -> Option<UpstreamAuth> {
+        match meaning(options).ok()? {
+            Meaning::Connection(auth) => Some(*auth),
+            Meaning::Constant(_) => None,
+        }
+    }
+}
+
+/// `shared-key`: there is nothing to look up, and nothing to renew.
+fn constant(id: &str, headers: Vec<(http::HeaderName, http::HeaderValue)>) -> RouteLayer {
+    let credential = UpstreamCredential::new(format!("shared-key:{id}"), 0, headers);
+    gate(move |request| {
+        request.extensions_mut().insert(credential.clone());
+        Ok(())
+    })
+}

@@ -1,0 +1,5 @@
+mod desk;
+mod modern;
+mod options;
+mod sending;
+mod sessions;

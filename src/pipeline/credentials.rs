@@ -1,0 +1,90 @@
+//! What the credential of an upstream demands of the rest of a configuration.
+
+use std::collections::BTreeMap;
+
+use portcullis_policies::{
+    kit::{
+        credential::UpstreamAuth,
+        policy::{Fact, PolicyKind, Problem},
+    },
+    upstream_auth_retry::UpstreamAuthRetry,
+};
+
+use crate::config::{Checked, Link, PlannedRoute, Pointer};
+
+/// A policy that shows the upstream of one route a credential which the gateway holds.
+struct Use<'a> {
+    route: &'a PlannedRoute,
+    at: &'a Pointer,
+    link: &'a Link,
+    auth: UpstreamAuth,
+}
+
+/// What is wrong about the policies that show upstreams a credential.
+pub(super) fn credential_problems(checked: &Checked) -> Vec<Problem> {
+    let routes = checked.routes.iter();
+    let uses: Vec<_> =
+        routes.flat_map(|route| checked.links(route).filter_map(move |link| used(route, link))).collect();
+    let mut problems = ids_that_mean_two_things(&uses);
+    for one in &uses {
+        problems.extend(nobody_can_connect(checked, one));
+        problems.extend(without_retry(checked, one));
+    }
+    problems
+}
+
+fn used<'a>(route: &'a PlannedRoute, (at, link): (&'a Pointer, &'a Link)) -> Option<Use<'a>> {
+    let auth = link.kind.upstream_auth(link.options.as_ref()?)?;
+    Some(Use { route, at, link, auth })
+}
+
+/// Connections are kept under the id: one id for two upstreams would show the token of one to the other.
+fn ids_that_mean_two_things(uses: &[Use<'_>]) -> Vec<Problem> {
+    let mut first = BTreeMap::<&str, &Use<'_>>::new();
+    let mut problems = Vec::new();
+    for one in uses {
+        let id = &*one.auth.id;
+        let known = *first.entry(id).or_insert(one);
+        let (path, other) = (&one.route.path, &known.route.path);
+        if known.route.upstream.to_string() != one.route.upstream.to_string() {
+            let why = format!("the id {id:?} means another upstream here than on {other}");
+            let hint = format!("give the upstream of {path} an id of its own: tokens are kept under it");
+            problems.push(Problem::new(one.at.as_str(), why).hint(hint));
+        } else if known.link.options != one.link.options {
+            let why = format!("the id {id:?} is set up otherwise here than on {other}");
+            let hint = "name the policy once under `policies`, and use that name on both routes";
+            problems.push(Problem::new(one.at.as_str(), why).hint(hint));
+        }
+    }
+    problems
+}
+
+/// A person who signs in with a key or a token of others has no page here on which to connect.
+fn nobody_can_connect(checked: &Checked, one: &Use<'_>) -> Option<Problem> {
+    if !one.auth.mode.is_connected_by_people() {
+        return None;
+    }
+    let links = || checked.links(one.route).map(|(_, link)| link);
+    let has_page = |link: &Link| link.options.as_ref().is_some_and(|options| link.kind.sign_in(options).is_some());
+    let door = links().find(|link| link.kind.gives.contains(&Fact::CALLER))?;
+    // Options that cannot be read have been reported.
+    if door.options.is_none() || has_page(door) {
+        return None;
+    }
+    let (name, mode) = (&door.name, one.auth.mode.name());
+    let why = format!("nobody can connect: {mode:?} needs a page where people sign in, and `{name}` has none");
+    let hint = format!("sign people in with `mcp-oauth-inbound` instead of `{name}`, or choose another `authMode`");
+    Some(Problem::new(one.at.as_str(), why).hint(hint))
+}
+
+/// Tokens end before their time: whoever calls next would get an error that one more try mends.
+fn without_retry(checked: &Checked, one: &Use<'_>) -> Option<Problem> {
+    let retry = PolicyKind::of::<UpstreamAuthRetry>();
+    if checked.links(one.route).any(|(_, link)| link.kind == retry) {
+        return None;
+    }
+    let name = &one.link.name;
+    let why =
+        format!("when the upstream refuses a credential of `{name}`, the call fails although a newer one would do");
+    Some(Problem::new(one.at.as_str(), why).hint(format!("put \"{}\" before `{name}`", retry.name)).warning())
+}

@@ -3,9 +3,13 @@
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::bail;
-use portcullis_policies::kit::{
-    catalogue::{Catalogue, nearest},
-    policy::{Fact, Problem},
+use portcullis_policies::{
+    kit::{
+        catalogue::{Catalogue, nearest},
+        credential::UpstreamAuth,
+        policy::{Fact, PolicyKind, Problem},
+    },
+    upstream_auth_retry::UpstreamAuthRetry,
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -99,6 +103,13 @@ impl<'a> Explained<'a> {
             println!("     {}", self.options(link));
         }
         println!("  → {}", self.upstream());
+        if let Some(Credential { auth, is_renewed }) = self.credential() {
+            let whose = if auth.mode.is_personal() { "each caller's own credential" } else { "one credential for all" };
+            println!("    sees {whose} ({}, {})", auth.mode.name(), auth.id);
+            if is_renewed {
+                println!("    gets a call once more, with a newer credential, if it refuses the first one (401, 403)");
+            }
+        }
         match &self.offer {
             Some(Ok(catalogue)) => println!("    offers {}", offered(catalogue)),
             Some(Err(why)) => println!("    could not be asked what it offers: {why}"),
@@ -139,6 +150,11 @@ impl<'a> Explained<'a> {
             "path": self.route.path,
             "chain": chain,
             "upstream": self.upstream(),
+            "credential": self.credential().map(|Credential { auth, is_renewed }| json!({
+                "id": auth.id,
+                "authMode": auth.mode.name(),
+                "renewedWhenRefused": is_renewed,
+            })),
             "offers": offers,
             "report": self.report,
         })
@@ -149,9 +165,24 @@ impl<'a> Explained<'a> {
         link.options.as_ref().map(|options| self.plan.document.secrets.mask_strings(options)).unwrap_or_default()
     }
 
+    /// The credential that the upstream sees, if the gateway holds it.
+    fn credential(&self) -> Option<Credential> {
+        let mut links = self.links.iter();
+        let auth = links.find_map(|link| link.kind.upstream_auth(link.options.as_ref()?))?;
+        let retry = PolicyKind::of::<UpstreamAuthRetry>();
+        Some(Credential { auth, is_renewed: self.links.iter().any(|link| link.kind == retry) })
+    }
+
     fn upstream(&self) -> String {
         self.plan.document.secrets.mask(&self.route.upstream.to_string())
     }
+}
+
+/// What the upstream sees of the gateway.
+struct Credential {
+    auth: UpstreamAuth,
+    /// Is a call sent once more with a newer one?
+    is_renewed: bool,
 }
 
 fn review(link: &Link, catalogue: &Catalogue) -> Vec<Problem> {

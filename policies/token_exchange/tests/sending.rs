@@ -61,7 +61,7 @@ async fn without_a_word_on_where_it_goes_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn oauth_93_a_call_whose_token_was_refused_is_sent_once_more_with_a_newer_one() {
+async fn oauth_92_a_call_whose_token_was_refused_is_sent_once_more_with_a_newer_one() {
     for (status, header) in [
         (401, "Bearer"),
         (401, "Bearer error=\"invalid_token\""),
@@ -78,7 +78,7 @@ async fn oauth_93_a_call_whose_token_was_refused_is_sent_once_more_with_a_newer_
 }
 
 #[tokio::test]
-async fn oauth_93_no_call_is_sent_a_third_time_and_the_person_is_asked_to_connect_once_more() {
+async fn oauth_92_no_call_is_sent_a_third_time_and_the_person_is_asked_to_connect_once_more() {
     let desk = Desk::where_alice_is_connected();
     let outcome = of_alice(refusing(retrying(&desk), 9, 401, "Bearer").post(CALL)).send().await;
     assert_eq!(outcome.reached.len(), 2);

@@ -32,7 +32,7 @@ fn refusing(bench: Bench, times: usize, status: u16, header: &'static str) -> Be
 }
 
 #[tokio::test]
-async fn sb_02_sec_a8_the_upstream_sees_the_callers_own_credential_and_nothing_that_the_client_showed() {
+async fn tr_32_sb_02_sec_a8_the_upstream_sees_the_callers_own_credential_and_nothing_that_the_client_showed() {
     for desk in [Desk::where_alice_is_connected(), Desk::slow()] {
         let bench = bench(&desk);
         for subject in ["alice", "bob"] {
@@ -41,6 +41,8 @@ async fn sb_02_sec_a8_the_upstream_sees_the_callers_own_credential_and_nothing_t
             assert_eq!(tokens(&outcome), [format!("Bearer token-of-{subject}-1")]);
             assert!(outcome.reached[0].own_headers.is_empty());
             assert_eq!(outcome.reached[0].message.bytes(), CALL);
+            let back = format!("{:?} {}", outcome.headers, outcome.body.escape_ascii());
+            assert!(!back.contains("token-of") && !back.contains("the-gateways-own"), "{back}");
         }
     }
 }

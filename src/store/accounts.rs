@@ -5,7 +5,7 @@ use std::fmt;
 use portcullis_policies::kit::clock::Timestamp;
 
 use super::{
-    Store, StoreError, Tenant, Work,
+    Store, StoreError, Tenant, Work, seal,
     sql::{Owner, Record, Row, values},
 };
 
@@ -20,12 +20,15 @@ pub struct AccountRecord {
     pub identity: Vec<u8>,
     /// The provider's refresh token, if it gave one; sealed at rest.
     pub refresh_token: Option<Vec<u8>>,
+    /// The provider's last ID token; sealed at rest.
+    pub id_token: Option<Vec<u8>>,
     /// When it last said so.
     pub refreshed_at: Timestamp,
 }
 
-const IDENTITY: &str = "accounts.sealed_identity";
-const REFRESH_TOKEN: &str = "accounts.sealed_refresh_token";
+pub(super) const IDENTITY: &str = "accounts.sealed_identity";
+pub(super) const REFRESH_TOKEN: &str = "accounts.sealed_refresh_token";
+pub(super) const ID_TOKEN: &str = "accounts.sealed_id_token";
 
 impl Record for AccountRecord {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
@@ -34,6 +37,7 @@ impl Record for AccountRecord {
         Ok(Self {
             identity: row.open(IDENTITY, &place)?,
             refresh_token: row.maybe_open(REFRESH_TOKEN, &place)?,
+            id_token: row.maybe_open(ID_TOKEN, &place)?,
             refreshed_at: row.at("refreshed_at")?,
             provider,
             subject,
@@ -41,16 +45,26 @@ impl Record for AccountRecord {
     }
 }
 
-/// The row, for its sealed columns. With the length in front, no two look the same.
+/// The row, for its sealed columns.
 fn place(provider: &str, subject: &str) -> String {
-    format!("{}:{provider}:{subject}", provider.len())
+    seal::row(&[provider, subject])
+}
+
+/// The sealed columns.
+struct Sealed {
+    identity: Vec<u8>,
+    refresh_token: Option<Vec<u8>>,
+    id_token: Option<Vec<u8>>,
 }
 
 impl AccountRecord {
-    fn sealed(&self, owner: &Owner) -> (Vec<u8>, Option<Vec<u8>>) {
+    fn sealed(&self, owner: &Owner) -> Sealed {
         let place = place(&self.provider, &self.subject);
-        let token = self.refresh_token.as_ref().map(|token| owner.seal(REFRESH_TOKEN, &place, token));
-        (owner.seal(IDENTITY, &place, &self.identity), token)
+        Sealed {
+            identity: owner.seal(IDENTITY, &place, &self.identity),
+            refresh_token: self.refresh_token.as_ref().map(|token| owner.seal(REFRESH_TOKEN, &place, token)),
+            id_token: self.id_token.as_ref().map(|token| owner.seal(ID_TOKEN, &place, token)),
+        }
     }
 }
 
@@ -71,24 +85,25 @@ impl Work {
     /// Keeps what the provider says now, in place of what it said before, and ends a claim.
     pub async fn put_account(&mut self, account: &AccountRecord) -> Result<(), StoreError> {
         const PUT: &str = "INSERT INTO accounts \
-             (tenant, provider, subject, sealed_identity, sealed_refresh_token, refreshed_at, claimed_until) \
-             VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (tenant, provider, subject) DO UPDATE SET \
+             (tenant, provider, subject, sealed_identity, sealed_refresh_token, sealed_id_token, refreshed_at, claimed_until) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT (tenant, provider, subject) DO UPDATE SET \
              sealed_identity = excluded.sealed_identity, sealed_refresh_token = excluded.sealed_refresh_token, \
-             refreshed_at = excluded.refreshed_at, claimed_until = 0";
-        let (identity, token) = account.sealed(&self.owner);
+             sealed_id_token = excluded.sealed_id_token, refreshed_at = excluded.refreshed_at, claimed_until = 0";
+        let Sealed { identity, refresh_token, id_token } = account.sealed(&self.owner);
         let AccountRecord { provider, subject, refreshed_at, .. } = account;
-        self.run(PUT, values![*provider, *subject, identity, token, *refreshed_at]).await?;
+        self.run(PUT, values![*provider, *subject, identity, refresh_token, id_token, *refreshed_at]).await?;
         Ok(())
     }
 
     /// Keeps what the provider says now, unless somebody else has put something since the account was read that was
     /// refreshed at `seen`. Returns whether it was kept.
     pub async fn replace_account(&mut self, account: &AccountRecord, seen: Timestamp) -> Result<bool, StoreError> {
-        const REPLACE: &str = "UPDATE accounts SET sealed_identity = $5, sealed_refresh_token = $6, refreshed_at = $7, \
-             claimed_until = 0 WHERE tenant = $1 AND provider = $2 AND subject = $3 AND refreshed_at = $4";
-        let (identity, token) = account.sealed(&self.owner);
+        const REPLACE: &str = "UPDATE accounts SET sealed_identity = $5, sealed_refresh_token = $6, sealed_id_token = $7, \
+             refreshed_at = $8, claimed_until = 0 WHERE tenant = $1 AND provider = $2 AND subject = $3 AND refreshed_at = $4";
+        let Sealed { identity, refresh_token, id_token } = account.sealed(&self.owner);
         let AccountRecord { provider, subject, refreshed_at, .. } = account;
-        Ok(self.run(REPLACE, values![*provider, *subject, seen, identity, token, *refreshed_at]).await? > 0)
+        let values = values![*provider, *subject, seen, identity, refresh_token, id_token, *refreshed_at];
+        Ok(self.run(REPLACE, values).await? > 0)
     }
 
     /// Claims the right to ask the provider about somebody, if it was last asked before `before` and nobody else has claimed

@@ -16,11 +16,17 @@
 mod accounts;
 mod api_keys;
 mod assertions;
+mod claims;
 mod clients;
 mod codes;
 mod connect;
+mod connect_flows;
+mod connect_links;
+mod connection_events;
+mod connections;
 mod consents;
 mod digest;
+mod envelope;
 mod error;
 mod feed;
 mod grants;
@@ -36,6 +42,8 @@ mod sweep;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod upstream_clients;
+mod vault;
 mod work;
 
 use std::sync::Arc;
@@ -46,8 +54,13 @@ use self::sql::{Database, Owner, Record, Value};
 pub use self::{
     accounts::AccountRecord,
     api_keys::ApiKeyRecord,
+    claims::Claim,
     clients::ClientRecord,
     codes::{CodeRecord, CodeUse},
+    connect_flows::ConnectFlow,
+    connect_links::ConnectLink,
+    connection_events::{ConnectionEvent, ConnectionStage},
+    connections::{ConnectionChange, ConnectionKey, ConnectionRecord, ConnectionState, ConnectionSummary},
     consents::ConsentKey,
     digest::Digest,
     error::{OpenError, StoreError},
@@ -61,6 +74,8 @@ pub use self::{
     sessions::SessionRecord,
     signing_keys::{KeyState, SigningKeyRecord},
     tenant::Tenant,
+    upstream_clients::UpstreamClientRecord,
+    vault::{Vault, VaultClosed},
     work::Work,
 };
 

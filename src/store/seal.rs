@@ -129,8 +129,14 @@ impl Root {
     }
 }
 
+/// A row, named by some of its columns. With its length before each but the last, no two rows look the same.
+pub(super) fn row(names: &[&str]) -> String {
+    let Some((last, first)) = names.split_last() else { return String::new() };
+    first.iter().map(|name| format!("{}:{name}:", name.len())).collect::<String>() + last
+}
+
 /// The purpose and the context; with the length between them, no two pairs look the same.
-fn place(purpose: &str, context: &str) -> Aad<Vec<u8>> {
+pub(super) fn place(purpose: &str, context: &str) -> Aad<Vec<u8>> {
     let mut bytes = (purpose.len() as u64).to_be_bytes().to_vec();
     bytes.extend(purpose.as_bytes());
     bytes.extend(context.as_bytes());

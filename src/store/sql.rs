@@ -49,7 +49,7 @@ impl Owner {
         plain.map(|plain| plain.to_vec()).map_err(|why| StoreError::Unsealable { column, why })
     }
 
-    fn context(&self, row: &str) -> String {
+    pub(super) fn context(&self, row: &str) -> String {
         let tenant = self.tenant.as_str();
         format!("{}:{tenant}:{row}", tenant.len())
     }
@@ -212,7 +212,7 @@ pub(super) trait Record: Sized {
 /// A row, with whose it is.
 pub(super) struct Row<'a> {
     raw: Raw,
-    owner: &'a Owner,
+    pub(super) owner: &'a Owner,
 }
 
 enum Raw {
@@ -247,16 +247,19 @@ impl Row<'_> {
 
     /// Opens `table.column` of the row that [`Owner::seal`] was told.
     pub(super) fn open(&self, place: &'static str, row: &str) -> Result<Vec<u8>, StoreError> {
-        let column = place.split_once('.').map_or(place, |(_, column)| column);
-        self.owner.open(place, row, &self.get::<Vec<u8>>(column)?)
+        self.owner.open(place, row, &self.get::<Vec<u8>>(column_of(place))?)
     }
 
     /// The same, where the column may be empty.
     pub(super) fn maybe_open(&self, place: &'static str, row: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let column = place.split_once('.').map_or(place, |(_, column)| column);
-        let sealed = self.get::<Option<Vec<u8>>>(column)?;
+        let sealed = self.get::<Option<Vec<u8>>>(column_of(place))?;
         sealed.map(|sealed| self.owner.open(place, row, &sealed)).transpose()
     }
+}
+
+/// The name of the column in `table.column`.
+pub(super) fn column_of(place: &'static str) -> &'static str {
+    place.split_once('.').map_or(place, |(_, column)| column)
 }
 
 /// How many, from `SELECT count(*) AS n`.

@@ -10,17 +10,19 @@ use super::{Store, StoreError, Tenant, sql::values};
 const KEPT: Duration = Duration::from_hours(24);
 /// How long a yes is remembered, and what is known of somebody who does not come any more.
 const REMEMBERED: Duration = Duration::from_hours(365 * 24);
+/// How long it is remembered how connections came about and ended.
+const LOGGED: Duration = Duration::from_hours(90 * 24);
 /// Rows of one transaction: others wait while it runs.
 const BATCH: i64 = 500;
 /// Transactions of one sweep and table. What is left is for the next one.
 const MOST_BATCHES: usize = 20;
 
-/// Deletes rows of a table that ended (`$2`), so many at once (`$3`).
+/// Deletes rows of a table that ended (`$2`), so many at once (`$3`); not those that were renewed while it looked.
 macro_rules! delete {
     ($table:literal, by $first:literal $($more:literal)?, ended $end:literal) => {
         concat!(
             "DELETE FROM ", $table, " WHERE tenant = $1 AND (", $first, $(", ", $more,)? ") IN \
-             (SELECT ", $first, $(", ", $more,)? " FROM ", $table, " WHERE tenant = $1 AND ", $end, " < $2 LIMIT $3)"
+             (SELECT ", $first, $(", ", $more,)? " FROM ", $table, " WHERE tenant = $1 AND ", $end, " < $2 LIMIT $3) AND ", $end, " < $2"
         )
     };
 }
@@ -31,6 +33,10 @@ const EXPIRED: &[(&str, Duration)] = &[
     (delete!("sessions", by "id_digest", ended "expires_at"), Duration::ZERO),
     (delete!("assertions", by "jti_digest", ended "expires_at"), Duration::ZERO),
     (delete!("refresh_tokens", by "token_digest", ended "expires_at"), Duration::ZERO),
+    (delete!("connect_links", by "link_digest", ended "expires_at"), Duration::ZERO),
+    (delete!("connect_flows", by "state_digest", ended "expires_at"), Duration::ZERO),
+    (delete!("connections", by "upstream" "subject", ended "gone_at"), KEPT),
+    (delete!("connection_events", by "number", ended "at"), LOGGED),
     (delete!("codes", by "code_digest", ended "expires_at"), KEPT),
     (delete!("consents", by "key_digest", ended "granted_at"), REMEMBERED),
     (delete!("accounts", by "provider" "subject", ended "refreshed_at"), REMEMBERED),

@@ -152,6 +152,7 @@ impl Authority {
             subject: subject.clone(),
             identity: identity.clone(),
             refresh_token: provider_refresh.map(String::into_bytes).or(before),
+            id_token: None,
             refreshed_at: now,
         };
         let session = SessionRecord {

@@ -117,4 +117,9 @@ const TABLES: &[&str] = &[
     "signing_keys",
     "api_keys",
     "assertions",
+    "connections",
+    "connection_events",
+    "connect_links",
+    "connect_flows",
+    "upstream_clients",
 ];

@@ -37,6 +37,7 @@ pub(super) fn account(subject: &str) -> AccountRecord {
         subject: subject.to_owned(),
         identity: br#"{"groups":["a"]}"#.to_vec(),
         refresh_token: Some(b"given by the provider".to_vec()),
+        id_token: Some(b"signed by the provider".to_vec()),
         refreshed_at: START,
     }
 }

@@ -28,6 +28,7 @@ pub(super) async fn oauth_31_no_secret_stands_in_the_tables(bench: Bench) {
         "cookie-c0de",
         "ada in",
         "given by the provider",
+        "signed by the provider",
         "groups",
         "ada@example.com",
         "code-c0de",

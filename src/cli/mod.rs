@@ -8,6 +8,7 @@ mod keys;
 mod schema;
 mod serve;
 mod stored;
+mod vault;
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -59,6 +60,9 @@ enum Command {
     /// List and revoke what people allowed programs to do.
     #[command(subcommand)]
     Grants(grants::Grants),
+    /// Show which key the store is sealed with, and change it.
+    #[command(subcommand)]
+    Vault(vault::Vault),
     /// Serve the built-in sample MCP server by itself.
     DemoServer,
 }
@@ -93,6 +97,7 @@ fn run(arguments: Arguments, parts: Parts) -> anyhow::Result<ExitCode> {
         Command::Schema => schema::run(&parts.tools),
         Command::Keys(command) => keys::run(command, &config, json),
         Command::Grants(command) => grants::run(command, &config, json),
+        Command::Vault(command) => vault::run(command, &config, json),
         Command::DemoServer => demo_server::run(listen.as_deref().unwrap_or("127.0.0.1:8090"), parts, terminal),
     }
 }

@@ -75,8 +75,8 @@ async fn serve(
     assembly.start_background(source.watched.then_some(source.file.as_path()), reloads)?;
     listen_to_signals(stop, again)?;
     announce(&live, listening, chains);
-    if let Some(new_key) = &assembly.new_key {
-        eprintln!("{new_key}\n");
+    if let Some(notice) = &assembly.key_notice {
+        eprintln!("{notice}\n");
     }
     let flush = assembly.flusher();
     server::serve(listener, assembly, shutdown).await;

@@ -42,9 +42,9 @@ pub(super) fn run(
     let routes = checked.routes.iter().map(|route| route.path.clone()).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (store, new_key) = open_store(&checked.gateway, folder, Arc::new(SystemClock)).await?;
-        if let Some(new_key) = new_key {
-            eprintln!("{new_key}\n");
+        let (store, notice) = open_store(&checked.gateway, folder, Arc::new(SystemClock)).await?;
+        if let Some(notice) = notice {
+            eprintln!("{notice}\n");
         }
         command(Stored { store, tenant: Tenant::DEFAULT, routes }).await
     })

@@ -54,9 +54,14 @@ pub struct Gateway {
     /// Opened only if a policy needs it.
     pub store: String,
     /// The key under which secrets are sealed in the store: 32 bytes in Base64, best as `$env(PORTCULLIS_KEY)` or
-    /// `$file(…)`. Without it, `portcullis.key` beside this file is used, and made at the first start.
+    /// `$file(…)`. Without it, `portcullis.key` beside this file is used, and made at the first start; but several gateways
+    /// with one PostgreSQL store need one key.
     #[schemars(with = "Option<String>")]
     pub encryption_key: Option<Hidden>,
+    /// A program that prints that key, and its arguments, such as `["vault", "kv", "get", "-field=key", "secret/portcullis"]`.
+    /// It is run once at the start, without a shell, and gets ten seconds. Instead of `encryptionKey`.
+    #[schemars(length(min = 1))]
+    pub encryption_key_command: Option<Vec<String>>,
     /// The authorization server that MCP clients talk to.
     #[serde(rename = "oauth")]
     pub oauth: OAuthOptions,
@@ -92,6 +97,7 @@ impl Default for Gateway {
             tls: None,
             store: "sqlite:portcullis.db".to_owned(),
             encryption_key: None,
+            encryption_key_command: None,
             oauth: OAuthOptions::default(),
             fetch: FetchOptions::default(),
             limits: ListenerLimits::default(),

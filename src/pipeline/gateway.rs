@@ -21,8 +21,31 @@ pub(super) fn gateway_problems(gateway: &Gateway) -> Vec<Problem> {
     if let Some(Err(error)) = gateway.encryption_key.as_ref().map(|key| MasterKey::parse(key.expose())) {
         problems.push(Problem::new(at("encryptionKey"), error.to_string()));
     }
+    problems.extend(key_source_problems(gateway).map(|(name, problem)| problem.within(at(name).as_str())));
     problems.extend(oauth_problems(&gateway.oauth, &at("oauth")));
     problems
+}
+
+/// There is one place where the key comes from, and with several gateways it is the same for all.
+fn key_source_problems(gateway: &Gateway) -> impl Iterator<Item = (&'static str, Problem)> {
+    let several = matches!(Location::parse(&gateway.store, Path::new(".")), Ok(Location::Postgres { .. }));
+    let problem = match (&gateway.encryption_key, &gateway.encryption_key_command) {
+        (Some(_), Some(_)) => {
+            let why = "the key is given twice, as `encryptionKey` and by `encryptionKeyCommand`";
+            Some(("encryptionKeyCommand", Problem::new("", why).hint("take one of them out")))
+        }
+        (None, Some(command)) if command.first().is_none_or(String::is_empty) => {
+            let why = "there is no program in it";
+            Some(("encryptionKeyCommand", Problem::new("", why).hint("write it like [\"program\", \"argument\"]")))
+        }
+        (None, None) if several => {
+            let why = "without a key this store stays closed: nobody can sign in, and no credential is kept";
+            let hint = "make one with `openssl rand -base64 32`, and give it to each gateway as `encryptionKey`";
+            Some(("store", Problem::new("", why).hint(hint).warning()))
+        }
+        _ => None,
+    };
+    problem.into_iter()
 }
 
 fn oauth_problems(options: &OAuthOptions, at: &Pointer) -> Vec<Problem> {

@@ -15,8 +15,9 @@ use tokio::{
 
 use super::{
     metrics::Metrics,
+    open_store::KeyNotice,
     router::{NoSuchPath, Router},
-    services::{NewKey, Place, Services},
+    services::{Place, Services},
     shutdown::Shutdown,
     telemetry::Exporters,
     tls::Tls,
@@ -33,8 +34,8 @@ pub struct Assembly {
     pub router: Router,
     /// The configuration in force.
     pub live: Arc<Live>,
-    /// A key that was made for the store.
-    pub new_key: Option<NewKey>,
+    /// What the operator must know of the store's key.
+    pub key_notice: Option<KeyNotice>,
     services: Services,
     place: Place,
     pub(super) metrics: Metrics,
@@ -54,14 +55,14 @@ pub async fn assemble(
 ) -> anyhow::Result<Assembly> {
     let gateway = live.current().gateway.clone();
     let place = Place { folder: folder.to_owned(), listening };
-    let new_key = services.clone().open(Arc::clone(&live), gateway.clone(), place.clone()).await?;
+    let key_notice = services.clone().open(Arc::clone(&live), gateway.clone(), place.clone()).await?;
     let exporters = Exporters::start(gateway.telemetry.as_ref())?;
     let metrics = Metrics::new(&exporters.meters, exporters.registry.clone());
     let tls = gateway.tls.as_ref().map(|files| Tls::load(files, folder)).transpose()?;
     let own = own_endpoints(metrics.clone(), shutdown.clone(), &services.tokens);
     let tracing = exporters.tracing();
     let router = Router::new(Arc::clone(&live), own, metrics.clone(), tracing, &gateway, listening, process);
-    Ok(Assembly { router, live, new_key, services, place, metrics, tls, gateway, exporters })
+    Ok(Assembly { router, live, key_notice, services, place, metrics, tls, gateway, exporters })
 }
 
 impl Assembly {
@@ -131,8 +132,8 @@ impl Reloader {
             // A route that is new may need what none needed before. Until that is open, nobody is let in there.
             let (services, live) = (self.services.clone(), Arc::clone(&self.live));
             match services.open(live, self.gateway.clone(), self.place.clone()).await {
-                Ok(None) => {}
-                Ok(Some(new_key)) => tracing::warn!("{new_key}"),
+                Ok(None | Some(KeyNotice::Missing(_))) => {}
+                Ok(Some(notice)) => tracing::warn!("{notice}"),
                 Err(error) => tracing::error!("{error:#}"),
             }
         }

@@ -6,6 +6,7 @@ mod hosts;
 mod impatient;
 mod listen;
 mod metrics;
+mod open_store;
 mod outgoing;
 mod router;
 mod services;
@@ -16,8 +17,9 @@ mod tls;
 pub use self::{
     assemble::{Assembly, assemble},
     listen::{bind, serve},
+    open_store::{KeyNotice, open_store},
     router::Router,
-    services::{NewKey, Services, open_store},
+    services::Services,
     shutdown::{Shutdown, Stop},
     telemetry::{Logging, start_logging},
 };

@@ -1,7 +1,6 @@
 //! What the policies of any configuration are given, and what is opened once a configuration needs it.
 
 use std::{
-    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,13 +14,14 @@ use portcullis_policies::kit::{
 };
 use tokio::sync::Mutex;
 
+use super::open_store::{KeyNotice, find_key, open_with};
 use crate::{
     api_keys::{KeyJudge, KeyRing},
     config::{Gateway, Surroundings},
     fetch,
     oauth::{Authority, Foundation, Origin, Resources, Routes, TokenJudge},
     pipeline::{Live, fetch_roots},
-    store::{Location, MasterKey, Store, Tenant},
+    store::{Tenant, Vault},
 };
 
 /// Handed to policies when they are built. Nothing of it works before it is opened, which takes a listener and a store;
@@ -30,6 +30,7 @@ use crate::{
 pub struct Services {
     pub(super) tokens: TokenJudge,
     keys: KeyJudge,
+    vault: Vault,
     fetch: fetch::Handle,
     clock: Arc<dyn Clock>,
     opening: Arc<Mutex<()>>,
@@ -50,6 +51,7 @@ impl Services {
         Self {
             tokens: TokenJudge::default(),
             keys: KeyJudge::default(),
+            vault: Vault::default(),
             fetch: fetch::Handle::default(),
             clock,
             opening: Arc::default(),
@@ -73,6 +75,11 @@ impl Services {
         self.tokens.authority()
     }
 
+    /// Where the store is found, once it is open.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     /// Closes what was opened, when nothing is served any more.
     pub async fn close(&self) {
         if let Some(authority) = self.tokens.authority() {
@@ -81,7 +88,12 @@ impl Services {
     }
 
     /// Opens what the configuration in force needs and what is not open yet.
-    pub(super) async fn open(self, live: Arc<Live>, gateway: Gateway, place: Place) -> anyhow::Result<Option<NewKey>> {
+    pub(super) async fn open(
+        self,
+        live: Arc<Live>,
+        gateway: Gateway,
+        place: Place,
+    ) -> anyhow::Result<Option<KeyNotice>> {
         let _one_at_a_time = Arc::clone(&self.opening).lock_owned().await;
         let origin = public_origin(&gateway, place.listening).context("gateway.publicUrl is no origin")?;
         self.promise_fetch(&gateway, &origin, &place.folder);
@@ -91,7 +103,15 @@ impl Services {
             return Ok(None);
         }
         let Some(fetch) = self.fetch.get().cloned() else { bail!("the client for documents of others is not there") };
-        let (store, new_key) = open_store(&gateway, &place.folder, Arc::clone(&self.clock)).await?;
+        let key = match find_key(&gateway, &place.folder).await {
+            Err(absent) if absent.is_absence() => {
+                let closed = self.vault.close(absent);
+                tracing::error!("{closed}");
+                return Ok(Some(KeyNotice::Missing(closed)));
+            }
+            found => found?,
+        };
+        let (store, notice) = open_with(&gateway, &place.folder, key, Arc::clone(&self.clock)).await?;
         let foundation = Foundation {
             origin,
             store: store.clone(),
@@ -102,12 +122,14 @@ impl Services {
             options: gateway.oauth,
         };
         let authority = Authority::open(foundation).await?;
+        self.vault.open(store.clone());
+        tokio::spawn(store.clone().keep_resealing());
         let ring = Arc::new(KeyRing::new(store, Tenant::DEFAULT, Arc::clone(&self.clock)));
         self.keys.open(Arc::clone(&ring));
         tokio::spawn(ring.keep_house());
         self.tokens.open(Arc::clone(&authority));
         tokio::spawn(authority.keep_house());
-        Ok(new_key)
+        Ok(notice)
     }
 
     fn promise_fetch(&self, gateway: &Gateway, origin: &Origin, folder: &Path) {
@@ -120,43 +142,6 @@ impl Services {
             fetch::Client::new(fetch::Settings { guard, roots }, Arc::new(fetch::SystemResolver::default()))
         });
     }
-}
-
-/// Opens the store that a configuration names.
-pub async fn open_store(
-    gateway: &Gateway,
-    folder: &Path,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<(Store, Option<NewKey>)> {
-    let location = Location::parse(&gateway.store, folder).map_err(anyhow::Error::msg)?;
-    let (key, created) = master_key(gateway, folder)?;
-    let store = Store::open(&location, key, clock).await;
-    Ok((store.with_context(|| format!("the store {location} cannot be opened"))?, created))
-}
-
-/// A key was made, which the operator must know of.
-#[derive(Clone, Debug)]
-pub struct NewKey(PathBuf);
-
-impl fmt::Display for NewKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "A new key, which seals what the gateway stores, is in {}.\n  Keep it: without it the store cannot be read. \
-             `gateway.encryptionKey` can hold one instead.",
-            self.0.display()
-        )
-    }
-}
-
-/// The key under which secrets are sealed: the configured one, or one in a file of its own.
-fn master_key(gateway: &Gateway, folder: &Path) -> anyhow::Result<(MasterKey, Option<NewKey>)> {
-    if let Some(key) = &gateway.encryption_key {
-        return Ok((MasterKey::parse(key.expose()).context("gateway.encryptionKey")?, None));
-    }
-    let file = folder.join("portcullis.key");
-    let (key, created) = MasterKey::load_or_create(&file)?;
-    Ok((key, created.then_some(NewKey(file))))
 }
 
 /// The address that clients use: the configured one, or the one that is listened on.

@@ -26,9 +26,9 @@ pub struct AccountRecord {
     pub refreshed_at: Timestamp,
 }
 
-pub(super) const IDENTITY: &str = "accounts.sealed_identity";
-pub(super) const REFRESH_TOKEN: &str = "accounts.sealed_refresh_token";
-pub(super) const ID_TOKEN: &str = "accounts.sealed_id_token";
+const IDENTITY: &str = "accounts.sealed_identity";
+const REFRESH_TOKEN: &str = "accounts.sealed_refresh_token";
+const ID_TOKEN: &str = "accounts.sealed_id_token";
 
 impl Record for AccountRecord {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {

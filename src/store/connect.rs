@@ -43,6 +43,8 @@ async fn sqlite(location: &Location, path: &Path) -> Result<Database, OpenError>
         .busy_timeout(BUSY)
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Normal)
+        // What was deleted is overwritten: a key that was destroyed is in no free page.
+        .pragma("secure_delete", "on")
         .disable_statement_logging();
     let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
     let writer: Pool<Sqlite> = forever(1).connect_with(writing).await.map_err(unreachable(location))?;

@@ -22,7 +22,7 @@ pub struct ConnectFlow {
     pub expires_at: Timestamp,
 }
 
-pub(super) const SECRET: &str = "connect_flows.sealed_secret";
+const SECRET: &str = "connect_flows.sealed_secret";
 
 impl Record for ConnectFlow {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {

@@ -116,7 +116,7 @@ pub struct ConnectionChange {
     pub changed_at: Timestamp,
 }
 
-pub(super) const DATA_KEY: &str = "connections.sealed_data_key";
+const DATA_KEY: &str = "connections.sealed_data_key";
 const SECRETS: &str = "connections.secrets";
 
 /// The row, for its sealed columns. A ciphertext opens for this person, at this upstream, in this connection.

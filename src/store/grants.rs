@@ -34,7 +34,7 @@ pub struct GrantRecord {
     pub revoked_at: Option<Timestamp>,
 }
 
-pub(super) const IDENTITY: &str = "grants.sealed_identity";
+const IDENTITY: &str = "grants.sealed_identity";
 
 impl Record for GrantRecord {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {

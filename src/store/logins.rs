@@ -22,7 +22,7 @@ pub struct LoginRecord {
     pub expires_at: Timestamp,
 }
 
-pub(super) const SECRET: &str = "logins.sealed_secret";
+const SECRET: &str = "logins.sealed_secret";
 
 impl Record for LoginRecord {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {

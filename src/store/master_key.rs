@@ -47,6 +47,31 @@ pub enum KeyError {
         /// What the system said.
         why: io::Error,
     },
+    /// No file for it can be made.
+    #[error(
+        "no file for a new master key can be made at {path}: {why}; let the gateway write there, or give it a key with \
+         `gateway.encryptionKey` or `gateway.encryptionKeyCommand`"
+    )]
+    Unmade {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// Nobody said what it is, and a new one will not do.
+    #[error(
+        "a store for several gateways needs one master key for all of them; make one with `openssl rand -base64 32`, and \
+         give it to each as `gateway.encryptionKey` or by `gateway.encryptionKeyCommand`"
+    )]
+    Unsaid,
+    /// The command that should print it did not.
+    #[error("`gateway.encryptionKeyCommand`, which is {program:?}, gives no master key: {why}")]
+    Command {
+        /// The program, without its arguments.
+        program: String,
+        /// What happened.
+        why: String,
+    },
     /// The file holds something else.
     #[error("in {path}: {why}")]
     In {
@@ -55,6 +80,13 @@ pub enum KeyError {
         /// What is wrong with the text in it.
         why: Box<KeyError>,
     },
+}
+
+impl KeyError {
+    /// Is there none, rather than a wrong one? Then the gateway can do without, as far as nothing needs the store.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Unmade { .. } | Self::Unsaid | Self::Command { .. })
+    }
 }
 
 impl MasterKey {
@@ -75,8 +107,8 @@ impl MasterKey {
 
     /// Reads the key in `path`, or makes one there that only the owner can read. The other value says whether it was made.
     pub fn load_or_create(path: &Path) -> Result<(Self, bool), KeyError> {
-        let failed = |why| KeyError::File { path: path.to_owned(), why };
-        if !path.try_exists().map_err(failed)? && create(path).map_err(failed)? {
+        let unmade = |why| KeyError::Unmade { path: path.to_owned(), why };
+        if !path.try_exists().map_err(unmade)? && create(path).map_err(unmade)? {
             return Ok((load(path)?, true));
         }
         Ok((load(path)?, false))

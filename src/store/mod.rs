@@ -30,11 +30,14 @@ mod envelope;
 mod error;
 mod feed;
 mod grants;
+mod key_command;
 mod location;
 mod logins;
 mod master_key;
 mod refresh_tokens;
+mod reseal;
 mod seal;
+mod sealed_columns;
 mod sessions;
 mod signing_keys;
 mod sql;
@@ -70,6 +73,7 @@ pub use self::{
     logins::LoginRecord,
     master_key::{KeyError, MasterKey},
     refresh_tokens::{RefreshRecord, Rotation},
+    reseal::{KeyRole, KeyUse, Resealed},
     seal::{Sealer, Unsealable},
     sessions::SessionRecord,
     signing_keys::{KeyState, SigningKeyRecord},

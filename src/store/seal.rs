@@ -20,7 +20,8 @@ const VERSION: u8 = 1;
 const KEY_ID_LEN: usize = 4;
 const HEADER_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 
-type KeyId = [u8; KEY_ID_LEN];
+/// Names a master key.
+pub(super) type KeyId = [u8; KEY_ID_LEN];
 
 /// Why a sealed value does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +89,11 @@ impl Sealer {
         let length = key.open_in_place(nonce, place(purpose, context), &mut text).map_err(forged)?.len();
         text.truncate(length);
         Ok(text)
+    }
+
+    /// The ids of the keys at hand, the current one first.
+    pub(super) fn key_ids(&self) -> impl Iterator<Item = KeyId> + '_ {
+        std::iter::once(&self.current).chain(&self.previous).map(|root| root.id)
     }
 
     /// Was this sealed with the key that seals now?

@@ -24,7 +24,7 @@ pub struct SessionRecord {
     pub expires_at: Timestamp,
 }
 
-pub(super) const IDENTITY: &str = "sessions.sealed_identity";
+const IDENTITY: &str = "sessions.sealed_identity";
 
 impl Record for SessionRecord {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {

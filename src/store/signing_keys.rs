@@ -53,7 +53,7 @@ impl KeyState {
     }
 }
 
-pub(super) const PRIVATE: &str = "signing_keys.sealed_private";
+const PRIVATE: &str = "signing_keys.sealed_private";
 
 impl Record for SigningKeyRecord {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {

@@ -114,6 +114,15 @@ impl Database {
         .await
     }
 
+    /// Ends SQLite's log of changes, in which deleted rows can still be found. What PostgreSQL leaves behind, its own vacuum
+    /// clears away.
+    pub(super) async fn settle(&self) -> Result<(), StoreError> {
+        if let Self::Sqlite { writer, .. } = self {
+            in_time(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(writer)).await?;
+        }
+        Ok(())
+    }
+
     /// The first row.
     pub(super) async fn one<T: Record>(
         &self,

@@ -57,6 +57,6 @@ impl Store {
                 }
             }
         }
-        Ok(())
+        self.database.settle().await
     }
 }

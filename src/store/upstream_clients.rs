@@ -25,7 +25,7 @@ pub struct UpstreamClientRecord {
     pub expires_at: Option<Timestamp>,
 }
 
-pub(super) const DATA_KEY: &str = "upstream_clients.sealed_data_key";
+const DATA_KEY: &str = "upstream_clients.sealed_data_key";
 const SECRETS: &str = "upstream_clients.secrets";
 
 /// The row. Addresses may be longer than what databases keep in an index.

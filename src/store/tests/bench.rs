@@ -16,13 +16,13 @@ use url::Url;
 
 use crate::store::{
     Location, MasterKey, OpenError, Store, StoreError, Tenant, Work,
-    sql::{Database, Value},
+    sql::{Database, Record, Row as StoredRow, Value, values},
 };
 
 /// Where the stories' clocks begin.
 pub(super) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-const KEY: &str = "b1f0c97a62d3e8445f0e9d7a3c21886bd4e7f1095a6c3b82e9470d15fca8632e";
+pub(super) const KEY: &str = "b1f0c97a62d3e8445f0e9d7a3c21886bd4e7f1095a6c3b82e9470d15fca8632e";
 
 pub(super) const T: Tenant = Tenant::DEFAULT;
 
@@ -117,6 +117,13 @@ impl Bench {
         found
     }
 
+    /// The data key and the secrets in a row, as they are at rest.
+    pub(super) async fn sealed_of(&self, subject: &str) -> [Vec<u8>; 2] {
+        const READ: &str = "SELECT sealed_data_key, secrets FROM connections WHERE tenant = $1 AND subject = $2";
+        let AtRest(sealed) = self.store.one(&T, READ, values![subject]).await.unwrap().unwrap();
+        sealed
+    }
+
     fn files(&self) -> String {
         let mut found = String::new();
         for entry in std::fs::read_dir(self.folder.path()).unwrap() {
@@ -125,6 +132,14 @@ impl Bench {
             found += &hex(&bytes);
         }
         found
+    }
+}
+
+struct AtRest([Vec<u8>; 2]);
+
+impl Record for AtRest {
+    fn read(row: &StoredRow<'_>) -> Result<Self, StoreError> {
+        Ok(Self([row.get("sealed_data_key")?, row.get("secrets")?]))
     }
 }
 

@@ -2,12 +2,16 @@
 //! a server on which it may make databases: `cargo test --lib store::tests::postgres -- --ignored`; `.ci/run` starts one.
 
 mod bench;
+mod claims;
+mod connections;
 mod crash;
 mod faults;
 mod keys;
 mod locations;
 mod nodes;
 mod records;
+mod reseal;
+mod reseal_killed;
 mod samples;
 mod sealed;
 mod tenants;
@@ -72,6 +76,31 @@ on_both! {
         fault_another_master_key_is_refused
         fault_an_earlier_master_key_opens_what_it_sealed
         fault_a_newer_schema_serves_an_older_gateway;
+    connections:
+        cl_14_a_connection_comes_back_as_it_was_and_a_new_one_takes_its_place
+        connections_are_listed_by_person_and_page_by_page
+        a_connection_is_marked_only_as_it_was_seen
+        cl_18_a_connection_that_ends_is_gone_for_all_and_every_node_hears_of_it
+        fault_a_connection_whose_secrets_do_not_open_can_still_be_ended
+        how_connections_came_about_is_kept_for_ninety_days
+        sec_a3_a_link_is_good_once_and_not_for_long
+        cl_05_a_state_is_taken_up_once
+        cl_11_a_registration_is_for_one_issuer_and_two_nodes_end_with_the_same
+        oauth_96_secrets_of_a_connection_open_nowhere_else
+        oauth_96_what_was_replaced_does_not_open_again
+        oauth_31_of_a_connection_that_ended_no_byte_stays;
+    claims:
+        cl_14_of_64_that_would_refresh_at_once_one_does
+        fault_a_refresh_that_wakes_up_after_another_began_keeps_nothing
+        fault_a_slow_refresh_that_nobody_took_over_is_not_lost
+        fault_a_refresh_that_never_ended_stays_known_until_one_does
+        a_refresh_comes_to_nothing_if_the_connection_changes_meanwhile;
+    reseal:
+        fault_kek_rotated_everything_opens_with_the_new_key_alone
+        fault_kek_rotation_lets_whoever_writes_meanwhile_win
+        fault_kek_rotation_leaves_what_does_not_open_and_goes_on;
+    reseal_killed:
+        fault_kek_rotation_killed_at_any_moment_loses_nothing_and_ends;
     tenants:
         sec_b1_what_one_tenant_does_changes_nothing_for_another;
 }

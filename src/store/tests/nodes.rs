@@ -10,10 +10,10 @@ use super::{
 };
 use crate::store::{CodeUse, KeyState, Rotation, Store};
 
-const CALLERS: usize = 64;
+pub(super) const CALLERS: usize = 64;
 
 /// What `CALLERS` get that ask two nodes at the same time.
-async fn at_once<R: Send + 'static, F: Future<Output = R> + Send>(
+pub(super) async fn at_once<R: Send + 'static, F: Future<Output = R> + Send>(
     bench: &Bench,
     ask: impl Fn(Store, usize) -> F + Clone + Send + 'static,
 ) -> Vec<R> {

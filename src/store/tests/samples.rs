@@ -2,8 +2,9 @@
 
 use super::bench::{START, in_minutes};
 use crate::store::{
-    AccountRecord, ApiKeyRecord, ClientRecord, CodeRecord, ConsentKey, Digest, GrantRecord, KeyState, LoginRecord,
-    RefreshRecord, SessionRecord, SigningKeyRecord,
+    AccountRecord, ApiKeyRecord, ClientRecord, CodeRecord, ConnectFlow, ConnectLink, ConnectionEvent, ConnectionKey,
+    ConnectionRecord, ConnectionStage, ConnectionState, ConsentKey, Digest, GrantRecord, KeyState, LoginRecord,
+    RefreshRecord, SessionRecord, SigningKeyRecord, UpstreamClientRecord,
 };
 
 pub(super) fn digest(of: &str) -> Digest {
@@ -112,3 +113,67 @@ pub(super) fn api_key(id: &str) -> ApiKeyRecord {
         last_used_at: None,
     }
 }
+
+pub(super) fn connection_key(upstream: &str, subject: &str) -> ConnectionKey {
+    ConnectionKey { upstream: upstream.to_owned(), subject: subject.to_owned() }
+}
+
+/// Somebody's connection to `linear` with these secrets, which also give it its id.
+pub(super) fn connection(subject: &str, secrets: &str) -> ConnectionRecord {
+    ConnectionRecord {
+        key: connection_key("linear", subject),
+        target: "https://mcp.linear.example/mcp".to_owned(),
+        id: format!("id of {}", digest(secrets)),
+        version: 1,
+        state: ConnectionState::Connected,
+        because: "connected in a browser".to_owned(),
+        registration: Some("https://linear.example".to_owned()),
+        scope: Some("read write".to_owned()),
+        secrets: Some(secrets.as_bytes().to_vec().into()),
+        expires_at: Some(in_minutes(60)),
+        created_at: START,
+        changed_at: START,
+    }
+}
+
+pub(super) fn connection_event(subject: &str, minute: u64) -> ConnectionEvent {
+    ConnectionEvent {
+        at: in_minutes(minute),
+        key: connection_key("linear", subject),
+        from: ConnectionStage::Authenticating,
+        to: ConnectionStage::Connected,
+        because: "connected in a browser".to_owned(),
+        request_id: Some(format!("request {minute}")),
+    }
+}
+
+pub(super) fn connect_link(token: &str, subject: &str) -> ConnectLink {
+    ConnectLink {
+        digest: digest(token),
+        upstream: "linear".to_owned(),
+        subject: subject.to_owned(),
+        route: "/mcp/linear".to_owned(),
+        target: "https://mcp.linear.example/mcp".to_owned(),
+        elicitation_id: "e-1".to_owned(),
+        expires_at: in_minutes(10),
+        used_at: None,
+    }
+}
+
+pub(super) fn connect_flow(state: &str) -> ConnectFlow {
+    let secret = format!("upstream verifier of {state}").into_bytes();
+    ConnectFlow { state: digest(state), browser: digest("browser"), secret, expires_at: in_minutes(10) }
+}
+
+pub(super) fn upstream_client(issuer: &str, client_id: &str) -> UpstreamClientRecord {
+    UpstreamClientRecord {
+        issuer: issuer.to_owned(),
+        redirect_uri: REDIRECT.to_owned(),
+        client_id: client_id.to_owned(),
+        secrets: format!("client secret of {client_id}").into_bytes().into(),
+        created_at: START,
+        expires_at: None,
+    }
+}
+
+pub(super) const REDIRECT: &str = "https://mcp.example/connect/callback/linear";

@@ -2,11 +2,14 @@
 
 use super::{
     bench::{Bench, START, T, hex, in_minutes, master, write},
-    samples::{account, api_key, client, code, consent, digest, grant, login, refresh, session, signing_key},
+    samples::{
+        account, api_key, client, code, connect_flow, connect_link, connection, consent, digest, grant, login, refresh,
+        session, signing_key, upstream_client,
+    },
 };
 use crate::store::{KeyState, MasterKey, OpenError, Sealer, StoreError, Tenant, Unsealable, sql::values};
 
-const OTHER_KEY: &str = "7c19e5d0b3428fa6641d9be07f35c2a8d1604be93f7a5c2816de40b97fa3c581";
+pub(super) const OTHER_KEY: &str = "7c19e5d0b3428fa6641d9be07f35c2a8d1604be93f7a5c2816de40b97fa3c581";
 
 pub(super) async fn oauth_31_no_secret_stands_in_the_tables(bench: Bench) {
     bench.write(async |work| work.insert_client(&client("a client that is no secret")).await).await;
@@ -19,6 +22,10 @@ pub(super) async fn oauth_31_no_secret_stands_in_the_tables(bench: Bench) {
     bench.write(async |work| work.insert_refresh(&refresh("token-c0de", "g")).await).await;
     bench.write(async |work| work.insert_signing_key(&signing_key("kid", KeyState::Active)).await).await;
     bench.write(async |work| work.insert_api_key(&api_key("id")).await).await;
+    bench.write(async |work| work.put_connection(&connection("ada", "upstream-token-c0de")).await).await;
+    bench.write(async |work| work.insert_connect_link(&connect_link("link-c0de", "ada")).await).await;
+    bench.write(async |work| work.insert_connect_flow(&connect_flow("flow-c0de")).await).await;
+    bench.write(async |work| work.put_upstream_client(&upstream_client("https://a.example", "c"), None).await).await;
     let found = bench.everything().await;
     assert!(found.contains("a client that is no secret"), "what is no secret is found, so we look at the right place");
     assert!(found.contains(&hex(digest("token-c0de").as_bytes())), "bytes are found too");
@@ -35,6 +42,11 @@ pub(super) async fn oauth_31_no_secret_stands_in_the_tables(bench: Bench) {
         "token-c0de",
         "private part of",
         "the key",
+        "upstream-token-c0de",
+        "link-c0de",
+        "flow-c0de",
+        "upstream verifier of",
+        "client secret of",
     ];
     for secret in secrets {
         assert!(!found.contains(secret) && !found.contains(&hex(secret.as_bytes())), "{secret}");
@@ -137,7 +149,12 @@ fn records_with_secrets_print_none() {
     (login.expires_at, login.secret) = (in_minutes(1), vec![201; 4]);
     (account.identity, account.refresh_token) = (vec![201; 4], Some(vec![201; 4]));
     key.private = vec![201; 4];
+    let (mut connection, mut flow, mut client) =
+        (connection("ada", "s"), connect_flow("s"), upstream_client("https://a.example", "a client"));
+    (connection.secrets, flow.secret) = (Some(vec![201; 4].into()), vec![201; 4]);
+    client.secrets = vec![201; 4].into();
     let printed = format!("{login:?} {account:?} {key:?} {:?} {:?}", master(), Sealer::new(&master()));
-    assert!(printed.contains("ada") && printed.contains("kid"), "{printed}");
-    assert!(!printed.contains("201") && !printed.to_lowercase().contains("c9"), "{printed}");
+    let printed = format!("{printed} {connection:?} {flow:?} {client:?}");
+    assert!(["ada", "kid", "linear", "a client"].iter().all(|shown| printed.contains(shown)), "{printed}");
+    assert!(!printed.contains("201") && !printed.contains("[c9") && !printed.contains("c9c9"), "{printed}");
 }

@@ -10,12 +10,16 @@ use proptest::{
 
 use super::{
     bench::{Bench, START, in_minutes},
-    samples::{account, api_key, client, code, consent, digest, grant, login, refresh, session, signing_key},
+    connections::secrets,
+    samples::{
+        REDIRECT, account, api_key, client, code, connect_flow, connect_link, connection, connection_event,
+        connection_key, consent, digest, grant, login, refresh, session, signing_key, upstream_client,
+    },
 };
-use crate::store::{KeyState, Store, StoreError, Tenant, Work};
+use crate::store::{ConnectionRecord, ConnectionState, KeyState, Store, StoreError, Tenant, Work};
 
 const HISTORIES: usize = 12;
-const STEPS: usize = 60;
+const STEPS: usize = 90;
 
 /// Everything that can be done to a store, to one of a few names.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +52,18 @@ enum Step {
     RevokeApiKey,
     TouchApiKey,
     Assertion,
+    Connect,
+    ClaimConnection,
+    RefreshConnection,
+    Reconsent,
+    Disconnect,
+    Event,
+    Link,
+    UseLink,
+    Flow,
+    TakeFlow,
+    UpstreamClient,
+    ForgetUpstreamClient,
     Sweep,
 }
 
@@ -66,6 +82,16 @@ fn step() -> impl Strategy<Value = Step> {
             Just(RevokeGrants)
         ],
         prop_oneof![Just(Code), Just(UseCode), Just(Refresh), Just(Rotate)],
+        prop_oneof![
+            Just(Connect),
+            Just(Connect),
+            Just(ClaimConnection),
+            Just(RefreshConnection),
+            Just(Reconsent),
+            Just(Disconnect)
+        ],
+        prop_oneof![Just(Event), Just(Link), Just(UseLink), Just(Flow), Just(TakeFlow)],
+        prop_oneof![Just(UpstreamClient), Just(ForgetUpstreamClient)],
         prop_oneof![Just(Key), Just(RetireKey), Just(DeleteKey), Just(ApiKey), Just(RevokeApiKey), Just(TouchApiKey)],
     ]
 }
@@ -88,6 +114,13 @@ async fn take(store: &Store, tenant: &Tenant, step: Step, name: &str) -> String 
         Step::Key | Step::RetireKey | Step::DeleteKey | Step::ApiKey | Step::RevokeApiKey | Step::TouchApiKey => {
             of_keys(&mut work, step, name).await
         }
+        Step::Connect | Step::ClaimConnection | Step::RefreshConnection | Step::Reconsent | Step::Disconnect => {
+            of_connections(&mut work, step, name).await
+        }
+        Step::Event | Step::Link | Step::UseLink | Step::Flow | Step::TakeFlow => {
+            of_connecting(&mut work, step, name).await
+        }
+        Step::UpstreamClient | Step::ForgetUpstreamClient => of_registrations(&mut work, step, name).await,
         _ => of_people(&mut work, step, name).await,
     };
     if outcome != FAILED {
@@ -163,6 +196,39 @@ async fn of_keys(work: &mut Work, step: Step, name: &str) -> String {
     }
 }
 
+async fn of_connections(work: &mut Work, step: Step, name: &str) -> String {
+    let key = connection_key("linear", name);
+    let told = |found: Option<ConnectionRecord>| found.map(|found| (format!("{found:?}"), secrets(&found)));
+    match step {
+        Step::Connect => said(work.put_connection(&connection(name, name)).await),
+        Step::ClaimConnection => {
+            let claim = work.claim_connection(&key, 1, in_minutes(1), in_minutes(2)).await;
+            said(claim.map(|claim| claim.map(|claim| (claim.fence, claim.unfinished, told(Some(claim.record))))))
+        }
+        Step::RefreshConnection => said(work.finish_refresh(&connection(name, name), 1).await),
+        Step::Reconsent => said(work.mark_connection(&key, 1, ConnectionState::ReconsentRequired, "revoked").await),
+        _ => said(work.delete_connection(&key).await.map(told)),
+    }
+}
+
+async fn of_connecting(work: &mut Work, step: Step, name: &str) -> String {
+    match step {
+        Step::Event => said(work.insert_connection_event(&connection_event(name, 1)).await),
+        Step::Link => said(work.insert_connect_link(&connect_link(name, "ada")).await),
+        Step::UseLink => said(work.use_connect_link(&digest(name), START).await),
+        Step::Flow => said(work.insert_connect_flow(&connect_flow(name)).await),
+        _ => said(work.take_connect_flow(&digest(name)).await.map(|flow| flow.map(|flow| flow.secret))),
+    }
+}
+
+async fn of_registrations(work: &mut Work, step: Step, name: &str) -> String {
+    let issuer = "https://a.example";
+    match step {
+        Step::UpstreamClient => said(work.put_upstream_client(&upstream_client(issuer, name), Some("one")).await),
+        _ => said(work.delete_upstream_client(issuer, REDIRECT, name).await),
+    }
+}
+
 /// All that a tenant can read.
 async fn look(store: &Store, tenant: &Tenant) -> Vec<String> {
     let mut seen = vec![
@@ -176,6 +242,13 @@ async fn look(store: &Store, tenant: &Tenant) -> Vec<String> {
         said(store.signing_keys(tenant).await),
         said(store.api_keys(tenant).await),
         said(store.api_keys_changed_since(tenant, START).await),
+        said(store.connections(tenant, None, 10).await),
+        said(store.changed_connections(tenant, START).await.map(|mut changes| {
+            changes.sort_by(|one, other| one.key.cmp(&other.key));
+            changes
+        })),
+        said(store.connection_events(tenant, None, 100).await),
+        said(store.upstream_client(tenant, "https://a.example", REDIRECT).await),
     ];
     for name in NAMES {
         seen.push(said(store.client(tenant, name).await));
@@ -185,6 +258,14 @@ async fn look(store: &Store, tenant: &Tenant) -> Vec<String> {
         seen.push(said(store.grant(tenant, name).await));
         seen.push(said(store.refresh_token(tenant, &digest(name)).await));
         seen.push(said(store.api_key(tenant, name).await));
+        seen.push(said(store.connections_of(tenant, name).await));
+        seen.push(said(
+            store
+                .connection(tenant, &connection_key("linear", name))
+                .await
+                .map(|found| found.map(|found| (format!("{found:?}"), secrets(&found)))),
+        ));
+        seen.push(said(store.connect_link(tenant, &digest(name)).await));
     }
     seen
 }

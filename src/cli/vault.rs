@@ -12,7 +12,7 @@ use serde_json::json;
 use super::stored::{self, Stored};
 use crate::store::{KeyRole, KeyUse, Resealed};
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Copy, Debug, Subcommand)]
 pub(super) enum Vault {
     /// Show how much of the store is sealed with which key.
     Status,

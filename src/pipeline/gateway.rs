@@ -34,7 +34,7 @@ fn key_source_problems(gateway: &Gateway) -> impl Iterator<Item = (&'static str,
             let why = "the key is given twice, as `encryptionKey` and by `encryptionKeyCommand`";
             Some(("encryptionKeyCommand", Problem::new("", why).hint("take one of them out")))
         }
-        (None, Some(command)) if command.first().is_none_or(String::is_empty) => {
+        (None, Some(command)) if command.first().is_some_and(String::is_empty) => {
             let why = "there is no program in it";
             Some(("encryptionKeyCommand", Problem::new("", why).hint("write it like [\"program\", \"argument\"]")))
         }

@@ -138,7 +138,7 @@ impl Root {
 /// A row, named by some of its columns. With its length before each but the last, no two rows look the same.
 pub(super) fn row(names: &[&str]) -> String {
     let Some((last, first)) = names.split_last() else { return String::new() };
-    first.iter().map(|name| format!("{}:{name}:", name.len())).collect::<String>() + last
+    first.iter().fold(String::new(), |row, name| format!("{row}{}:{name}:", name.len())) + last
 }
 
 /// The purpose and the context; with the length between them, no two pairs look the same.

@@ -155,7 +155,9 @@ impl Column {
             Names::Texts(_) => work.all(self.find, values).await?.into_iter().map(|ByTexts(found)| found).collect(),
         };
         if let Names::Texts(count) = self.names {
-            found.iter_mut().for_each(|found| found.names.truncate(count));
+            for found in &mut found {
+                found.names.truncate(count);
+            }
         }
         // Two nodes that seal anew at the same time wait for each other in the same order.
         found.sort();

@@ -116,7 +116,7 @@ pub(super) async fn how_connections_came_about_is_kept_for_ninety_days(bench: Be
     assert_eq!(bench.store.connection_events(&T, None, 10).await.unwrap(), []);
 }
 
-pub(super) async fn sec_a3_a_link_is_good_once_and_not_for_long(bench: Bench) {
+pub(super) async fn a_link_is_good_once_and_not_for_long(bench: Bench) {
     bench.write(async |work| work.insert_connect_link(&connect_link("token", "ada")).await).await;
     let (shown, soon) = (digest("token"), in_minutes(5));
     for _ in 0..2 {

@@ -51,7 +51,7 @@ fn start(folder: &Path) -> Child {
 }
 
 /// Kills it so long after it began to open its file; what it said.
-pub(super) fn kill_after(mut child: Child, delay: Duration) -> String {
+fn kill_after(mut child: Child, delay: Duration) -> String {
     let mut said = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.contains("opening") {

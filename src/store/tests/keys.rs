@@ -95,6 +95,59 @@ fn fault_a_key_file_that_holds_no_key_is_refused_and_kept() {
     let refused = MasterKey::load_or_create(&path).unwrap_err();
     assert!(refused.to_string().contains("portcullis.key"), "{refused}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "");
+    assert!(!refused.is_absence(), "a key that is wrong is not the same as none");
+}
+
+#[test]
+fn fault_kek_file_that_cannot_be_made_is_no_key_and_says_what_to_do() {
     let nowhere = MasterKey::load_or_create(Path::new("/dev/null/portcullis.key")).unwrap_err();
-    assert!(matches!(nowhere, KeyError::File { .. }), "{nowhere}");
+    assert!(matches!(nowhere, KeyError::Unmade { .. }) && nowhere.is_absence(), "{nowhere}");
+    assert!(nowhere.to_string().contains("gateway.encryptionKey"), "{nowhere}");
+}
+
+async fn printed_by(command: &[&str], folder: &Path) -> Result<MasterKey, KeyError> {
+    let command: Vec<_> = command.iter().map(|&word| word.to_owned()).collect();
+    MasterKey::from_command(&command, folder).await
+}
+
+#[tokio::test]
+async fn a_key_may_be_what_a_program_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = derived(&MasterKey::parse(HEX).unwrap());
+    let plain = printed_by(&["printf", "%s\n", HEX], folder.path()).await.unwrap();
+    assert_eq!(derived(&plain), expected);
+    let program = folder.path().join("get-key");
+    fs::write(&program, format!("#!/bin/sh\necho loud >&2\n[ \"$1\" = 'a b;c' ] && echo {HEX}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let beside = printed_by(&["./get-key", "a b;c"], folder.path()).await.unwrap();
+    assert_eq!(derived(&beside), expected, "beside the configuration, and its arguments through no shell");
+}
+
+#[tokio::test]
+async fn fault_kek_program_that_prints_no_key_is_named_and_its_output_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands: [(&[&str], &str); 7] = [
+        (&["./no-such-program"], "No such file"),
+        (&["sh", "-c", "echo s3cret; exit 3"], "exit status: 3"),
+        (&["echo", "s3cret"], "32 bytes"),
+        (&["true"], "32 bytes"),
+        (&["printf", "\\377s3cret"], "no text"),
+        (&["yes", "s3cret"], "signal"),
+        (&[], "no program"),
+    ];
+    for (command, why) in commands {
+        let refused = printed_by(command, folder.path()).await.unwrap_err();
+        assert!(refused.is_absence() && refused.to_string().contains(why), "{command:?}: {refused}");
+        assert!(refused.to_string().contains("encryptionKeyCommand"), "{refused}");
+        assert!(!refused.to_string().contains("s3cret"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn fault_kek_program_that_does_not_end_is_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let started = tokio::time::Instant::now();
+    let refused = printed_by(&["sleep", "600"], folder.path()).await.unwrap_err();
+    assert!(refused.to_string().contains("after 10 s"), "{refused}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(15), "{:?}", started.elapsed());
 }

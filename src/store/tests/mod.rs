@@ -83,7 +83,7 @@ on_both! {
         cl_18_a_connection_that_ends_is_gone_for_all_and_every_node_hears_of_it
         fault_a_connection_whose_secrets_do_not_open_can_still_be_ended
         how_connections_came_about_is_kept_for_ninety_days
-        sec_a3_a_link_is_good_once_and_not_for_long
+        a_link_is_good_once_and_not_for_long
         cl_05_a_state_is_taken_up_once
         cl_11_a_registration_is_for_one_issuer_and_two_nodes_end_with_the_same
         oauth_96_secrets_of_a_connection_open_nowhere_else

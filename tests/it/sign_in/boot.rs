@@ -7,7 +7,7 @@ use serde_json::json;
 use super::setup;
 use crate::harness::{OAuthClient, Process, Request, Route, Setup, list_tools, pause, soon, until};
 
-const SOME_KEY: &str = "7c19e5d0b3428fa6641d9be07f35c2a8d1604be93f7a5c2816de40b97fa3c581";
+pub(super) const SOME_KEY: &str = "7c19e5d0b3428fa6641d9be07f35c2a8d1604be93f7a5c2816de40b97fa3c581";
 
 fn mode(file: &Path) -> u32 {
     fs::metadata(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())).permissions().mode() & 0o777

@@ -24,6 +24,7 @@ mod resource;
 mod revoke;
 mod rotation;
 mod taken_back;
+mod vault;
 
 use serde_json::json;
 

@@ -12,7 +12,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::setup;
+use super::{boot::SOME_KEY, setup};
 use crate::harness::{
     Browser, Gateway, OAuthClient, Process, Reply, Request, Tokens, form, list_tools, parameters, pause, soon,
 };
@@ -76,7 +76,11 @@ async fn call(gateway: &Gateway, token: &str) -> Reply {
 #[ignore = "needs PORTCULLIS_TEST_POSTGRES, which .ci/run sets"]
 #[tokio::test]
 async fn on_postgres_a_client_signs_in_refreshes_and_gives_back() {
-    let gateway = setup().gateway("store", json!(database("flow").await.as_str())).start().await;
+    let gateway = setup()
+        .gateway("encryptionKey", json!(SOME_KEY))
+        .gateway("store", json!(database("flow").await.as_str()))
+        .start()
+        .await;
     let first = gateway.post(&list_tools(1)).await;
     assert_eq!(first.status, 401);
     let client = OAuthClient::register(&gateway).await;
@@ -112,7 +116,8 @@ async fn fault_postgres_down_known_tokens_work_and_the_rest_comes_back_without_a
     let mut through = database.clone();
     through.set_ip_host(wire.address.ip()).unwrap();
     through.set_port(Some(wire.address.port())).unwrap();
-    let gateway = setup().gateway("store", json!(through.as_str())).start().await;
+    let gateway =
+        setup().gateway("encryptionKey", json!(SOME_KEY)).gateway("store", json!(through.as_str())).start().await;
     let client = OAuthClient::register(&gateway).await;
     let tokens = client.sign_in(&gateway, "/mcp", "ada").await;
     let code = client.code(&mut Browser::at(&gateway), "/mcp", "bob").await;
@@ -149,8 +154,11 @@ async fn fault_postgres_down_known_tokens_work_and_the_rest_comes_back_without_a
 #[tokio::test]
 async fn sec_a19_two_nodes_on_one_server_share_tokens_and_revocations() {
     let store = database("nodes").await;
-    let node: Process =
-        setup().gateway("publicUrl", json!("http://localhost:9")).gateway("store", json!(store.as_str())).spawn();
+    let node: Process = setup()
+        .gateway("publicUrl", json!("http://localhost:9"))
+        .gateway("encryptionKey", json!(SOME_KEY))
+        .gateway("store", json!(store.as_str()))
+        .spawn();
     let (one, other) = (node.place().await, node.again());
     let two = other.place().await;
     let client = OAuthClient::register(&one).await;

@@ -3,6 +3,7 @@
 pub mod catalogue;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod oauth;
 
 use crate::proxy::LocalServer;
 

@@ -23,6 +23,7 @@ pub enum Flow {
 
 /// What is known of the authorization server of an upstream, from its metadata or from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "servers can do these things in any combination")]
 pub struct Discovered {
     /// What it was looked up for.
     pub flow: Flow,

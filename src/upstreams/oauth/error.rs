@@ -18,6 +18,13 @@ pub struct SetupError {
     pub transcript: Transcript,
 }
 
+impl SetupError {
+    pub(super) fn new(code: SetupCode, words: &str, mut transcript: Transcript) -> Self {
+        transcript.decided("ended", code.as_str());
+        Self { code, words: words.to_owned(), transcript }
+    }
+}
+
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code.as_str(), self.words)
@@ -100,7 +107,8 @@ pub enum GrantError {
 
 impl GrantError {
     pub(super) fn refused(code: &str, words: Option<&str>) -> Self {
-        let code = code.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).take(64).collect();
+        let code =
+            code.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).take(64).collect();
         Self::Refused { code, words: words.map(plain).filter(|words| !words.trim().is_empty()) }
     }
 

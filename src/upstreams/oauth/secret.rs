@@ -15,6 +15,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SecretSt
 pub(super) mod optional {
     use super::{Deserialize, Deserializer, ExposeSecret, SecretString, Serialize, Serializer};
 
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
     pub(in super::super) fn serialize<S: Serializer>(secret: &Option<SecretString>, to: S) -> Result<S::Ok, S::Error> {
         secret.as_ref().map(|secret| secret.expose_secret()).serialize(to)
     }

@@ -63,6 +63,7 @@ const LONGEST: usize = 300;
 /// Words of somebody else, made short and plain enough to stand in a log and on a page: nothing that moves a cursor or
 /// turns the direction of writing.
 pub(super) fn plain(words: &str) -> String {
-    let is_hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let is_hidden =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !is_hidden(*c)).take(LONGEST).collect()
 }

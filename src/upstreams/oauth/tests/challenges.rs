@@ -1,0 +1,42 @@
+//! What an upstream asks for.
+
+use serde::Deserialize;
+
+use super::{super::challenge::Asked, *};
+
+#[derive(Deserialize)]
+struct Vector {
+    story: String,
+    headers: Vec<String>,
+    metadata: Option<Url>,
+    scopes: Vec<Box<str>>,
+}
+
+#[test]
+fn cl_01_challenges_are_read_however_they_are_written() {
+    let vectors: Vec<Vector> = serde_json::from_str(include_str!("challenges.json")).unwrap();
+    for Vector { story, headers, metadata, scopes } in vectors {
+        let headers: Vec<_> = headers.iter().map(String::as_str).collect();
+        let asked = Asked::of(&challenged(&headers));
+        assert_eq!(asked, Asked { resource_metadata: metadata, scopes }, "{story}");
+    }
+}
+
+#[test]
+fn cl_08_oauth_92_a_step_up_asks_for_all_that_was_asked_for_and_what_the_challenge_names() {
+    let asked: [Box<str>; 2] = ["read".into(), "list".into()];
+    let more = step_up(&asked, &challenged(&[r#"Bearer error="insufficient_scope", scope="write read""#])).unwrap();
+    assert_eq!(names(&more), ["read", "list", "write"]);
+    for nothing_more in [r#"Bearer error="insufficient_scope", scope="list""#, "Bearer", r#"Basic realm="x""#] {
+        assert_eq!(step_up(&asked, &challenged(&[nothing_more])), None, "{nothing_more}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_header_makes_the_reader_stumble(header in "[ -~\\x80-\\xff]{0,200}") {
+        if let Ok(value) = HeaderValue::from_bytes(header.as_bytes()) {
+            Asked::of(&UpstreamChallenge { status: StatusCode::UNAUTHORIZED, challenges: [value].into() });
+        }
+    }
+}

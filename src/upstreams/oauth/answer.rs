@@ -115,8 +115,8 @@ fn is_json(answer: &Response<Bytes>) -> bool {
     media_type.eq_ignore_ascii_case("application/json") || media_type.to_ascii_lowercase().ends_with("+json")
 }
 
-/// A token that is bound to a key (`DPoP`, `mac`) would have to be shown in another way than a bearer token. Servers that
-/// leave the type out mean a bearer token.
+/// A token that is bound to a key (`DPoP`, `mac`) would have to be shown in another way than a bearer token. Servers
+/// that leave the type out mean a bearer token.
 fn is_of_type(answer: &Answer, wanted: TokenType) -> bool {
     let named = answer.token_type.as_deref();
     match wanted {

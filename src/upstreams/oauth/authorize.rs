@@ -65,15 +65,7 @@ impl UpstreamOAuth {
         if !scopes.is_empty() {
             request = request.add_scope(Scope::new(scopes.join(&server.scope_delimiter)));
         }
-        if let Some(resource) = &server.resource {
-            request = request.add_extra_param("resource", resource);
-        }
-        // Without asking the person, OpenID providers leave `offline_access` out (OpenID Connect Core §11).
-        let offline = scopes.iter().any(|scope| **scope == *OFFLINE_ACCESS);
-        if offline && !server.parameters.contains_key("prompt") {
-            request = request.add_extra_param("prompt", "consent");
-        }
-        for (name, value) in &server.parameters {
+        for (name, value) in further(server, &scopes) {
             request = request.add_extra_param(name, value);
         }
         let mut verifier = None;
@@ -87,7 +79,20 @@ impl UpstreamOAuth {
     }
 }
 
-fn with_offline_access(server: &Discovered, scopes: &[Box<str>]) -> Vec<Box<str>> {
+/// What the request has besides what OAuth 2.0 has.
+fn further<'a>(server: &'a Discovered, scopes: &[Box<str>]) -> Vec<(&'a str, &'a str)> {
+    let mut further: Vec<_> = server.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    further.extend(server.resource.as_deref().map(|resource| ("resource", resource)));
+    // Without asking the person, OpenID providers leave `offline_access` out (OpenID Connect Core §11).
+    let offline = scopes.iter().any(|scope| **scope == *OFFLINE_ACCESS);
+    if offline && !server.parameters.contains_key("prompt") {
+        further.push(("prompt", "consent"));
+    }
+    further
+}
+
+/// The scopes, and where the server knows it, the one that it gives refresh tokens for.
+pub(super) fn with_offline_access(server: &Discovered, scopes: &[Box<str>]) -> Vec<Box<str>> {
     let mut scopes = scopes.to_vec();
     if server.offline_access && !scopes.iter().any(|scope| **scope == *OFFLINE_ACCESS) {
         scopes.push(OFFLINE_ACCESS.into());
@@ -109,8 +114,8 @@ impl CallbackParameters {
         self.code.as_ref().ok_or_else(|| GrantError::Nonsense("the browser brought no code back".to_owned()))
     }
 
-    /// RFC 9207 §2.4: byte for byte, also where the server did not promise to name itself. A vendor of which only addresses
-    /// are known may say what it likes: its redirect URI is its own.
+    /// RFC 9207 §2.4: byte for byte, also where the server did not promise to name itself. A vendor of which only
+    /// addresses are known may say what it likes: its redirect URI is its own.
     fn check_issuer(&self, server: &Discovered, pending: &PendingGrant) -> Result<(), GrantError> {
         if pending.issuer != server.issuer {
             return Err(GrantError::Mixup);

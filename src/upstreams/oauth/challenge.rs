@@ -1,7 +1,8 @@
 //! What an upstream asks for in its `WWW-Authenticate` headers (RFC 9110 §11.6.1, RFC 6750 §3, RFC 9728 §5.1).
 //!
-//! A header may hold several challenges and there may be several headers, so all of them are read. Whoever writes them is
-//! not trusted: what cannot be read to its end counts for nothing, and neither does an attribute that is there twice.
+//! A header may hold several challenges and there may be several headers, so all of them are read. Whoever writes them
+//! is not trusted: what cannot be read to its end counts for nothing, and neither does an attribute that is there
+//! twice.
 
 use std::collections::HashMap;
 
@@ -21,8 +22,8 @@ pub(super) struct Asked {
 const MOST: usize = 16;
 
 impl Asked {
-    /// Reads the challenges: what the first one for bearer tokens says, and where another one says where the metadata are
-    /// (they may be told in any), that too.
+    /// Reads the challenges: what the first one for bearer tokens says, and where another one says where the metadata
+    /// are (they may be told in any), that too.
     pub(super) fn of(challenge: &UpstreamChallenge) -> Self {
         let texts: Vec<_> =
             challenge.challenges.iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
@@ -36,12 +37,17 @@ impl Asked {
     }
 }
 
-/// What to ask for after a challenge (step-up): all that was asked for before, and what the challenge names. None, if it
-/// asks for nothing more, as asking again would then give the same.
+/// What to ask for after a challenge (step-up): all that was asked for before, and what the challenge names. None, if
+/// it asks for nothing more, as asking again would then give the same.
 pub fn step_up(asked: &[Box<str>], challenge: &UpstreamChallenge) -> Option<Vec<Box<str>>> {
-    let wanted = Asked::of(challenge).scopes;
-    let more: Vec<_> = wanted.into_iter().filter(|scope| !asked.contains(scope)).collect();
-    (!more.is_empty()).then(|| asked.iter().cloned().chain(more).collect())
+    let wanted = union(asked, &Asked::of(challenge).scopes);
+    (wanted.len() > asked.len()).then_some(wanted)
+}
+
+/// The scopes of both lists, each once, in their order.
+pub(super) fn union(first: &[Box<str>], second: &[Box<str>]) -> Vec<Box<str>> {
+    let more = second.iter().filter(|scope| !first.contains(scope));
+    first.iter().chain(more).cloned().collect()
 }
 
 /// The scopes in a list of them, each once.

@@ -34,8 +34,8 @@ struct Assertion<'a> {
 /// Adds the client's id and proof to a request: to its form, or as the header that is returned.
 ///
 /// An assertion is for the issuer: RFC 7523 §3 leaves open whether that or the token endpoint is its audience, and an
-/// assertion for one endpoint could be shown by its owner at another, so only the issuer is safe. `audience` is the token
-/// endpoint where the issuer is not known.
+/// assertion for one endpoint could be shown by its owner at another, so only the issuer is safe. `audience` is the
+/// token endpoint where the issuer is not known.
 pub(super) fn authenticate(
     client: &ClientAuth,
     audience: &str,

@@ -1,8 +1,9 @@
 //! Finding the authorization server of an upstream.
 //!
 //! ```text
-//! challenge ─or configuration, or well-known places→ the upstream's metadata → its issuers ─one of them→ the issuer's metadata
-//!                                                        └ none (2025-03-26) → metadata of the origin ─none→ /authorize, /token, /register
+//! the challenge, the configuration or well-known places say where the upstream's metadata are
+//!   → its issuers, one of them → that issuer's metadata
+//!   → no metadata (2025-03-26) → metadata of its origin, else /authorize, /token and /register there
 //! classic: the configuration says everything, and nothing is asked
 //! ```
 
@@ -11,7 +12,7 @@ use url::Url;
 
 use super::{
     Discovered, Flow, SetupCode, SetupError, Transcript, UpstreamOAuth,
-    challenge::{Asked, scopes},
+    challenge::{Asked, scopes, union},
     places,
     resource::Resource,
     server::{OFFLINE_ACCESS, plain_server},
@@ -19,8 +20,8 @@ use super::{
 };
 
 impl UpstreamOAuth {
-    /// Finds out how tokens for the upstream at `target` are had. `challenge` is what it answered when it was asked without
-    /// one, if it was.
+    /// Finds out how tokens for the upstream at `target` are had. `challenge` is what it answered when it was asked
+    /// without one, if it was.
     ///
     /// # Errors
     ///
@@ -35,7 +36,7 @@ impl UpstreamOAuth {
         let asked = challenge.map(Asked::of).unwrap_or_default();
         let mut survey = Survey { fetch: &self.fetch, target, transcript: Transcript::default() };
         let mut server = match &upstream.classic {
-            Some(classic) => survey.classic(flow, upstream, classic, asked)?,
+            Some(classic) => survey.classic(flow, upstream, classic, &asked)?,
             None => survey.modern(flow, upstream, &asked).await?,
         };
         server.scope_delimiter.clone_from(&upstream.scope_delimiter);
@@ -57,13 +58,23 @@ impl Survey<'_> {
             Some(document) => self.believed(document, flow)?,
             None => self.guessed(flow)?,
         };
-        server.scopes = wanted_scopes(upstream, asked, resource.as_ref(), server.offline_access);
-        let identifier = resource.map(|resource| resource.identifier);
-        server.resource = Some(identifier.unwrap_or_else(|| places::canonical(self.target)));
+        let (identifier, known) = match resource {
+            Some(resource) => (resource.identifier, scopes(&resource.scopes.join(" "))),
+            None => (places::canonical(self.target), Vec::new()),
+        };
+        server.resource = Some(identifier);
+        server.scopes = wanted(upstream, asked, &known);
+        server.possible_scopes = union(&server.scopes, &known);
+        if upstream.scopes.is_empty() && !server.offline_access {
+            // It is no scope of a resource: only the authorization server can know it.
+            server.scopes.retain(|scope| **scope != *OFFLINE_ACCESS);
+            server.possible_scopes.retain(|scope| **scope != *OFFLINE_ACCESS);
+        }
         Ok(server)
     }
 
-    /// Which authorization server: the one of the configuration, which the upstream must trust, or the first that it does.
+    /// Which authorization server: the one of the configuration, which the upstream must trust, or the first that it
+    /// does.
     fn issuer(&mut self, upstream: &OAuthUpstream, resource: Option<&Resource>) -> Result<Option<String>, SetupError> {
         let trusted = resource.map(|resource| resource.issuers.as_slice());
         match (&upstream.issuer, trusted) {
@@ -104,7 +115,7 @@ impl Survey<'_> {
         flow: Flow,
         upstream: &OAuthUpstream,
         classic: &ClassicOAuth,
-        asked: Asked,
+        asked: &Asked,
     ) -> Result<Discovered, SetupError> {
         self.transcript.decided("endpoints", "as the configuration says");
         let endpoints = [&classic.authorization_endpoint, &classic.revocation_endpoint];
@@ -126,25 +137,14 @@ impl Survey<'_> {
             parameters: classic.parameters.clone(),
             pkce: classic.pkce,
             resource: classic.resource.then(|| places::canonical(self.target)),
-            scopes: if upstream.scopes.is_empty() { asked.scopes } else { upstream.scopes.clone() },
+            scopes: wanted(upstream, asked, &[]),
             ..plain_server(flow, issuer.unwrap_or_else(origin), classic.token_endpoint.clone())
         })
     }
 }
 
 /// The scopes to ask for: those of the configuration, else those of the challenge, else all that the resource knows.
-/// `offline_access` is no scope of a resource, so it is only asked for where the authorization server knows it.
-fn wanted_scopes(
-    upstream: &OAuthUpstream,
-    asked: &Asked,
-    resource: Option<&Resource>,
-    offline_access: bool,
-) -> Vec<Box<str>> {
-    if !upstream.scopes.is_empty() {
-        return upstream.scopes.clone();
-    }
-    let known = || scopes(&resource.map(|resource| resource.scopes.join(" ")).unwrap_or_default());
-    let mut wanted = if asked.scopes.is_empty() { known() } else { asked.scopes.clone() };
-    wanted.retain(|scope| offline_access || **scope != *OFFLINE_ACCESS);
-    wanted
+fn wanted(upstream: &OAuthUpstream, asked: &Asked, known: &[Box<str>]) -> Vec<Box<str>> {
+    let lists = [&upstream.scopes, &asked.scopes];
+    lists.into_iter().find(|list| !list.is_empty()).map_or_else(|| known.to_vec(), Clone::clone)
 }

@@ -47,6 +47,9 @@ pub struct Discovered {
     pub resource: Option<String>,
     /// The scopes to ask for.
     pub scopes: Vec<Box<str>>,
+    /// All that the gateway may come to ask for: those, and what else the upstream knows. Servers give nobody a scope that
+    /// it was not registered for.
+    pub possible_scopes: Vec<Box<str>>,
     /// What stands between them.
     pub scope_delimiter: String,
     /// Does it give refresh tokens to those who ask for `offline_access`?

@@ -39,8 +39,8 @@ impl UpstreamOAuth {
         self.tokens(&Party { endpoint, client: &exchange.client, audience: endpoint.as_str() }, form).await
     }
 
-    /// Has the identity provider assert to the upstream's authorization server who somebody is, and redeems the assertion
-    /// there (RFC 7523 §2.1).
+    /// Has the identity provider assert to the upstream's authorization server who somebody is, and redeems the
+    /// assertion there (RFC 7523 §2.1).
     pub async fn id_jag(
         &self,
         id_jag: &IdJag,

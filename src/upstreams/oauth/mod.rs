@@ -7,10 +7,10 @@
 //! exchange, id_jag: from what somebody signed in with to a TokenSet, without a browser
 //! ```
 //!
-//! Nothing is kept here. Everything is asked through the guarded client of [`fetch`]: no private address, no redirect, and
-//! nothing is sent but what the exchange itself needs. What comes from the upstream's side is believed only as far as the
-//! upstream may speak: its metadata about itself, an issuer's metadata about that issuer, a callback about the issuer that
-//! the browser was sent to.
+//! Nothing is kept here. Everything is asked through the guarded client of [`fetch`]: no private address, no redirect,
+//! and nothing is sent but what the exchange itself needs. What comes from the upstream's side is believed only as far
+//! as the upstream may speak: its metadata about itself, an issuer's metadata about that issuer, a callback about the
+//! issuer that the browser was sent to.
 
 mod answer;
 mod authorize;
@@ -23,6 +23,7 @@ mod exchange;
 mod form;
 mod places;
 mod register;
+mod registered;
 mod resource;
 mod secret;
 mod server;

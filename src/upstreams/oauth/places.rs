@@ -23,7 +23,8 @@ const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const SERVER: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
 
-/// Where the metadata of an authorization server may be (RFC 8414 §3.1, OpenID Connect Discovery §4), in the order of MCP.
+/// Where the metadata of an authorization server may be (RFC 8414 §3.1, OpenID Connect Discovery §4), in the order of
+/// MCP.
 pub(super) fn of_server(issuer: &Url) -> Vec<Url> {
     let path = issuer.path().trim_end_matches('/');
     let mut places = vec![at(issuer, &format!("{SERVER}{path}")), at(issuer, &format!("{OPENID}{path}"))];
@@ -42,8 +43,8 @@ pub(super) fn at(origin: &Url, path: &str) -> Url {
     url
 }
 
-/// Is it an address that secrets may be sent to and browsers opened at: https, or http on this machine where the upstream
-/// itself is on it (`near`), and nothing that makes two readers see two hosts?
+/// Is it an address that secrets may be sent to and browsers opened at: https, or http on this machine where the
+/// upstream itself is on it (`near`), and nothing that makes two readers see two hosts?
 pub(super) fn is_secure(url: &Url, near: &Url) -> bool {
     let scheme = match url.scheme() {
         "https" => true,
@@ -54,7 +55,8 @@ pub(super) fn is_secure(url: &Url, near: &Url) -> bool {
     scheme && bare && url.has_host()
 }
 
-/// Are both the same resource, or does `resource` hold `target`: the same origin, and a path that `target`'s goes on from?
+/// Are both the same resource, or does `resource` hold `target`: the same origin, and a path that `target`'s goes on
+/// from?
 pub(super) fn covers(resource: &Url, target: &Url) -> bool {
     let (whole, part) = (resource.path().trim_end_matches('/'), target.path().trim_end_matches('/'));
     let below = part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

@@ -31,8 +31,8 @@ pub(super) struct Resource {
 const WHAT: &str = "protected-resource metadata";
 
 impl Survey<'_> {
-    /// The metadata of the upstream: where its challenge or the configuration says, else at the well-known places. None, if
-    /// nobody said where they are and they are nowhere: the upstream may be of 2025-03-26, which knows none.
+    /// The metadata of the upstream: where its challenge or the configuration says, else at the well-known places.
+    /// None, if nobody said where they are and they are nowhere: the upstream may be of 2025-03-26, which knows none.
     pub(super) async fn resource(
         &mut self,
         upstream: &OAuthUpstream,
@@ -56,9 +56,9 @@ impl Survey<'_> {
         }
     }
 
-    /// RFC 9728 §3.3: metadata are believed only about the resource that was asked for, or an upstream could have a token
-    /// made for another resource. A resource that holds the target is believed where whoever holds it vouches for it: at
-    /// its own well-known place, or because the operator says where to look.
+    /// RFC 9728 §3.3: metadata are believed only about the resource that was asked for, or an upstream could have a
+    /// token made for another resource. A resource that holds the target is believed where whoever holds it vouches for
+    /// it: at its own well-known place, or because the operator says where to look.
     fn judged(&mut self, document: Document, place: &Url, by_operator: bool) -> Result<Resource, SetupError> {
         let named = Url::parse(&document.resource).ok();
         let is_ours = named.is_some_and(|named| {

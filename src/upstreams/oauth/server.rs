@@ -38,8 +38,8 @@ impl Survey<'_> {
         })
     }
 
-    /// As 2025-03-26 has it, for an upstream without metadata of its own: its origin is its authorization server. There,
-    /// nobody named the issuer, so it may have the slash that every origin has as a URL.
+    /// As 2025-03-26 has it, for an upstream without metadata of its own: its origin is its authorization server.
+    /// There, nobody named the issuer, so it may have the slash that every origin has as a URL.
     pub(super) async fn server_of_origin(&mut self) -> Result<Option<Document>, SetupError> {
         let origin = self.target.origin().ascii_serialization();
         let places = places::of_server(&places::at(self.target, "/"));
@@ -66,8 +66,8 @@ impl Survey<'_> {
             None => Ok(None),
             Some(issuer) => {
                 let words = format!(
-                    "its metadata are of the issuer {issuer:?}, which is not the one that was asked; a vendor that does \
-                     so has to mend it, or be given by hand with `authorizationUrl` and `tokenUrl`"
+                    "its metadata are of the issuer {issuer:?}, which is not the one that was asked; a vendor that \
+                     does so has to mend it, or be given by hand with `authorizationUrl` and `tokenUrl`"
                 );
                 Err(self.fails(SetupCode::IssuerMismatch, &words))
             }
@@ -109,8 +109,8 @@ impl Survey<'_> {
             return Ok(());
         }
         let words = format!(
-            "{} does not list S256 in `code_challenge_methods_supported`, and without PKCE a code can be stolen; where the \
-             vendor knows PKCE all the same, give its addresses by hand with `authorizationUrl` and `tokenUrl`",
+            "{} does not list S256 in `code_challenge_methods_supported`, and without PKCE a code can be stolen; where \
+             the vendor knows PKCE all the same, give its addresses by hand with `authorizationUrl` and `tokenUrl`",
             document.issuer
         );
         Err(self.fails(SetupCode::NoPkceSupport, &words))
@@ -134,6 +134,7 @@ pub(super) fn plain_server(flow: Flow, issuer: String, token_endpoint: Url) -> D
         auth_methods: Vec::new(),
         resource: None,
         scopes: Vec::new(),
+        possible_scopes: Vec::new(),
         scope_delimiter: " ".to_owned(),
         offline_access: false,
         pkce: true,

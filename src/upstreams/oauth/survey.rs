@@ -29,8 +29,8 @@ pub(super) enum Found<T> {
 }
 
 impl Survey<'_> {
-    /// The document at a place. A page, a redirect or an error is no document, and it may be elsewhere; no answer at all,
-    /// or an address that may not be asked, ends the set-up, as what stands elsewhere is then meant for others.
+    /// The document at a place. A page, a redirect or an error is no document, and it may be elsewhere; no answer at
+    /// all, or an address that may not be asked, ends the set-up, as what stands elsewhere is then meant for others.
     pub(super) async fn document<T: DeserializeOwned>(
         &mut self,
         what: &str,

@@ -1,8 +1,8 @@
 //! Asking token endpoints.
 //!
 //! All requests are made here and not by the `oauth2` crate, which the authorization request is made with: of the seven
-//! kinds, it knows three. It can neither exchange tokens nor redeem or show assertions, and revokes at https only, also on
-//! this machine.
+//! kinds, it knows three. It can neither exchange tokens nor redeem or show assertions, and revokes at https only, also
+//! on this machine.
 
 use bytes::Bytes;
 use http::{
@@ -33,7 +33,7 @@ impl<'a> Party<'a> {
     /// The server that a registration is of, and no other (`security.md` A14): what it proves itself with stays there.
     pub(super) fn of(server: &'a Discovered, registration: &'a Registration) -> Result<Self, GrantError> {
         if registration.issuer != server.issuer {
-            return Err(GrantError::Mixup);
+            return Err(GrantError::Unsendable("the gateway's registration is at another issuer".to_owned()));
         }
         let endpoint = &server.token_endpoint;
         let audience = if server.is_issuer_known { server.issuer.as_str() } else { endpoint.as_str() };
@@ -93,8 +93,8 @@ impl UpstreamOAuth {
         self.tokens(&Party::of(server, registration)?, form).await
     }
 
-    /// Asks the server to forget the tokens (RFC 7009): the refresh token, with which it forgets all that came of it, or
-    /// the access token where there is no other. Nothing is asked of a server that revokes nothing.
+    /// Asks the server to forget the tokens (RFC 7009): the refresh token, with which it forgets all that came of it,
+    /// or the access token where there is no other. Nothing is asked of a server that revokes nothing.
     pub async fn revoke(
         &self,
         server: &Discovered,

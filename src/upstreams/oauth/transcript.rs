@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use url::{Position, Url};
 
-/// The steps of a set-up, for the log and for whoever has to find out why it failed. There is no secret, no token and no
-/// code in it.
+/// The steps of a set-up, for the log and for whoever has to find out why it failed. There is no secret, no token and
+/// no code in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transcript(Vec<Step>);
 

@@ -212,7 +212,7 @@ async fn only_an_assertion_is_redeemed_as_one() {
     let (idp, vendor) = (Server::start().await, Vendor::start().await);
     for body in [
         json!({ "access_token": "at", "token_type": "Bearer", "issued_token_type": ISSUED }),
-        json!({ "access_token": "at", "token_type": "N_A", "issued_token_type": "urn:ietf:params:oauth:token-type:access_token" }),
+        json!({ "access_token": "at", "token_type": "N_A", "issued_token_type": ISSUED.replace("id-jag", "jwt") }),
         json!({ "access_token": "at", "token_type": "N_A" }),
     ] {
         idp.json("/token", 200, &body);

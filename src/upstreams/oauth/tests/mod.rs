@@ -1,5 +1,5 @@
-//! The client against a vendor on loopback that is told what to say: an MCP server, and its authorization server at another
-//! origin.
+//! The client against a vendor on loopback that is told what to say: an MCP server, and its authorization server at
+//! another origin.
 
 mod challenges;
 mod departure;

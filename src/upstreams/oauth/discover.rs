@@ -17,6 +17,7 @@ use super::{
     resource::Resource,
     server::{OFFLINE_ACCESS, plain_server},
     survey::Survey,
+    transcript::bare,
 };
 
 impl UpstreamOAuth {
@@ -96,7 +97,7 @@ impl Survey<'_> {
     /// The endpoints of 2025-03-26 for a server without metadata.
     fn guessed(&mut self, flow: Flow) -> Result<Discovered, SetupError> {
         if !places::is_secure(&places::at(self.target, "/"), self.target) {
-            return Err(self.insecure("origin", self.target.as_str()));
+            return Err(self.insecure("origin", bare(self.target)));
         }
         self.transcript
             .decided("metadata", "there are none: /authorize, /token and /register of the origin, as of 2025-03-26");

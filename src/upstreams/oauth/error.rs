@@ -4,7 +4,7 @@ use std::fmt;
 
 use portcullis_policies::kit::fetch::FetchError;
 
-use super::transcript::{Transcript, plain};
+use super::transcript::{Transcript, plain, shortened};
 
 /// Why the gateway and an upstream's authorization server do not come together. Someone has to change something; the
 /// transcript says what was seen.
@@ -18,10 +18,13 @@ pub struct SetupError {
     pub transcript: Transcript,
 }
 
+/// Letters of an explanation at most: vendors have a say in it.
+const LONGEST: usize = 1_000;
+
 impl SetupError {
     pub(super) fn new(code: SetupCode, words: &str, mut transcript: Transcript) -> Self {
         transcript.decided("ended", code.as_str());
-        Self { code, words: words.to_owned(), transcript }
+        Self { code, words: shortened(words, LONGEST), transcript }
     }
 }
 

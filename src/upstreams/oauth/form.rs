@@ -5,16 +5,19 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use url::form_urlencoded::byte_serialize;
 
 /// The body of a request to a token endpoint. It is zeroed when it was sent.
-#[derive(Default)]
 pub(super) struct Form {
     text: Zeroizing<String>,
     secrets: Vec<SecretString>,
 }
 
 impl Form {
-    pub(super) fn of(grant_type: &str) -> Self {
+    pub(super) fn empty() -> Self {
         // Room for all of it: a text that grows leaves copies of itself behind.
-        let mut form = Self { text: Zeroizing::new(String::with_capacity(16 << 10)), secrets: Vec::new() };
+        Self { text: Zeroizing::new(String::with_capacity(16 << 10)), secrets: Vec::new() }
+    }
+
+    pub(super) fn of(grant_type: &str) -> Self {
+        let mut form = Self::empty();
         form.push("grant_type", grant_type);
         form
     }

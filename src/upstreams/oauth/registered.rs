@@ -18,7 +18,6 @@ use super::{Discovered, SetupCode, SetupError, Transcript, transcript::plain};
 struct Registered {
     client_id: String,
     client_secret: Option<SecretString>,
-    #[serde(default)]
     client_secret_expires_at: Option<i64>,
     token_endpoint_auth_method: Option<String>,
     redirect_uris: Option<Vec<String>>,
@@ -50,7 +49,8 @@ impl Attempt<'_> {
         if !answer.status().is_success() {
             return Err(self.refused(endpoint, answer));
         }
-        let Ok(registered) = serde_json::from_slice::<Registered>(answer.body()) else {
+        let registered = serde_json::from_slice::<Registered>(answer.body()).ok();
+        let Some(registered) = registered.filter(|registered| !registered.client_id.is_empty()) else {
             return Err(self.rejected(endpoint, "the answer is no registration"));
         };
         let is_ours =
@@ -131,12 +131,17 @@ impl Attempt<'_> {
     }
 }
 
-/// How the gateway proves to be itself with what it got: as the server says, else as it was asked.
+/// How the gateway proves to be itself with what it got: as the server says, else as it was asked. Whoever gets a secret
+/// without having asked for one shows it in the way that RFC 7591 §2 has for those who do not say.
 fn method(named: Option<&str>, secret: Option<SecretString>, asked: &str) -> Result<ClientAuthMethod, &'static str> {
-    match (named.unwrap_or(if secret.is_some() { asked } else { "none" }), secret) {
+    let unnamed = match (&secret, asked) {
+        (None, _) => "none",
+        (Some(_), "none") => "client_secret_basic",
+        (Some(_), asked) => asked,
+    };
+    match (named.unwrap_or(unnamed), secret) {
         ("none", _) => Ok(ClientAuthMethod::None),
         ("client_secret_post", Some(secret)) => Ok(ClientAuthMethod::Post(secret)),
-        // Asked for none and got a secret: the method is the one that RFC 7591 §2 has for those who do not say.
         ("client_secret_basic", Some(secret)) => Ok(ClientAuthMethod::Basic(secret)),
         ("client_secret_basic" | "client_secret_post", None) => Err("the client got no secret to prove itself with"),
         _ => Err("the client has to prove itself in a way that the gateway does not know"),

@@ -7,6 +7,7 @@ use url::Url;
 use super::{
     SetupCode, SetupError, places,
     survey::{Found, Survey},
+    transcript::{bare, plain},
 };
 
 /// The members of the metadata that matter here.
@@ -67,9 +68,11 @@ impl Survey<'_> {
         });
         if !is_ours {
             let words = format!(
-                "the metadata at {place} are of the resource {:?}, and not of {}; if the upstream publishes others, \
+                "the metadata at {} are of the resource {:?}, and not of {}; if the upstream publishes others, \
                  `protectedResourceMetadataUrl` says where",
-                document.resource, self.target
+                bare(place),
+                plain(&document.resource),
+                bare(self.target)
             );
             return Err(self.fails(SetupCode::ResourceMismatch, &words));
         }

@@ -6,6 +6,7 @@ use url::Url;
 use super::{
     Discovered, Flow, SetupCode, SetupError, Transcript, places,
     survey::{Found, Survey},
+    transcript::plain,
 };
 
 /// The members of the metadata that matter here.
@@ -66,8 +67,9 @@ impl Survey<'_> {
             None => Ok(None),
             Some(issuer) => {
                 let words = format!(
-                    "its metadata are of the issuer {issuer:?}, which is not the one that was asked; a vendor that \
-                     does so has to mend it, or be given by hand with `authorizationUrl` and `tokenUrl`"
+                    "its metadata are of the issuer {:?}, which is not the one that was asked; a vendor that \
+                     does so has to mend it, or be given by hand with `authorizationUrl` and `tokenUrl`",
+                    plain(&issuer)
                 );
                 Err(self.fails(SetupCode::IssuerMismatch, &words))
             }

@@ -6,7 +6,10 @@ use portcullis_policies::kit::fetch::{Fetch, FetchError, Wanted};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::{SetupCode, SetupError, Transcript, places, transcript::plain};
+use super::{
+    SetupCode, SetupError, Transcript, places,
+    transcript::{bare, plain},
+};
 use crate::fetch::{Budget, Client};
 
 /// What one exchange with an upstream's servers may cost.
@@ -38,7 +41,7 @@ impl Survey<'_> {
     ) -> Result<Found<T>, SetupError> {
         if !places::is_secure(place, self.target) {
             self.transcript.asked(what, place, "not asked: the address is not https");
-            return Err(self.insecure(what, place.as_str()));
+            return Err(self.insecure(what, bare(place)));
         }
         let wanted = Wanted { url: place.clone(), max_bytes: BUDGET.max_bytes, patience: BUDGET.patience };
         let fetched = match self.fetch.fetch(wanted).await {
@@ -62,8 +65,10 @@ impl Survey<'_> {
         match error {
             FetchError::Status(status) if !status.is_server_error() => Ok(Found::Nothing),
             FetchError::TooLarge => Ok(Found::Nothing),
-            FetchError::Forbidden(_) => Err(self.fails(SetupCode::InsecureEndpoint, &format!("{place}: {error}"))),
-            _ => Err(self.fails(SetupCode::Unreachable, &format!("{place}: {error}"))),
+            FetchError::Forbidden(_) => {
+                Err(self.fails(SetupCode::InsecureEndpoint, &format!("{}: {error}", bare(place))))
+            }
+            _ => Err(self.fails(SetupCode::Unreachable, &format!("{}: {error}", bare(place)))),
         }
     }
 

@@ -106,7 +106,7 @@ impl UpstreamOAuth {
             Some(token) => (token, "refresh_token"),
             None => (&tokens.access_token, "access_token"),
         };
-        let mut form = Form::default();
+        let mut form = Form::empty();
         form.push_secret("token", token);
         form.push("token_type_hint", hint);
         let party = Party { endpoint, ..Party::of(server, registration)? };

@@ -255,3 +255,14 @@ async fn the_transcript_tells_what_was_asked_and_what_came() {
     );
     assert_eq!(failed.transcript.to_string(), expected);
 }
+
+#[tokio::test]
+async fn what_a_vendor_writes_is_told_short_and_plain() {
+    let vendor = Vendor::start().await;
+    let sly = format!("https://evil.example.com/\u{202e}\u{1b}[2J{}", "x".repeat(100_000));
+    vendor.resource_but(&json!({ "resource": sly }));
+    let failed = vendor.discover().await.unwrap_err();
+    let told = format!("{failed}\n{}", failed.transcript);
+    assert!(told.contains("evil.example.com") && told.len() < 2_000, "{}", told.len());
+    assert!(!told.chars().any(|c| c == '\u{202e}' || (c.is_control() && c != '\n')), "{told:?}");
+}

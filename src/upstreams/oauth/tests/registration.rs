@@ -88,6 +88,7 @@ async fn cl_10_cl_12_the_method_is_one_that_the_server_lists_and_what_it_gives_c
         ),
         (json!(null), json!({ "client_secret": "s" }), "client_secret_basic", "basic"),
         (json!(["none"]), json!({}), "none", "none"),
+        (json!(["none"]), json!({ "client_secret": "s" }), "none", "basic"),
         (
             json!(["client_secret_basic"]),
             json!({ "client_secret": "s", "token_endpoint_auth_method": "client_secret_post" }),
@@ -136,6 +137,7 @@ async fn cl_10_a_rejection_is_told_in_the_vendors_words() {
         ),
         (404, json!({}), "dynamic_registration_failed: it has status 404 Not Found, and does not say why"),
         (201, json!({ "client_secret": "s" }), "dynamic_registration_failed: the answer is no registration"),
+        (201, json!({ "client_id": "" }), "dynamic_registration_failed: the answer is no registration"),
         (
             201,
             json!({ "client_id": "c", "token_endpoint_auth_method": "tls_client_auth" }),

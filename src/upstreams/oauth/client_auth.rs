@@ -82,7 +82,8 @@ fn sign(
         Algorithm::EdDsa => EncodingKey::from_ed_pem(pem),
         _ => EncodingKey::from_rsa_pem(pem),
     };
-    let key = key.map_err(|_| bad("it is not a private key in PEM for its algorithm"))?;
+    let key =
+        key.map_err(|_| bad("it is no key for its algorithm in PEM (PKCS#8, which begins with `BEGIN PRIVATE KEY`)"))?;
     let mut header = Header::new(algorithm.into());
     header.kid = key_id.map(ToOwned::to_owned);
     let jti = CsrfToken::new_random();

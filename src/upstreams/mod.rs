@@ -1,6 +1,7 @@
 //! The servers behind the gateway.
 
 pub mod catalogue;
+pub mod connections;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod oauth;

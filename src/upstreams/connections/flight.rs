@@ -3,15 +3,15 @@
 //! A flight runs in a task of its own: what an authorization server gave must be kept, also when everybody who waited for
 //! it has hung up.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use http::{HeaderValue, header::RETRY_AFTER};
 use portcullis_policies::kit::{
     chain::RequestId,
     credential::{ConnectState, CredentialRefused, UpstreamAuth, UpstreamCredential, UpstreamTarget, Wanted},
     host::Caller,
     refusal::{Reason, Refusal},
 };
-use http::{HeaderValue, header::RETRY_AFTER};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -25,8 +25,6 @@ use super::{
 pub(super) enum Lack {
     /// A person must connect; for these scopes, if the upstream wants more than it did.
     Connect { state: ConnectState, because: Arc<str>, scopes: Arc<[Box<str>]> },
-    /// An operator must connect.
-    Operator,
     /// Something else.
     Refused(Refusal),
 }
@@ -41,7 +39,7 @@ impl Lack {
     }
 
     /// Nothing that the caller could mend; worth another try after `pause`.
-    pub(super) fn for_now(message: impl Into<std::borrow::Cow<'static, str>>, pause: Duration) -> Self {
+    pub(super) fn for_now(message: impl Into<Cow<'static, str>>, pause: Duration) -> Self {
         let seconds = pause.as_secs_f64().ceil().max(1.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a pause is a minute at most")]
         let header = HeaderValue::from(seconds as u64);

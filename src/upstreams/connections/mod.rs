@@ -1,87 +1,168 @@
 //! People's connections to upstreams: who is connected, with what, and until when.
+//!
+//! ```text
+//! none ──link given──▶ authenticating ──yes, redeemed──▶ connected ──ended upstream──▶ reconsent_required
+//!                                                           ▲ └──refreshed──┘                 │
+//!                                                           └───────────yes, redeemed─────────┘
+//! ```
+//!
+//! A call asks for its credential ([`Connections`](portcullis_policies::kit::credential::Connections)). Mostly it is at hand
+//! in a `slot`. If not, one `flight` fetches it for all who wait: it reads the store, refreshes what is over (`refresh`),
+//! or asks an authorization server (`granted`). Whoever must connect gets a link (`links`) to our own page, goes from there
+//! to the upstream's authorization server and comes back (`flow`). Each change of state is written down with its cause
+//! (`transition`), and other nodes hear of it within a second.
 
+mod end;
 mod error;
+mod flight;
+mod flow;
+mod granted;
+mod handle;
+mod journal;
+mod kept;
+mod links;
+mod list;
+mod obtain;
+mod random;
+mod refresh;
 mod seams;
+mod setup;
+mod slot;
+mod slots;
+mod step_up;
+mod stored;
+mod transition;
 mod view;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use secrecy::SecretString;
-use serde_json::Value;
+use portcullis_policies::kit::clock::Clock;
+use tokio::{
+    sync::Semaphore,
+    time::{interval, timeout},
+};
+use url::Url;
 
+use self::{journal::Journal, links::Offers, setup::Setups, slots::Slots};
 pub use self::{
     error::SetupFailure,
+    handle::Handle,
     seams::{NoSubjectToken, SubjectTokens, UpstreamRoute, UpstreamRoutes},
     view::{ConnectError, Connected, ConnectionView, Departure, LinkView, Standing},
 };
-use crate::store::{Digest, StoreError};
+pub use super::oauth::CallbackParameters;
+use super::oauth::UpstreamOAuth;
+use crate::{
+    fetch,
+    store::{Feed, Store, Tenant, every},
+};
 
-/// What a browser brings back from an upstream's authorization server (RFC 6749 §4.1.2, RFC 9207).
-#[derive(Clone, Debug, Default)]
-#[allow(missing_docs)]
-pub struct CallbackParameters {
-    pub code: Option<String>,
-    pub state: Option<String>,
-    pub iss: Option<String>,
-    pub error: Option<String>,
-    pub error_description: Option<String>,
+/// What a book is made of.
+#[derive(Debug)]
+pub struct Foundation {
+    /// The gateway's public origin.
+    pub origin: Url,
+    /// Where connections are kept.
+    pub store: Store,
+    /// Whose connections.
+    pub tenant: Tenant,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Asks upstreams and their authorization servers.
+    pub fetch: fetch::Client,
+    /// The routes of the configuration in force.
+    pub routes: Arc<dyn UpstreamRoutes>,
+    /// What people signed in with.
+    pub subjects: Arc<dyn SubjectTokens>,
+    /// A folder for what the store would not take; it need not exist.
+    pub journal: PathBuf,
 }
 
 /// People's connections to upstreams. Cloning is one reference count.
 #[derive(Clone, Debug)]
-pub struct ConnectionBook(#[allow(dead_code)] Arc<()>);
+pub struct ConnectionBook(Arc<Inner>);
 
-#[allow(clippy::unimplemented, clippy::unused_async, unused_variables, clippy::missing_panics_doc)]
+#[derive(Debug)]
+struct Inner {
+    origin: Url,
+    /// What the gateway calls itself where it registers.
+    client_name: String,
+    store: Store,
+    tenant: Tenant,
+    clock: Arc<dyn Clock>,
+    oauth: UpstreamOAuth,
+    routes: Arc<dyn UpstreamRoutes>,
+    subjects: Arc<dyn SubjectTokens>,
+    journal: Journal,
+    slots: Slots,
+    setups: Setups,
+    offers: Offers,
+    feed: Feed,
+    /// A seat for each flight, so that stopping can wait for them.
+    flights: Semaphore,
+}
+
+/// Flights at once.
+const FLIGHTS: u32 = 2048;
+/// How often the store is asked what changed elsewhere.
+const LISTEN: Duration = Duration::from_millis(500);
+/// How often what the store would not take is written again.
+const WRITE: Duration = Duration::from_secs(1);
+/// A credential that nobody uses for so long is not held in memory.
+const SWEEP: Duration = Duration::from_mins(15);
+/// How long stopping waits for what is being redeemed.
+const LAST: Duration = Duration::from_secs(10);
+
 impl ConnectionBook {
-    /// The link with this token, if it is still good. Looking at it does not use it up.
-    pub async fn link(&self, token: &str) -> Result<Option<LinkView>, StoreError> {
-        unimplemented!()
+    /// Opens the book.
+    pub async fn open(foundation: Foundation) -> Self {
+        let Foundation { origin, store, tenant, clock, fetch, routes, subjects, journal } = foundation;
+        let book = Self(Arc::new(Inner {
+            client_name: format!("Portcullis at {}", origin.host_str().unwrap_or_default()),
+            origin,
+            oauth: UpstreamOAuth::new(fetch, Arc::clone(&clock)),
+            feed: Feed::new(clock.now()),
+            store,
+            tenant,
+            clock,
+            routes,
+            subjects,
+            journal: Journal::new(journal),
+            slots: Slots::new(random::seed()),
+            setups: Setups::default(),
+            offers: Offers::new(),
+            flights: Semaphore::new(FLIGHTS as usize),
+        }));
+        book.replay().await;
+        book
     }
 
-    /// `subject` says yes: uses the link up, and says where the browser goes. `browser` is a secret that only this
-    /// browser has. For `shared-oauth` the subject is not looked at.
-    pub async fn begin(&self, token: &str, subject: &str, browser: Digest) -> Result<Departure, ConnectError> {
-        unimplemented!()
+    /// Runs what runs beside the requests, until it is dropped.
+    pub async fn keep_house(self) {
+        let listening = every(LISTEN, "connections that are known stay as they are", || self.listen());
+        let writing = async {
+            let mut clock = interval(WRITE);
+            loop {
+                clock.tick().await;
+                self.write_all_again().await;
+            }
+        };
+        let sweeping = async {
+            let mut clock = interval(SWEEP);
+            loop {
+                clock.tick().await;
+                self.0.slots.sweep();
+                self.0.setups.sweep();
+            }
+        };
+        tokio::join!(listening, writing, sweeping);
     }
 
-    /// `subject` typed in their key, each value under the name of its field: uses the link up.
-    pub async fn put_key(
-        &self,
-        token: &str,
-        subject: &str,
-        values: &[(String, SecretString)],
-    ) -> Result<Connected, ConnectError> {
-        unimplemented!()
-    }
-
-    /// The browser came back. `upstream` is the id in the path of the callback.
-    pub async fn complete(
-        &self,
-        upstream: &str,
-        query: CallbackParameters,
-        subject: Option<&str>,
-        browser: Option<Digest>,
-    ) -> Result<Connected, ConnectError> {
-        unimplemented!()
-    }
-
-    /// A link for somebody who wants to connect to the upstream of this route: the whole URL.
-    pub async fn link_for(&self, subject: &str, route: &str) -> Result<String, ConnectError> {
-        unimplemented!()
-    }
-
-    /// Where somebody stands with every upstream that people connect to.
-    pub async fn of(&self, subject: &str) -> Result<Vec<ConnectionView>, StoreError> {
-        unimplemented!()
-    }
-
-    /// Ends a connection: it is revoked upstream, its secrets are destroyed, and no call uses it any more. Was there one?
-    pub async fn disconnect(&self, subject: &str, upstream: &str, because: &str) -> Result<bool, StoreError> {
-        unimplemented!()
-    }
-
-    /// The client-id metadata document for the authorization server of this upstream, if it has one.
-    pub fn client_document(&self, upstream: &str) -> Option<Value> {
-        unimplemented!()
+    /// Waits for what is being redeemed, for a while. After that no credential is fetched any more.
+    pub async fn close(&self) {
+        if timeout(LAST, self.0.flights.acquire_many(FLIGHTS)).await.is_err() {
+            tracing::warn!("some credentials were still being fetched when the gateway stopped");
+        }
+        self.0.flights.close();
     }
 }

@@ -2,20 +2,22 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use portcullis_policies::kit::{
     credential::{
-        AuthMode, ConnectRequired, Connections, CredentialRefused, NoCredential, Obtained, Obtaining,
-        UpstreamCredential, Wanted,
+        AuthMode, ConnectRequired, ConnectState, Connections, CredentialRefused, NoCredential, Obtained, Obtaining,
+        UpstreamAuth, UpstreamCredential, Wanted,
     },
     refusal::{Reason, Refusal},
 };
 
 use super::{
-    ConnectionBook, Standing,
+    ConnectionBook,
     flight::{Errand, Goal, Lack, Outcome},
     links::Purpose,
     slot::Slot,
 };
+use crate::store::StoreError;
 
 /// Flights that a call waits for at most. One that was under way already may bring less than the call needs.
 const FLIGHTS: usize = 4;
@@ -76,7 +78,10 @@ impl Connections for ConnectionBook {
     }
 
     fn suspect(&self, refused: &CredentialRefused) {
-        self.0.slots.suspect(refused);
+        // What is over is not at hand any more, and whoever looks for the next one knows why.
+        if refused.challenge.status == StatusCode::UNAUTHORIZED {
+            refused.credential.end();
+        }
     }
 }
 
@@ -102,7 +107,7 @@ impl ConnectionBook {
     async fn fetch(&self, wanted: Wanted<'_>, subject: &str, inbound: Option<&str>, goal: Goal) -> Obtained {
         let slot = self.0.slots.slot(&wanted.auth.id, &wanted.target.0, subject);
         for _ in 0..FLIGHTS {
-            if let Some(credential) = self.at_hand(&slot, &goal) {
+            if let Some(credential) = self.at_hand(wanted.auth, &slot, &goal) {
                 return Ok(credential);
             }
             let flight = self.board(&slot, || Errand::new(wanted, inbound, goal.clone()));
@@ -116,8 +121,8 @@ impl ConnectionBook {
         Err(self.tell(lack, wanted, subject).await)
     }
 
-    fn at_hand(&self, slot: &Slot, goal: &Goal) -> Option<UpstreamCredential> {
-        if self.0.feed.is_deaf() {
+    fn at_hand(&self, auth: &UpstreamAuth, slot: &Slot, goal: &Goal) -> Option<UpstreamCredential> {
+        if self.is_deaf(auth) {
             return None;
         }
         let (credential, _) = slot.ready(self.0.clock.now(), self.0.routes.version())?;
@@ -125,7 +130,7 @@ impl ConnectionBook {
     }
 
     /// Has the store been silent for so long that nobody knows whether connections still are what they were?
-    fn is_deaf(&self, auth: &portcullis_policies::kit::credential::UpstreamAuth) -> bool {
+    fn is_deaf(&self, auth: &UpstreamAuth) -> bool {
         is_stored(&auth.mode) && self.0.feed.is_deaf()
     }
 
@@ -143,7 +148,6 @@ impl ConnectionBook {
     async fn tell(&self, lack: Lack, wanted: Wanted<'_>, subject: &str) -> NoCredential {
         let (state, because, scopes) = match lack {
             Lack::Refused(refusal) => return refusal.into(),
-            Lack::Operator => return Reason::OperatorMustConnect.into(),
             Lack::Connect { .. } if subject.is_empty() => return Reason::OperatorMustConnect.into(),
             Lack::Connect { state, because, scopes } => (state, because, scopes),
         };
@@ -160,7 +164,7 @@ impl ConnectionBook {
                 state,
                 url: offer.url.clone(),
                 elicitation_id: offer.elicitation_id.clone(),
-                message: message(&wanted.auth.display_name, Standing::from(state), &because),
+                message: message(&wanted.auth.display_name, state, &because),
             }),
             Err(error) => no_store(&error).into(),
         }
@@ -175,19 +179,19 @@ pub(super) fn is_stored(mode: &AuthMode) -> bool {
     matches!(mode, AuthMode::UserOAuth(_) | AuthMode::SharedOAuth(_) | AuthMode::UserKey(_))
 }
 
-fn message(name: &str, standing: Standing, because: &str) -> String {
-    match standing {
-        Standing::ReconsentRequired => format!("Connect to {name} once more: {because}."),
-        _ => format!("Connect to {name} first: {because}."),
+fn message(name: &str, state: ConnectState, because: &str) -> String {
+    match state {
+        ConnectState::Authenticating => format!("Connect to {name} first: {because}."),
+        ConnectState::ReconsentRequired => format!("Connect to {name} once more: {because}."),
     }
 }
 
 /// The store does not do its work, which the log says.
-pub(super) fn no_store(error: &crate::store::StoreError) -> Refusal {
+pub(super) fn no_store(error: &StoreError) -> Refusal {
     tracing::error!(%error, "connections cannot be looked up");
     match error {
-        crate::store::StoreError::Unsealable { .. } => Reason::VaultClosed.into(),
+        StoreError::Unsealable { .. } => Reason::VaultClosed.into(),
         _ => Refusal::new(Reason::CredentialUnavailable, "The gateway's store does not answer, so nothing was sent.")
-            .with_header(http::header::RETRY_AFTER, http::HeaderValue::from_static("1")),
+            .with_header(RETRY_AFTER, HeaderValue::from_static("1")),
     }
 }

@@ -30,6 +30,9 @@ pub trait UpstreamRoutes: fmt::Debug + Send + Sync {
 
     /// All of them, in the order of the file.
     fn all(&self) -> Vec<UpstreamRoute>;
+
+    /// Another number for each configuration.
+    fn version(&self) -> u64;
 }
 
 /// What people signed in with, for the grants that exchange it.

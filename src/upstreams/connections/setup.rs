@@ -10,6 +10,7 @@ use portcullis_policies::kit::{
     credential::{OAuthUpstream, UpstreamAuth, UpstreamChallenge, UpstreamTarget},
     refusal::{Reason, Refusal},
 };
+use secrecy::{ExposeSecret, zeroize::Zeroizing};
 use tokio::time::Instant;
 use url::Url;
 
@@ -152,14 +153,20 @@ impl ConnectionBook {
         let redirect_uri = (flow == Flow::Code).then(|| self.redirect_uri(&auth.id));
         let document = self.document_url(&auth.id);
         let may_be_dynamic = upstream.client.is_none() && !(server.client_documents && document.is_some());
+        let mut seen = None;
         if may_be_dynamic && let Some(kept) = self.kept_registration(&server, redirect_uri.as_ref()).await? {
-            return Ok((server, kept));
+            if kept.is_good_for(&server, redirect_uri.as_ref(), self.0.clock.now()) {
+                return Ok((server, kept));
+            }
+            seen = Some(kept.client.client_id);
         }
         let name = &self.0.client_name;
         let registering = self.0.oauth.register(&server, upstream, document.as_ref(), redirect_uri.as_ref(), name);
         let registration = registering.await.map_err(NoSetup::Failed)?;
-        if registration.kind == RegistrationKind::Dynamic {
-            self.keep_registration(&registration).await?;
+        if registration.kind == RegistrationKind::Dynamic && !self.keep_registration(&registration, seen).await? {
+            // Another node has registered meanwhile, and all go on with what it got.
+            let kept = self.kept_registration(&server, redirect_uri.as_ref()).await?;
+            return Ok((server, kept.unwrap_or(registration)));
         }
         Ok((server, registration))
     }
@@ -171,26 +178,32 @@ impl ConnectionBook {
     ) -> Result<Option<Registration>, StoreError> {
         let place = redirect_uri.map_or("", Url::as_str);
         let record = self.0.store.upstream_client(&self.0.tenant, &server.issuer, place).await?;
-        let registration = record.and_then(|record| serde_json::from_slice::<Registration>(&record.registration).ok());
-        Ok(registration.filter(|known| known.is_good_for(server, redirect_uri, self.0.clock.now())))
+        Ok(record.and_then(|record| serde_json::from_slice(record.secrets.expose_secret()).ok()))
     }
 
-    async fn keep_registration(&self, registration: &Registration) -> Result<(), StoreError> {
+    /// Keeps a registration in the place of the client `seen`; `false` if another one is there.
+    async fn keep_registration(&self, registration: &Registration, seen: Option<String>) -> Result<bool, StoreError> {
+        let secrets = Zeroizing::new(serde_json::to_vec(registration).map_err(StoreError::corrupt)?);
         let record = UpstreamClientRecord {
             issuer: registration.issuer.clone(),
             redirect_uri: registration.redirect_uri.as_ref().map(Url::to_string).unwrap_or_default(),
-            registration: serde_json::to_vec(registration).map_err(StoreError::corrupt)?,
+            client_id: registration.client.client_id.clone(),
+            secrets: secrets.to_vec().into(),
+            created_at: self.0.clock.now(),
+            expires_at: registration.expires_at,
         };
         let mut work = self.0.store.begin(&self.0.tenant).await?;
-        work.put_upstream_client(&record).await?;
-        work.commit().await
+        let is_kept = work.put_upstream_client(&record, seen.as_deref()).await?;
+        work.commit().await?;
+        Ok(is_kept)
     }
 
     /// The authorization server does not know the gateway any more: it registers anew when it next needs to.
     pub(super) async fn forget_registration(&self, registration: &Registration) -> Result<(), StoreError> {
         let redirect_uri = registration.redirect_uri.as_ref().map_or("", Url::as_str);
+        let client_id = &registration.client.client_id;
         let mut work = self.0.store.begin(&self.0.tenant).await?;
-        work.delete_upstream_client(&registration.issuer, redirect_uri).await?;
+        work.delete_upstream_client(&registration.issuer, redirect_uri, client_id).await?;
         work.commit().await?;
         lock(&self.0.setups.0).clear();
         Ok(())

@@ -2,17 +2,14 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
-use portcullis_policies::kit::{
-    clock::Timestamp,
-    credential::{CredentialRefused, UpstreamChallenge, UpstreamCredential},
-};
+use portcullis_policies::kit::{clock::Timestamp, credential::UpstreamCredential};
 use tokio::time::Instant;
 
 use super::{flight::Flight, step_up::Steps};
@@ -44,8 +41,6 @@ pub(super) struct Held {
     pub(super) expires_at: Option<Timestamp>,
     /// From when on a newer one is fetched while this one goes on, in milliseconds since 1970.
     pub(super) renew_at: AtomicI64,
-    /// The upstream refused it, in these words.
-    pub(super) suspect: OnceLock<UpstreamChallenge>,
 }
 
 /// Never.
@@ -60,14 +55,13 @@ impl Held {
         renew_at: Option<Timestamp>,
     ) -> Self {
         let renew_at = AtomicI64::new(renew_at.map_or(NEVER, Timestamp::as_millis));
-        Self { credential, configuration, expires_at, renew_at, suspect: OnceLock::new() }
+        Self { credential, configuration, expires_at, renew_at }
     }
 
     /// May calls be sent with it at `now`?
     pub(super) fn is_good(&self, now: Timestamp, configuration: u64) -> bool {
         self.expires_at.is_none_or(|end| now < end)
             && self.configuration == configuration
-            && self.suspect.get().is_none()
             && !self.credential.is_over()
     }
 
@@ -132,7 +126,7 @@ impl Slot {
         }
         let held = Arc::new(held);
         let before = self.held.rcu(|present| match present {
-            Some(present) if is_newer(present, &held) => Some(Arc::clone(present)),
+            Some(present) if stays(present, &held) => Some(Arc::clone(present)),
             _ => Some(Arc::clone(&held)),
         });
         let Some(before) = before else { return };
@@ -150,20 +144,12 @@ impl Slot {
             before.credential.end();
         }
     }
-
-    /// The upstream refused this credential: calls do not go on with it.
-    pub(super) fn suspect(&self, refused: &CredentialRefused) {
-        let held = self.held.load();
-        if let Some(held) = held.as_ref().filter(|held| held.credential.version() <= refused.credential.version()) {
-            let _ = held.suspect.set(refused.challenge.clone());
-        }
-    }
 }
 
-fn is_newer(present: &Held, other: &Held) -> bool {
-    let (present_version, other_version) = (present.credential.version(), other.credential.version());
-    let same = present_version == other_version && present.configuration == other.configuration;
-    (present_version > other_version || (same && present.suspect.get().is_some())) && !present.credential.is_over()
+/// Is what is at hand to stay? What was refused stays too, until there is a newer one: so it is known to be refused.
+fn stays(present: &Held, other: &Held) -> bool {
+    let (is_over, version) = (present.credential.is_over(), present.credential.version());
+    if is_over { version == other.credential.version() } else { version > other.credential.version() }
 }
 
 /// How long nothing is asked of an authorization server that did not answer.

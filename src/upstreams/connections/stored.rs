@@ -144,8 +144,11 @@ fn refusal_of(slot: &Slot, goal: &Goal, held: &Held) -> Option<UpstreamChallenge
     {
         return Some(refused.challenge.clone());
     }
-    let known = slot.held().filter(|known| known.credential.version() == held.credential.version())?;
-    known.suspect.get().cloned()
+    let is_known = |known: &Arc<Held>| {
+        known.credential.version() == held.credential.version() && known.credential.is_over()
+    };
+    let status = StatusCode::UNAUTHORIZED;
+    slot.held().filter(is_known).map(|_| UpstreamChallenge { status, challenges: Arc::default() })
 }
 
 /// The upstream lets nobody with this connection do that, and connecting once more would not help.

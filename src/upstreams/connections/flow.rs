@@ -1,0 +1,301 @@
+//! From the yes on our page to the connection: out to the upstream's authorization server, and back.
+//!
+//! What comes back counts only in the browser that left, for the person who said yes, and once. Everything that is needed
+//! to judge it was noted, sealed, before the browser left.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use portcullis_policies::kit::credential::{AuthMode, KeyField, UpstreamAuth, UpstreamTarget};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ConnectError, Connected, ConnectionBook, Departure, UpstreamRoute,
+    kept::{self, Kept, Tokens, Value},
+    links::scopes_of,
+    random,
+    refresh::oauth_upstream,
+    setup::NoSetup,
+    transition::Transition,
+};
+use crate::{
+    store::{
+        ConnectFlow, ConnectLink, ConnectionKey, ConnectionRecord, ConnectionStage, ConnectionState, Digest, StoreError,
+    },
+    upstreams::oauth::{CallbackParameters, Discovered, Flow, GrantError, PendingGrant, Registration},
+};
+
+/// How long a browser may be away.
+const AWAY: Duration = Duration::from_mins(10);
+
+/// What is noted before a browser leaves.
+#[derive(Debug, Serialize, Deserialize)]
+struct Noted {
+    upstream: String,
+    subject: String,
+    target: String,
+    route: String,
+    pending: PendingGrant,
+    server: Discovered,
+    registration: Registration,
+}
+
+/// A connection that is to be kept.
+struct Made<'a> {
+    key: ConnectionKey,
+    target: &'a str,
+    kept: Kept,
+    registration: Option<String>,
+    scope: Option<String>,
+    lasting: Option<Duration>,
+    because: &'static str,
+}
+
+impl From<NoSetup> for ConnectError {
+    fn from(error: NoSetup) -> Self {
+        match error {
+            NoSetup::Failed(error) => Self::Setup(error.into()),
+            NoSetup::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<GrantError> for ConnectError {
+    fn from(error: GrantError) -> Self {
+        match error {
+            GrantError::Mixup => Self::Mixup,
+            GrantError::Refused { code, words } => Self::Refused { code, words: words.unwrap_or_default() },
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl ConnectionBook {
+    /// `subject` said yes: uses the link up, and says where the browser goes. `browser` is the digest of a secret that only
+    /// this browser has. Where all callers share the connection, the link alone counts, which the operator has.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ConnectError`]; as long as the upstream's sign-in cannot be set up, the link stays good.
+    pub async fn begin(&self, token: &str, subject: &str, browser: Digest) -> Result<Departure, ConnectError> {
+        let (link, route) = self.link_of(token, subject).await?;
+        let upstream = oauth_upstream(&route.auth.mode).ok_or(ConnectError::Gone)?;
+        let setup = self.setup(&route.auth, upstream, Flow::Code, &route.target, None).await?;
+        let mut scopes = setup.server.scopes.clone();
+        scopes.extend(scopes_of(token).into_iter().filter(|scope| !setup.server.scopes.contains(scope)));
+        let state = random::secret();
+        let redirect_uri = self.redirect_uri(&route.auth.id);
+        let departure = self.0.oauth.departure(&setup.server, &setup.registration, &scopes, &redirect_uri, &state);
+        let (url, pending) = departure.map_err(|error| ConnectError::Setup(error.into()))?;
+        let noted = Noted {
+            upstream: link.upstream.clone(),
+            subject: link.subject.clone(),
+            target: link.target.clone(),
+            route: link.route.clone(),
+            pending,
+            server: setup.server.clone(),
+            registration: setup.registration.clone(),
+        };
+        self.note(&link, &noted, &state, browser).await?;
+        Ok(Departure { url, state })
+    }
+
+    /// The link with this token, if `subject` may use it.
+    async fn link_of(&self, token: &str, subject: &str) -> Result<(ConnectLink, UpstreamRoute), ConnectError> {
+        let (link, route) = self.good_link(token).await?.ok_or(ConnectError::Gone)?;
+        if !link.subject.is_empty() && link.subject != subject {
+            let (upstream, owner) = (&link.upstream, &link.subject);
+            tracing::warn!(upstream, owner, subject, "somebody opened a link that was made for somebody else");
+            return Err(ConnectError::NotYours);
+        }
+        Ok((link, route))
+    }
+
+    /// Uses the link up and keeps what the browser's return is judged by, both or neither.
+    async fn note(
+        &self,
+        link: &ConnectLink,
+        noted: &Noted,
+        state: &str,
+        browser: Digest,
+    ) -> Result<(), ConnectError> {
+        let now = self.0.clock.now();
+        let secret = serde_json::to_vec(noted).map_err(StoreError::corrupt)?;
+        let state = Digest::of(state.as_bytes());
+        let flow = ConnectFlow { state, browser, secret, expires_at: now.plus(AWAY) };
+        let mut work = self.0.store.begin(&self.0.tenant).await?;
+        work.use_connect_link(&link.digest, &link.subject, now).await?.ok_or(ConnectError::Gone)?;
+        work.insert_connect_flow(&flow).await?;
+        Zeroizing::new(flow.secret);
+        Ok(work.commit().await?)
+    }
+
+    /// The browser came back to the callback of `upstream`. `subject` is who is signed in there, `browser` the digest of
+    /// its secret.
+    pub async fn complete(
+        &self,
+        upstream: &str,
+        query: CallbackParameters,
+        subject: Option<&str>,
+        browser: Option<Digest>,
+    ) -> Result<Connected, ConnectError> {
+        let state = query.state.as_deref().ok_or(ConnectError::Gone)?;
+        let noted = self.take_note(state, browser).await?;
+        if noted.upstream != upstream {
+            return Err(ConnectError::Mixup);
+        }
+        if !noted.subject.is_empty() && subject != Some(&noted.subject) {
+            return Err(ConnectError::NotYours);
+        }
+        let route = self.0.routes.upstream_auth(&noted.route).ok_or(ConnectError::Gone)?;
+        if *route.auth.id != *noted.upstream || *route.target.0 != *noted.target {
+            return Err(ConnectError::Gone);
+        }
+        // In a task of its own: what a code is redeemed for must be kept, also when the browser does not wait.
+        let book = self.clone();
+        let finishing = tokio::spawn(async move { book.finish(noted, query, &route.auth, &route.target).await });
+        finishing.await.map_err(|_| ConnectError::Unavailable("the gateway failed; its log says why".to_owned()))?
+    }
+
+    /// What was noted when this browser left. It can be taken once, whoever takes it.
+    async fn take_note(&self, state: &str, browser: Option<Digest>) -> Result<Noted, ConnectError> {
+        let mut work = self.0.store.begin(&self.0.tenant).await?;
+        let flow = work.take_connect_flow(&Digest::of(state.as_bytes())).await?;
+        work.commit().await?;
+        let flow = flow.filter(|flow| self.0.clock.now() < flow.expires_at).ok_or(ConnectError::Gone)?;
+        if browser != Some(flow.browser) {
+            tracing::warn!("a browser came back to the gateway that is not the one that left");
+            return Err(ConnectError::OtherBrowser);
+        }
+        let secret = Zeroizing::new(flow.secret);
+        serde_json::from_slice(&secret).map_err(|_| ConnectError::Gone)
+    }
+
+    async fn finish(
+        &self,
+        noted: Noted,
+        query: CallbackParameters,
+        auth: &UpstreamAuth,
+        target: &UpstreamTarget,
+    ) -> Result<Connected, ConnectError> {
+        let Noted { upstream, subject, pending, server, registration, .. } = noted;
+        let key = ConnectionKey { upstream, subject };
+        let redeemed = self.0.oauth.redeem(&server, &registration, &pending, &query).await;
+        let set = match redeemed {
+            Ok(set) => set,
+            Err(error) => {
+                self.not_connected(&key, &error).await?;
+                if error.is_unknown_client() {
+                    self.forget_registration(&registration).await?;
+                }
+                return Err(error.into());
+            }
+        };
+        let made = Made {
+            key,
+            target: &target.0,
+            registration: Some(server.issuer.clone()),
+            scope: set.scope.clone(),
+            lasting: set.expires_in,
+            because: "the person connected",
+            kept: Kept::Tokens(Box::new(Tokens { set, asked: pending.scopes, server, registration })),
+        };
+        self.connect(made).await?;
+        Ok(Connected { display_name: auth.display_name.clone() })
+    }
+
+    /// Nothing came of it. What was connected before stays so.
+    async fn not_connected(&self, key: &ConnectionKey, error: &GrantError) -> Result<(), StoreError> {
+        tracing::warn!(key.subject, key.upstream, %error, "somebody did not get connected");
+        if self.0.store.connection(&self.0.tenant, key).await?.is_some() {
+            return Ok(());
+        }
+        let because = if error.is_denied() { "the person said no" } else { "the upstream's sign-in gave nothing" };
+        let transition = Transition {
+            key,
+            from: ConnectionStage::Authenticating,
+            to: ConnectionStage::None,
+            because,
+            request_id: None,
+        };
+        let mut work = self.0.store.begin(&self.0.tenant).await?;
+        transition.record(&mut work, self.0.clock.now()).await?;
+        work.commit().await?;
+        transition.log();
+        Ok(())
+    }
+
+    /// `subject` typed in their key, each value under the name of its field: uses the link up.
+    pub async fn put_key(
+        &self,
+        token: &str,
+        subject: &str,
+        values: &[(String, SecretString)],
+    ) -> Result<Connected, ConnectError> {
+        let (link, route) = self.link_of(token, subject).await?;
+        let AuthMode::UserKey(fields) = &route.auth.mode else { return Err(ConnectError::Gone) };
+        let values = fields.iter().map(|field| typed(field, values)).collect::<Result<BTreeMap<_, _>, _>>()?;
+        let mut work = self.0.store.begin(&self.0.tenant).await?;
+        let used = work.use_connect_link(&link.digest, &link.subject, self.0.clock.now()).await?;
+        work.commit().await?;
+        let link = used.ok_or(ConnectError::Gone)?;
+        let made = Made {
+            key: ConnectionKey { upstream: link.upstream, subject: link.subject },
+            target: &link.target,
+            kept: Kept::Values(values),
+            registration: None,
+            scope: None,
+            lasting: None,
+            because: "the person gave their key",
+        };
+        self.connect(made).await?;
+        Ok(Connected { display_name: route.auth.display_name.clone() })
+    }
+
+    /// Somebody has connected: that counts from the next call on, here at once and elsewhere within a second.
+    async fn connect(&self, made: Made<'_>) -> Result<(), StoreError> {
+        let Made { key, target, kept, registration, scope, lasting, because } = made;
+        let now = self.0.clock.now();
+        let record = ConnectionRecord {
+            target: target.to_owned(),
+            id: random::id(),
+            version: 0,
+            state: ConnectionState::Connected,
+            because: because.to_owned(),
+            registration,
+            scope,
+            secrets: Some(kept.seal()?),
+            expires_at: lasting.map(|lasting| now.plus(lasting)),
+            created_at: now,
+            changed_at: now,
+            key,
+        };
+        let before = self.0.store.connection(&self.0.tenant, &record.key).await?;
+        let transition = Transition {
+            key: &record.key,
+            from: before.map_or(ConnectionStage::Authenticating, |before| before.state.into()),
+            to: ConnectionStage::Connected,
+            because,
+            request_id: None,
+        };
+        let mut work = self.0.store.begin(&self.0.tenant).await?;
+        let version = work.put_connection(&record).await?;
+        transition.record(&mut work, now).await?;
+        work.commit().await?;
+        self.outdate(&record.key, version);
+        transition.log();
+        Ok(())
+    }
+}
+
+/// The value of a field, as it was typed.
+fn typed(field: &KeyField, values: &[(String, SecretString)]) -> Result<(String, Value), ConnectError> {
+    let value = values.iter().find(|(name, _)| *name == field.name).map(|(_, value)| value.expose_secret().trim());
+    let value = value.filter(|value| !value.is_empty());
+    let value = SecretString::from(value.ok_or_else(|| ConnectError::Unusable(format!("{} is missing", field.label)))?);
+    if kept::header(field, &value).is_none() {
+        let words = format!("{} has characters that cannot be sent: copy it once more", field.label);
+        return Err(ConnectError::Unusable(words));
+    }
+    Ok((field.name.clone(), Value(value)))
+}

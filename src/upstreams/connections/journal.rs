@@ -1,0 +1,214 @@
+//! Tokens that were redeemed and that the store would not take: kept in memory and in sealed files until it does.
+//!
+//! A refresh token that was used is worth nothing, so what came for it must not be lost.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use portcullis_policies::kit::clock::Timestamp;
+use secrecy::{ExposeSecret, zeroize::Zeroizing};
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+
+use super::{ConnectionBook, slot::lock};
+use crate::store::{ConnectionKey, ConnectionRecord, ConnectionState, Digest, StoreError};
+
+/// What the store would not take.
+#[derive(Debug)]
+pub(super) struct Journal {
+    folder: PathBuf,
+    unwritten: Mutex<HashMap<ConnectionKey, Arc<Unwritten>>>,
+}
+
+/// A refresh without its last step.
+#[derive(Debug)]
+struct Unwritten {
+    record: ConnectionRecord,
+    fence: i64,
+}
+
+/// The same in a file.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    upstream: String,
+    subject: String,
+    target: String,
+    id: String,
+    version: i64,
+    fence: i64,
+    because: String,
+    registration: Option<String>,
+    scope: Option<String>,
+    secrets: Vec<u8>,
+    expires_at: Option<Timestamp>,
+    created_at: Timestamp,
+    changed_at: Timestamp,
+}
+
+const PURPOSE: &str = "journal of connections";
+const ENDING: &str = "refreshed";
+/// Files that are read at a start.
+const MOST: usize = 100_000;
+
+impl Journal {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, unwritten: Mutex::default() }
+    }
+
+    fn path(&self, key: &ConnectionKey) -> PathBuf {
+        let name = Digest::of(format!("{}:{}{}", key.upstream.len(), key.upstream, key.subject).as_bytes());
+        self.folder.join(format!("{name}.{ENDING}"))
+    }
+
+    fn keys(&self) -> Vec<ConnectionKey> {
+        lock(&self.unwritten).keys().cloned().collect()
+    }
+}
+
+impl ConnectionBook {
+    /// The store did not take a record: it is kept here, and written again and again.
+    pub(super) async fn write_later(&self, record: &ConnectionRecord, fence: i64, error: &StoreError) {
+        let key = &record.key;
+        tracing::error!(key.subject, key.upstream, %error, "refreshed tokens are not in the store yet; they are kept here");
+        let unwritten = Arc::new(Unwritten { record: record.clone(), fence });
+        lock(&self.0.journal.unwritten).insert(key.clone(), Arc::clone(&unwritten));
+        let (book, path) = (self.clone(), self.0.journal.path(key));
+        let written = spawn_blocking(move || {
+            let sealed = book.0.store.sealer().seal(PURPOSE, &name(&path), &unwritten.to_bytes()?);
+            write_whole(&path, &sealed)
+        });
+        match written.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "refreshed tokens are in memory alone: do not stop the gateway"),
+            Err(error) => tracing::error!(%error, "refreshed tokens are in memory alone: do not stop the gateway"),
+        }
+    }
+
+    /// Tries once more to write what the store would not take of this connection. Returns it, if it is in vain.
+    pub(super) async fn write_again(&self, key: &ConnectionKey) -> Option<ConnectionRecord> {
+        let unwritten = lock(&self.0.journal.unwritten).get(key).cloned()?;
+        if let Err(error) = self.write_refreshed(&unwritten.record, unwritten.fence).await {
+            tracing::debug!(%error, "the store still takes nothing");
+            let version = unwritten.record.version + 1;
+            return Some(ConnectionRecord { version, ..unwritten.record.clone() });
+        }
+        // Whether it was kept or overtaken: nobody needs the journal for it any more.
+        self.settle(key, &unwritten).await;
+        None
+    }
+
+    async fn settle(&self, key: &ConnectionKey, unwritten: &Arc<Unwritten>) {
+        {
+            let mut all = lock(&self.0.journal.unwritten);
+            if !all.get(key).is_some_and(|present| Arc::ptr_eq(present, unwritten)) {
+                return;
+            }
+            all.remove(key);
+        }
+        let path = self.0.journal.path(key);
+        let _ = spawn_blocking(move || fs::remove_file(path)).await;
+        tracing::info!(key.subject, key.upstream, "refreshed tokens are in the store now");
+    }
+
+    /// Writes what the store would not take.
+    pub(super) async fn write_all_again(&self) {
+        for key in self.0.journal.keys() {
+            if self.write_again(&key).await.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Takes up what an earlier run could not write.
+    pub(super) async fn replay(&self) {
+        let book = self.clone();
+        let found = spawn_blocking(move || book.read_journal()).await.unwrap_or_default();
+        for unwritten in found {
+            let key = unwritten.record.key.clone();
+            lock(&self.0.journal.unwritten).insert(key, Arc::new(unwritten));
+        }
+        self.write_all_again().await;
+    }
+
+    fn read_journal(&self) -> Vec<Unwritten> {
+        let Ok(files) = fs::read_dir(&self.0.journal.folder) else { return Vec::new() };
+        let paths = files.flatten().map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == ENDING));
+        let read = |path: PathBuf| {
+            let sealed = fs::read(&path).ok()?;
+            let plain = self.0.store.sealer().open(PURPOSE, &name(&path), &sealed);
+            let plain = plain.inspect_err(|error| tracing::error!(?path, %error, "tokens of an earlier run do not open"));
+            Unwritten::from_bytes(&plain.ok()?)
+        };
+        paths.take(MOST).filter_map(read).collect()
+    }
+}
+
+impl Unwritten {
+    fn to_bytes(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        let ConnectionRecord { key, target, id, version, because, registration, scope, .. } = self.record.clone();
+        let ConnectionRecord { secrets, expires_at, created_at, changed_at, .. } = &self.record;
+        let entry = Entry {
+            upstream: key.upstream,
+            subject: key.subject,
+            target,
+            id,
+            version,
+            fence: self.fence,
+            because,
+            registration,
+            scope,
+            secrets: secrets.as_ref().map(|secrets| secrets.expose_secret().to_vec()).unwrap_or_default(),
+            expires_at: *expires_at,
+            created_at: *created_at,
+            changed_at: *changed_at,
+        };
+        let bytes = serde_json::to_vec(&entry).map(Zeroizing::new);
+        drop(Zeroizing::new(entry.secrets));
+        Ok(bytes?)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let entry: Entry = serde_json::from_slice(bytes).ok()?;
+        let record = ConnectionRecord {
+            key: ConnectionKey { upstream: entry.upstream, subject: entry.subject },
+            target: entry.target,
+            id: entry.id,
+            version: entry.version,
+            state: ConnectionState::Connected,
+            because: entry.because,
+            registration: entry.registration,
+            scope: entry.scope,
+            secrets: Some(entry.secrets.into()),
+            expires_at: entry.expires_at,
+            created_at: entry.created_at,
+            changed_at: entry.changed_at,
+        };
+        Some(Self { record, fence: entry.fence })
+    }
+}
+
+/// A file's name is what its content is sealed for.
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Writes a file that only its owner can read, whole or not at all, and not before it is on the disk.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let draft = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    File::open(folder)?.sync_all()
+}

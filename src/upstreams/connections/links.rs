@@ -1,0 +1,182 @@
+//! Links to the page on which somebody connects: for one person, upstream and route; good once, and for ten minutes.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use moka::future::Cache;
+use portcullis_policies::kit::{chain::RequestId, credential::ConnectState};
+
+use super::{ConnectError, ConnectionBook, LinkView, UpstreamRoute, random, transition::Transition};
+use crate::store::{ConnectLink, ConnectionKey, ConnectionStage, Digest, StoreError};
+
+/// How long a link is good.
+const GOOD: Duration = Duration::from_mins(10);
+/// For how long the same link is given to calls that ask again: what is given is good for a while yet.
+const SAME: Duration = Duration::from_mins(6);
+/// Links remembered.
+const MOST: u64 = 100_000;
+/// Letters of a token at most, so that no path makes the gateway work.
+const LONGEST: usize = 4096;
+
+/// What a link is for.
+#[derive(Clone, Debug)]
+pub(super) struct Purpose<'a> {
+    pub(super) upstream: &'a str,
+    pub(super) subject: &'a str,
+    pub(super) route: &'a str,
+    pub(super) target: &'a str,
+    /// To be asked for besides the usual ones.
+    pub(super) scopes: Arc<[Box<str>]>,
+    pub(super) request_id: Option<RequestId>,
+}
+
+/// A link that was given.
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub(super) url: String,
+    pub(super) elicitation_id: String,
+    digest: Digest,
+}
+
+/// Whose link, to what, from where, and for which scopes.
+type Key = (Box<str>, Box<str>, Box<str>, Arc<[Box<str>]>);
+
+/// The links that this node gave lately.
+#[derive(Debug)]
+pub(super) struct Offers(Cache<Key, Arc<Offer>>);
+
+impl Offers {
+    pub(super) fn new() -> Self {
+        Self(Cache::builder().max_capacity(MOST).time_to_live(SAME).build())
+    }
+}
+
+impl ConnectionBook {
+    /// A link for this purpose: the one that was given before if it is still good, however many ask at once.
+    pub(super) async fn offer(&self, purpose: Purpose<'_>) -> Result<Arc<Offer>, StoreError> {
+        let Purpose { upstream, subject, route, scopes, .. } = &purpose;
+        let key: Key = ((*upstream).into(), (*subject).into(), (*route).into(), Arc::clone(scopes));
+        if let Some(offer) = self.0.offers.0.get(&key).await
+            && !self.is_still_good(&offer).await?
+        {
+            self.0.offers.0.invalidate(&key).await;
+        }
+        let making = self.0.offers.0.try_get_with(key, self.make_link(&purpose));
+        making.await.map_err(|error: Arc<StoreError>| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// It may have been used meanwhile, here or on another node.
+    async fn is_still_good(&self, offer: &Offer) -> Result<bool, StoreError> {
+        let link = self.0.store.connect_link(&self.0.tenant, &offer.digest).await?;
+        let now = self.0.clock.now();
+        Ok(link.is_some_and(|link| link.used_at.is_none() && now.plus(GOOD.saturating_sub(SAME)) < link.expires_at))
+    }
+
+    async fn make_link(&self, purpose: &Purpose<'_>) -> Result<Arc<Offer>, StoreError> {
+        let token = token(&purpose.scopes);
+        let link = ConnectLink {
+            digest: Digest::of(token.as_bytes()),
+            upstream: purpose.upstream.to_owned(),
+            subject: purpose.subject.to_owned(),
+            route: purpose.route.to_owned(),
+            target: purpose.target.to_owned(),
+            elicitation_id: random::id(),
+            expires_at: self.0.clock.now().plus(GOOD),
+            used_at: None,
+        };
+        let key = ConnectionKey { upstream: link.upstream.clone(), subject: link.subject.clone() };
+        let is_first = self.0.store.connection(&self.0.tenant, &key).await?.is_none();
+        let transition = Transition {
+            key: &key,
+            from: ConnectionStage::None,
+            to: ConnectionStage::Authenticating,
+            because: "a link to connect was given",
+            request_id: purpose.request_id,
+        };
+        let mut work = self.0.store.begin(&self.0.tenant).await?;
+        work.insert_connect_link(&link).await?;
+        if is_first {
+            transition.record(&mut work, self.0.clock.now()).await?;
+        }
+        work.commit().await?;
+        if is_first {
+            transition.log();
+        }
+        let url = self.at(&["connect", &token]).to_string();
+        Ok(Arc::new(Offer { url, elicitation_id: link.elicitation_id, digest: link.digest }))
+    }
+
+    /// The link with this token, if it is still good. Looking at it does not use it up.
+    pub async fn link(&self, token: &str) -> Result<Option<LinkView>, StoreError> {
+        let Some((link, route)) = self.good_link(token).await? else { return Ok(None) };
+        let key = ConnectionKey { upstream: link.upstream, subject: link.subject.clone() };
+        let is_known = self.0.store.connection(&self.0.tenant, &key).await?.is_some();
+        Ok(Some(LinkView {
+            target_host: host(&link.target),
+            auth: route.auth,
+            subject: link.subject,
+            route: link.route,
+            state: if is_known { ConnectState::ReconsentRequired } else { ConnectState::Authenticating },
+            expires_at: link.expires_at,
+        }))
+    }
+
+    /// The link with this token and the route that it is for, as long as both are what they were.
+    pub(super) async fn good_link(&self, token: &str) -> Result<Option<(ConnectLink, UpstreamRoute)>, StoreError> {
+        if token.len() > LONGEST {
+            return Ok(None);
+        }
+        let digest = Digest::of(token.as_bytes());
+        let link = self.0.store.connect_link(&self.0.tenant, &digest).await?;
+        let now = self.0.clock.now();
+        let Some(link) = link.filter(|link| link.used_at.is_none() && now < link.expires_at) else { return Ok(None) };
+        let route = self.0.routes.upstream_auth(&link.route);
+        let fits = |route: &UpstreamRoute| *route.auth.id == *link.upstream && *route.target.0 == *link.target;
+        Ok(route.filter(fits).map(|route| (link, route)))
+    }
+
+    /// A link for somebody who wants to connect to the upstream of this route; for the operator, where all callers share
+    /// the connection and `subject` is empty.
+    pub async fn link_for(&self, subject: &str, route: &str) -> Result<String, ConnectError> {
+        let route = self.0.routes.upstream_auth(route).ok_or(ConnectError::Gone)?;
+        let mode = &route.auth.mode;
+        if subject.is_empty() == mode.is_personal() || !super::obtain::is_stored(mode) {
+            return Err(ConnectError::Unusable("nobody connects to the upstream of this route on a page".to_owned()));
+        }
+        let purpose = Purpose {
+            upstream: &route.auth.id,
+            subject,
+            route: &route.path,
+            target: &route.target.0,
+            scopes: Arc::default(),
+            request_id: None,
+        };
+        Ok(self.offer(purpose).await?.url.clone())
+    }
+}
+
+/// A token nobody can guess. The scopes stand in it readably: only what the gateway wrote has a link.
+fn token(scopes: &[Box<str>]) -> String {
+    let secret = random::secret();
+    if scopes.is_empty() { secret } else { format!("{secret}.{}", URL_SAFE_NO_PAD.encode(scopes.join(" "))) }
+}
+
+/// The scopes that the token of a good link has in it.
+pub(super) fn scopes_of(token: &str) -> Vec<Box<str>> {
+    let Some((_, coded)) = token.split_once('.') else { return Vec::new() };
+    let text = URL_SAFE_NO_PAD.decode(coded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    text.unwrap_or_default().split(' ').filter(|scope| !scope.is_empty()).map(Into::into).collect()
+}
+
+/// The host of an address, for people.
+pub(super) fn host(target: &str) -> String {
+    let url = url::Url::parse(target).ok();
+    url.and_then(|url| url.host_str().map(ToOwned::to_owned)).unwrap_or_else(|| target.to_owned())
+}
+
+impl ConnectionBook {
+    /// Has this node given somebody a link for this route lately?
+    pub(super) fn has_offered(&self, upstream: &str, subject: &str, route: &str) -> bool {
+        self.0.offers.0.contains_key(&(upstream.into(), subject.into(), route.into(), Arc::default()))
+    }
+}

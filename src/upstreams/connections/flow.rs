@@ -49,6 +49,8 @@ struct Made<'a> {
     scope: Option<String>,
     lasting: Option<Duration>,
     because: &'static str,
+    /// The link that is used up by it, if it is not yet.
+    link: Option<Digest>,
 }
 
 impl From<NoSetup> for ConnectError {
@@ -124,7 +126,7 @@ impl ConnectionBook {
         let state = Digest::of(state.as_bytes());
         let flow = ConnectFlow { state, browser, secret, expires_at: now.plus(AWAY) };
         let mut work = self.0.store.begin(&self.0.tenant).await?;
-        work.use_connect_link(&link.digest, &link.subject, now).await?.ok_or(ConnectError::Gone)?;
+        work.use_connect_link(&link.digest, now).await?.ok_or(ConnectError::Gone)?;
         work.insert_connect_flow(&flow).await?;
         Zeroizing::new(flow.secret);
         Ok(work.commit().await?)
@@ -198,6 +200,7 @@ impl ConnectionBook {
             scope: set.scope.clone(),
             lasting: set.expires_in,
             because: "the person connected",
+            link: None,
             kept: Kept::Tokens(Box::new(Tokens { set, asked: pending.scopes, server, registration })),
         };
         self.connect(made).await?;
@@ -235,10 +238,6 @@ impl ConnectionBook {
         let (link, route) = self.link_of(token, subject).await?;
         let AuthMode::UserKey(fields) = &route.auth.mode else { return Err(ConnectError::Gone) };
         let values = fields.iter().map(|field| typed(field, values)).collect::<Result<BTreeMap<_, _>, _>>()?;
-        let mut work = self.0.store.begin(&self.0.tenant).await?;
-        let used = work.use_connect_link(&link.digest, &link.subject, self.0.clock.now()).await?;
-        work.commit().await?;
-        let link = used.ok_or(ConnectError::Gone)?;
         let made = Made {
             key: ConnectionKey { upstream: link.upstream, subject: link.subject },
             target: &link.target,
@@ -247,14 +246,15 @@ impl ConnectionBook {
             scope: None,
             lasting: None,
             because: "the person gave their key",
+            link: Some(link.digest),
         };
         self.connect(made).await?;
         Ok(Connected { display_name: route.auth.display_name.clone() })
     }
 
     /// Somebody has connected: that counts from the next call on, here at once and elsewhere within a second.
-    async fn connect(&self, made: Made<'_>) -> Result<(), StoreError> {
-        let Made { key, target, kept, registration, scope, lasting, because } = made;
+    async fn connect(&self, made: Made<'_>) -> Result<(), ConnectError> {
+        let Made { key, target, kept, registration, scope, lasting, because, link } = made;
         let now = self.0.clock.now();
         let record = ConnectionRecord {
             target: target.to_owned(),
@@ -279,6 +279,9 @@ impl ConnectionBook {
             request_id: None,
         };
         let mut work = self.0.store.begin(&self.0.tenant).await?;
+        if let Some(link) = link {
+            work.use_connect_link(&link, now).await?.ok_or(ConnectError::Gone)?;
+        }
         let version = work.put_connection(&record).await?;
         transition.record(&mut work, now).await?;
         work.commit().await?;

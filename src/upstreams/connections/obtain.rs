@@ -26,7 +26,7 @@ impl Connections for ConnectionBook {
     fn obtain<'a>(&'a self, wanted: Wanted<'a>, inbound: Option<&'a str>) -> Obtaining<'a> {
         let subject = match subject(&wanted) {
             Ok(subject) => subject,
-            Err(refusal) => return Obtaining::Ready(Err(refusal.into())),
+            Err(refusal) => return Obtaining::Ready(Err(NoCredential::Refused(refusal))),
         };
         let (now, configuration) = (self.0.clock.now(), self.0.routes.version());
         let ready = self.0.slots.with(&wanted.auth.id, &wanted.target.0, subject, |slot| {
@@ -53,7 +53,7 @@ impl Connections for ConnectionBook {
                 let goal = Goal::Newer(Box::new(refused.clone()));
                 Obtaining::Pending(Box::pin(self.fetch(wanted, subject, inbound, goal)))
             }
-            Err(refusal) => Obtaining::Ready(Err(refusal.into())),
+            Err(refusal) => Obtaining::Ready(Err(NoCredential::Refused(refusal))),
         }
     }
 
@@ -65,7 +65,7 @@ impl Connections for ConnectionBook {
         Box::pin(async move {
             let subject = match subject(&wanted) {
                 Ok(subject) => subject,
-                Err(refusal) => return refusal.into(),
+                Err(refusal) => return NoCredential::Refused(refusal),
             };
             match self.fetch(wanted, subject, None, Goal::GiveUp(Box::new(refused.clone()))).await {
                 Err(lack) => lack,
@@ -95,12 +95,6 @@ fn subject<'a>(wanted: &Wanted<'a>) -> Result<&'a str, Refusal> {
         let message = "The upstream wants each person's own credential, and the route does not say who calls.";
         Refusal::new(Reason::UpstreamSetup, message).with_data("setup", "no_caller")
     })
-}
-
-impl From<Refusal> for Lack {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
 }
 
 impl ConnectionBook {
@@ -147,7 +141,7 @@ impl ConnectionBook {
     /// What the caller is told: for whoever must connect, a link of their own.
     async fn tell(&self, lack: Lack, wanted: Wanted<'_>, subject: &str) -> NoCredential {
         let (state, because, scopes) = match lack {
-            Lack::Refused(refusal) => return refusal.into(),
+            Lack::Refused(refusal) => return NoCredential::Refused(refusal),
             Lack::Connect { .. } if subject.is_empty() => return Reason::OperatorMustConnect.into(),
             Lack::Connect { state, because, scopes } => (state, because, scopes),
         };
@@ -166,7 +160,7 @@ impl ConnectionBook {
                 elicitation_id: offer.elicitation_id.clone(),
                 message: message(&wanted.auth.display_name, state, &because),
             }),
-            Err(error) => no_store(&error).into(),
+            Err(error) => NoCredential::Refused(no_store(&error)),
         }
     }
 }

@@ -17,7 +17,7 @@ use url::Url;
 use super::{ConnectionBook, SetupFailure, slot::lock};
 use crate::{
     store::{StoreError, UpstreamClientRecord},
-    upstreams::oauth::{Discovered, Flow, Registration, RegistrationKind, SetupCode, SetupError},
+    upstreams::oauth::{Discovered, Flow, Registration, RegistrationKind, SetupCode, SetupError, Transcript},
 };
 
 /// Where tokens come from, and as whom the gateway asks for them.
@@ -32,7 +32,10 @@ pub(super) struct Setup {
 
 /// What was found out of each upstream. Only upstreams of a configuration are in it, so there are not many.
 #[derive(Debug, Default)]
-pub(super) struct Setups(Mutex<HashMap<(Box<str>, Arc<str>), Arc<Known>>>);
+pub(super) struct Setups(Mutex<HashMap<Place, Arc<Known>>>);
+
+/// An upstream and its address.
+type Place = (Box<str>, Arc<str>);
 
 /// Held while it is found out: one at a time for each upstream.
 type Known = tokio::sync::Mutex<LastTime>;
@@ -215,6 +218,6 @@ pub(super) fn target_url(target: &UpstreamTarget) -> Result<Url, SetupError> {
     Url::parse(&target.0).map_err(|_| SetupError {
         code: SetupCode::NoProtectedResourceMetadata,
         words: "the route's upstream has no address, so nothing can be asked there".to_owned(),
-        transcript: Default::default(),
+        transcript: Transcript::default(),
     })
 }

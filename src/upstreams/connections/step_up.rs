@@ -12,7 +12,6 @@ use portcullis_policies::kit::{
 use tokio::time::Instant;
 
 use super::{
-    ConnectionBook,
     flight::Lack,
     kept::Tokens,
     slot::{Slot, lock},
@@ -26,7 +25,10 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// What somebody was asked for lately, beyond what they had said yes to.
 #[derive(Debug, Default)]
-pub(super) struct Steps(Mutex<Vec<(Instant, Arc<[Box<str>]>)>>);
+pub(super) struct Steps(Mutex<Vec<Step>>);
+
+/// When, and for which scopes.
+type Step = (Instant, Arc<[Box<str>]>);
 
 impl Steps {
     /// May these be asked for? The same ones may again and again: that is the same question.
@@ -44,39 +46,31 @@ impl Steps {
     }
 }
 
-impl ConnectionBook {
-    /// A refresh never gives more than the person said yes to (RFC 6749 §6), so they are asked once more. What works
-    /// with the present scopes goes on meanwhile.
-    pub(super) fn step_up(
-        &self,
-        slot: &Slot,
-        mode: &AuthMode,
-        tokens: &Tokens,
-        challenge: &UpstreamChallenge,
-    ) -> Lack {
-        let mut had = tokens.asked.clone();
-        let granted = tokens.set.scope.as_deref().unwrap_or_default();
-        for scope in granted.split([' ', ',']).filter(|scope| !scope.is_empty()) {
-            if !had.iter().any(|known| **known == *scope) {
-                had.push(scope.into());
-            }
+/// A refresh never gives more than the person said yes to (RFC 6749 §6), so they are asked once more. What works
+/// with the present scopes goes on meanwhile.
+pub(super) fn ask_for_more(slot: &Slot, mode: &AuthMode, tokens: &Tokens, challenge: &UpstreamChallenge) -> Lack {
+    let mut had = tokens.asked.clone();
+    let granted = tokens.set.scope.as_deref().unwrap_or_default();
+    for scope in granted.split([' ', ',']).filter(|scope| !scope.is_empty()) {
+        if !had.iter().any(|known| **known == *scope) {
+            had.push(scope.into());
         }
-        let Some(wanted) = step_up(&had, challenge) else { return no_right() };
-        let words = wanted.join(" ");
-        match slot.steps.may_ask(wanted) {
-            Some(scopes) if mode.is_personal() => Lack::Connect {
-                state: ConnectState::ReconsentRequired,
-                because: format!("for this the upstream asks for more: {words}").into(),
-                scopes,
-            },
-            Some(_) => Lack::Refused(
-                Refusal::new(Reason::OperatorMustConnect, format!("For this the upstream asks for more: {words}."))
-                    .with_data("scope", words),
-            ),
-            None => {
-                tracing::warn!(slot.upstream, slot.subject, words, "the upstream asks for more scopes again and again");
-                no_right()
-            }
+    }
+    let Some(wanted) = step_up(&had, challenge) else { return no_right() };
+    let words = wanted.join(" ");
+    match slot.steps.may_ask(wanted) {
+        Some(scopes) if mode.is_personal() => Lack::Connect {
+            state: ConnectState::ReconsentRequired,
+            because: format!("for this the upstream asks for more: {words}").into(),
+            scopes,
+        },
+        Some(_) => Lack::Refused(
+            Refusal::new(Reason::OperatorMustConnect, format!("For this the upstream asks for more: {words}."))
+                .with_data("scope", words),
+        ),
+        None => {
+            tracing::warn!(slot.upstream, slot.subject, words, "the upstream asks for more scopes again and again");
+            no_right()
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{
     kept::{self, Kept, Tokens},
     obtain::no_store,
     slot::{Held, Slot},
+    step_up::ask_for_more,
 };
 use crate::store::{ConnectionKey, ConnectionRecord, ConnectionState, StoreError};
 
@@ -73,8 +74,9 @@ impl ConnectionBook {
                 Verdict::Stale(tokens, challenge) => {
                     match self.refresh(slot, errand, record, *tokens, challenge.as_ref()).await? {
                         Refreshed::Decided(outcome) => return outcome,
-                        Refreshed::LookAgain => sleep(std::mem::replace(&mut pause, LAST_LOOK.min(pause * 2))).await,
+                        Refreshed::LookAgain => sleep(pause).await,
                     }
+                    pause = LAST_LOOK.min(pause * 2);
                 }
             }
         }
@@ -111,7 +113,7 @@ impl ConnectionBook {
                 Verdict::Over("the upstream refused the newest credential".to_owned())
             }
             (Goal::GiveUp(_), Some(_)) => Verdict::Lacking(no_right()),
-            (_, Some(challenge)) => self.judge_refused(slot, &errand.auth.mode, kept, challenge),
+            (_, Some(challenge)) => judge_refused(slot, &errand.auth.mode, kept, challenge),
             (_, None) if is_over(record, now) => match kept {
                 Kept::Tokens(tokens) => Verdict::Stale(tokens, None),
                 Kept::Values(_) => Verdict::Good(Box::new(held)),
@@ -123,17 +125,17 @@ impl ConnectionBook {
             (_, None) => Verdict::Good(Box::new(held)),
         }
     }
+}
 
-    /// The upstream refused the newest credential that there is.
-    fn judge_refused(&self, slot: &Slot, mode: &AuthMode, kept: Kept, challenge: UpstreamChallenge) -> Verdict {
-        match kept {
-            _ if challenge.status != StatusCode::UNAUTHORIZED => match &kept {
-                Kept::Tokens(tokens) => Verdict::Lacking(self.step_up(slot, mode, tokens, &challenge)),
-                Kept::Values(_) => Verdict::Lacking(no_right()),
-            },
-            Kept::Tokens(tokens) => Verdict::Stale(tokens, Some(challenge)),
-            Kept::Values(_) => Verdict::Over("the upstream refused the key".to_owned()),
-        }
+/// The upstream refused the newest credential that there is.
+fn judge_refused(slot: &Slot, mode: &AuthMode, kept: Kept, challenge: UpstreamChallenge) -> Verdict {
+    match kept {
+        _ if challenge.status != StatusCode::UNAUTHORIZED => match &kept {
+            Kept::Tokens(tokens) => Verdict::Lacking(ask_for_more(slot, mode, tokens, &challenge)),
+            Kept::Values(_) => Verdict::Lacking(no_right()),
+        },
+        Kept::Tokens(tokens) => Verdict::Stale(tokens, Some(challenge)),
+        Kept::Values(_) => Verdict::Over("the upstream refused the key".to_owned()),
     }
 }
 

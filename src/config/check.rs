@@ -396,7 +396,7 @@ fn public_url(url: &str) -> Result<(), &'static str> {
 
 /// Paths that the gateway serves itself.
 pub fn own_paths() -> &'static [&'static str] {
-    &["/.well-known", "/oauth", "/console", "/connect", "/healthz", "/readyz", "/metrics"]
+    &["/.well-known", "/oauth", "/console", "/connect", "/connections", "/healthz", "/readyz", "/metrics"]
 }
 
 fn path_problem<'a>(path: &'a str, paths: &mut HashMap<String, &'a str>) -> Option<Problem> {

@@ -12,7 +12,7 @@ use super::{
     code::Yes,
     error::Code,
     form::{Parameters, Unreadable},
-    pages::{self, Trouble},
+    pages::{self, Back, Trouble},
     provider::provider_key,
     request::{AuthorizationRequest, Refused, Return, prompts},
     router::Visitor,
@@ -35,7 +35,7 @@ impl Authority {
             Err(Unanswered::Page(trouble)) => pages::trouble(visitor, &trouble),
             Err(Unanswered::Back { by_itself: true, back, refused }) => self.send_refusal(&back, &refused),
             Err(Unanswered::Back { by_itself: false, back, refused }) => {
-                let back = self.back_link(&back, &refused);
+                let back = Back::Client(self.back_link(&back, &refused));
                 pages::trouble(visitor, &Trouble::Refused { what: refused.description, back })
             }
         }
@@ -78,7 +78,7 @@ impl Authority {
             && self.is_remembered(&client, &request, session).await?
         {
             let (request, sign_in) = (&request, &*sign_in);
-            return Ok(self.grant(Yes { request, sign_in, session, begun: None, is_new: false }).await?);
+            return Ok(self.grant(Yes { request, sign_in, session, arrival: None, is_new: false }).await?);
         }
         if asks("none") {
             let code = if session.is_some() { Code::ConsentRequired } else { Code::LoginRequired };

@@ -18,9 +18,9 @@ pub(super) struct Browser {
     secure: bool,
 }
 
-/// A cookie to be set.
+/// A cookie to be set, for each of the paths that get it.
 #[derive(Debug)]
-pub(super) struct SetCookie(pub(super) HeaderValue);
+pub(super) struct SetCookie(pub(super) Vec<HeaderValue>);
 
 /// Which cookie.
 #[derive(Clone, Debug)]
@@ -40,6 +40,16 @@ impl CookieName {
             Self::Browser => format!("{prefix}portcullis-browser"),
             Self::Session => format!("{prefix}portcullis-session"),
             Self::Login(state) => format!("{prefix}portcullis-login-{}", &state.to_string()[..16]),
+        }
+    }
+
+    /// Which paths get it. A `__Host-` cookie is for all. Without TLS, on loopback, the other ports of this machine get
+    /// our cookies too, so there each is for no more of our pages than look at it: those ports see fewer of them.
+    fn paths(&self, secure: bool) -> &'static [&'static str] {
+        match self {
+            _ if secure => &["/"],
+            Self::Browser | Self::Session => &["/oauth", "/connect", "/connections"],
+            Self::Login(_) => &["/oauth"],
         }
     }
 }
@@ -80,9 +90,15 @@ impl Browser {
 
     /// A cookie for this browser; without `lasting` until it is closed.
     pub(super) fn set(&self, name: &CookieName, value: &str, lasting: Option<Duration>) -> SetCookie {
+        let cookie = |path| self.cookie(name, value, lasting, path);
+        SetCookie(
+            name.paths(self.secure).iter().filter_map(|path| HeaderValue::from_str(&cookie(*path)).ok()).collect(),
+        )
+    }
+
+    fn cookie(&self, name: &CookieName, value: &str, lasting: Option<Duration>, path: &str) -> String {
         let mut cookie = Cookie::build((name.text(self.secure), value.to_owned()))
-            // Without TLS, on loopback, the other ports of this machine get our cookies too: they see fewer of them.
-            .path(if self.secure { "/" } else { "/oauth" })
+            .path(path.to_owned())
             .http_only(true)
             .secure(self.secure)
             .same_site(SameSite::Lax);
@@ -90,8 +106,7 @@ impl Browser {
             let seconds = i64::try_from(lasting.as_secs()).unwrap_or(i64::MAX);
             cookie = cookie.max_age(cookie::time::Duration::seconds(seconds));
         }
-        let text = cookie.build().to_string();
-        SetCookie(HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("")))
+        cookie.build().to_string()
     }
 
     /// Takes a cookie away.
@@ -103,9 +118,13 @@ impl Browser {
 impl Authority {
     /// Who is signed in with this browser at this provider.
     pub(super) async fn session(&self, browser: &Browser, provider: &str) -> Result<Option<SessionRecord>, StoreError> {
+        Ok(self.any_session(browser).await?.filter(|session| session.provider == provider))
+    }
+
+    /// Who is signed in with this browser, wherever.
+    pub(super) async fn any_session(&self, browser: &Browser) -> Result<Option<SessionRecord>, StoreError> {
         let Some(id) = browser.digest(&CookieName::Session) else { return Ok(None) };
         let session = self.store.session(&self.tenant, &id).await?;
-        let now = self.clock.now();
-        Ok(session.filter(|session| session.provider == provider && now < session.expires_at))
+        Ok(session.filter(|session| self.clock.now() < session.expires_at))
     }
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use portcullis_policies::kit::sign_in::SignIn;
 
 use super::{Authority, random, request::AuthorizationRequest};
-use crate::store::{AccountRecord, CodeRecord, Digest, GrantRecord, SessionRecord, StoreError};
+use crate::store::{AccountRecord, CodeRecord, Digest, GrantRecord, SessionRecord, StoreError, Work};
 
 /// How long a code is good.
 pub(super) const LIFETIME: Duration = Duration::from_mins(1);
@@ -17,20 +17,38 @@ pub(super) struct Yes<'a> {
     pub(super) sign_in: &'a SignIn,
     /// Who says it.
     pub(super) session: &'a SessionRecord,
-    /// The session has just begun, with this account; the one that the browser had before ends.
-    pub(super) begun: Option<(AccountRecord, Option<Digest>)>,
+    /// They have just signed in.
+    pub(super) arrival: Option<Arrival>,
     /// Said on our page just now, so that it is remembered.
     pub(super) is_new: bool,
+}
+
+/// What comes with a session that begins.
+pub(super) struct Arrival {
+    /// What the provider says about the person.
+    pub(super) account: AccountRecord,
+    /// The session that the browser had before, which ends.
+    pub(super) before: Option<Digest>,
+}
+
+impl Arrival {
+    async fn write(&self, work: &mut Work, session: &SessionRecord) -> Result<(), StoreError> {
+        if let Some(before) = &self.before {
+            work.delete_session(before).await?;
+        }
+        work.insert_session(session).await?;
+        work.put_account(&self.account).await
+    }
 }
 
 impl Authority {
     /// Grants what was asked, and sends the browser back with a code.
     pub(super) async fn grant(&self, yes: Yes<'_>) -> Result<Response, StoreError> {
-        let Yes { request, sign_in, session, begun, is_new } = yes;
+        let Yes { request, sign_in, session, arrival, is_new } = yes;
         let (now, code) = (self.clock.now(), random::secret());
         // The session remembers who somebody was when it began; the account may know better.
-        let account = match &begun {
-            Some((account, _)) => Some(account.clone()),
+        let account = match &arrival {
+            Some(arrival) => Some(arrival.account.clone()),
             None => self.store.account(&self.tenant, &session.provider, &session.subject).await?,
         };
         let identity = account.map_or_else(|| session.identity.clone(), |account| account.identity);
@@ -44,12 +62,8 @@ impl Authority {
             expires_at: now.plus(LIFETIME),
         };
         let mut work = self.store.begin(&self.tenant).await?;
-        if let Some((account, before)) = begun {
-            if let Some(before) = before {
-                work.delete_session(&before).await?;
-            }
-            work.insert_session(session).await?;
-            work.put_account(&account).await?;
+        if let Some(arrival) = arrival {
+            arrival.write(&mut work, session).await?;
         }
         if is_new {
             work.remember_consent(&self.consent_key(request, session), now).await?;
@@ -60,6 +74,13 @@ impl Authority {
         work.commit().await?;
         tracing::info!(client = grant.client_id, subject = grant.subject, route = request.route, "granted");
         Ok(self.send_back(&request.back(), &[("code", &code)]))
+    }
+
+    /// Somebody has signed in, and asks for nothing more.
+    pub(super) async fn arrive(&self, session: &SessionRecord, arrival: &Arrival) -> Result<(), StoreError> {
+        let mut work = self.store.begin(&self.tenant).await?;
+        arrival.write(&mut work, session).await?;
+        work.commit().await
     }
 
     fn new_grant(

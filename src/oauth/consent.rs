@@ -12,6 +12,7 @@ use super::{
     form::Parameters,
     pages::{self, Trouble},
     provider::provider_key,
+    purpose::Purpose,
     request::{AuthorizationRequest, Refused, Return},
     router::Visitor,
 };
@@ -45,24 +46,24 @@ impl Authority {
         match self.session(&browser, &provider_key(&sign_in.provider)).await? {
             Some(session) if !sign_in_again => {
                 let (request, sign_in, session) = (&request, &*sign_in, &session);
-                Ok(self.grant(Yes { request, sign_in, session, begun: None, is_new: true }).await?)
+                Ok(self.grant(Yes { request, sign_in, session, arrival: None, is_new: true }).await?)
             }
             _ => {
-                let request = AuthorizationRequest { sign_in_again, ..request };
-                self.send_to_provider(&browser, request, &sign_in).await
+                let purpose = Purpose::Client(AuthorizationRequest { sign_in_again, ..request });
+                self.send_to_provider(&browser, purpose, &sign_in).await
             }
         }
     }
 
-    async fn send_to_provider(
+    pub(super) async fn send_to_provider(
         &self,
         browser: &Browser,
-        request: AuthorizationRequest,
+        purpose: Purpose,
         sign_in: &SignIn,
     ) -> Result<Response, Trouble> {
         match &sign_in.provider {
-            Provider::Dev => self.begin_dev_login(browser, request, sign_in).await,
-            Provider::OpenId(provider) => self.begin_login(browser, request, sign_in, provider).await,
+            Provider::Dev => self.begin_dev_login(browser, purpose, sign_in).await,
+            Provider::OpenId(provider) => self.begin_login(browser, purpose, sign_in, provider).await,
         }
     }
 

@@ -13,7 +13,7 @@ use super::{
     form::Parameters,
     pages::{self, Trouble},
     provider::Begun,
-    request::AuthorizationRequest,
+    purpose::Purpose,
     router::Visitor,
 };
 
@@ -21,10 +21,10 @@ impl Authority {
     pub(super) async fn begin_dev_login(
         &self,
         browser: &Browser,
-        request: AuthorizationRequest,
+        purpose: Purpose,
         sign_in: &SignIn,
     ) -> Result<Response, Trouble> {
-        let (state, cookie) = self.begin(browser, &Begun::new(request, sign_in), sign_in).await?;
+        let (state, cookie) = self.begin(browser, &Begun::new(purpose, sign_in), sign_in).await?;
         Ok(pages::with_cookies(pages::see_other(&format!("/oauth/dev-login?state={state}")), Some(cookie)))
     }
 
@@ -50,13 +50,13 @@ impl Authority {
         let form = Parameters::of_form(headers, body)?;
         let browser = Browser::of(headers, &self.origin);
         let (begun, forget) = self.resume(&browser, form.get("state").unwrap_or_default()).await?;
-        let sign_in = self.routes.sign_in(&begun.request.route).ok_or(Trouble::Stale)?;
+        let sign_in = self.routes.sign_in(begun.purpose.route()).ok_or(Trouble::Stale)?;
         if !begun.is_at(&sign_in) || !matches!(sign_in.provider, Provider::Dev) || !self.origin.is_loopback() {
             return Err(Trouble::Stale);
         }
         let name = form.get("name").map(str::trim).filter(|name| is_name(name));
         let name = name.ok_or(Trouble::BadRequest("a name has 1 to 64 letters, digits and - _ . @"))?;
-        let response = self.signed_in(&browser, &begun, identity(name), None, &sign_in).await?;
+        let response = self.signed_in(&browser, &begun, identity(name).into(), &sign_in).await?;
         Ok(pages::with_cookies(response, Some(forget)))
     }
 }

@@ -11,7 +11,7 @@ use super::{
 
 /// Parameters by name. Those without a value count as absent (RFC 6749 §3.1).
 #[derive(Clone, Debug, Default)]
-pub(super) struct Parameters(HashMap<String, String>);
+pub(crate) struct Parameters(HashMap<String, String>);
 
 /// Why parameters cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ const MOST: usize = 64;
 impl Parameters {
     /// From a query, or the body of a form. `resource` may be repeated by RFC 8707; here one is enough, as each token is
     /// for one route.
-    pub(super) fn parse(text: &str) -> Result<Self, Unreadable> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Unreadable> {
         let mut parameters = HashMap::new();
         for (index, (name, value)) in url::form_urlencoded::parse(text.as_bytes()).enumerate() {
             if index >= MOST {
@@ -76,7 +76,7 @@ impl Parameters {
     }
 
     /// The value of a parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
@@ -86,7 +86,7 @@ impl Parameters {
     }
 
     /// Takes a parameter out.
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
 }

@@ -103,7 +103,7 @@ fn scopes(scopes: &Scopes) -> Vec<String> {
 }
 
 /// A document for everybody, kept for a few minutes. Shorter than the overlap of keys by far.
-pub(super) fn public_document(document: Option<Value>) -> Response {
+pub(crate) fn public_document(document: Option<Value>) -> Response {
     match document {
         Some(document) => {
             let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")];

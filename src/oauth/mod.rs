@@ -23,13 +23,15 @@ mod dev_login;
 mod error;
 mod form;
 mod grants;
+mod guest;
 mod introspect;
 mod keys;
 mod logout;
 mod metadata;
 mod origin;
-mod pages;
+pub(crate) mod pages;
 mod provider;
+mod purpose;
 mod random;
 mod redirect_uri;
 mod refresh;
@@ -62,6 +64,14 @@ use self::{
     keys::{Keys, Succession},
     provider::Providers,
     throttle::Throttle,
+};
+pub(crate) use self::{
+    form::Parameters,
+    guest::{Guest, Person, SEAL},
+    metadata::public_document,
+    pages::Trouble,
+    purpose::OwnPage,
+    router::{LARGEST_FORM, Opened, admit_visitor, cors},
 };
 use crate::{
     config::OAuthOptions,

@@ -143,7 +143,8 @@ impl Authority {
     }
 }
 
-fn viewer(browser: &Digest, session: Option<Digest>) -> String {
+/// Whom a page is shown to: a form on it counts for nobody else.
+pub(super) fn viewer(browser: &Digest, session: Option<Digest>) -> String {
     format!("{browser} {}", session.map(|id| id.to_string()).unwrap_or_default())
 }
 

@@ -29,10 +29,10 @@ pub struct Visitor {
 }
 
 /// Bytes of a form at most.
-const LARGEST_FORM: usize = 64 << 10;
+pub(crate) const LARGEST_FORM: usize = 64 << 10;
 
 /// The authorization server, if it is open. Where no route asks for a sign-in there is none, and its paths lead nowhere.
-struct Opened(Arc<Authority>);
+pub(crate) struct Opened(pub(crate) Arc<Authority>);
 
 impl FromRequestParts<TokenJudge> for Opened {
     type Rejection = Response;
@@ -74,7 +74,7 @@ pub fn router(judge: TokenJudge) -> Router {
 }
 
 /// People, and whoever pretends to be one, come only so often from one address.
-async fn admit_visitor(
+pub(crate) async fn admit_visitor(
     Opened(authority): Opened,
     Extension(visitor): Extension<Visitor>,
     request: Request,
@@ -87,7 +87,8 @@ async fn admit_visitor(
     }
 }
 
-fn cors() -> CorsLayer {
+/// For endpoints that web pages of any origin may call.
+pub(crate) fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])

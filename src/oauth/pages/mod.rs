@@ -1,4 +1,4 @@
-//! Pages for people. Text of others is text: it is escaped, never a link, and no page has a script.
+//! Pages for people, and what all of them are made with, those of the console too. Text of others is text: it is escaped, never a link, and no page has a script.
 
 mod trouble;
 
@@ -16,7 +16,7 @@ use portcullis_policies::kit::{
     sign_in::{Provider, SignIn},
 };
 
-pub(super) use self::trouble::{Trouble, or_trouble, trouble};
+pub(crate) use self::trouble::{Back, Notice, Trouble, or_trouble, trouble};
 use super::{
     browser::SetCookie,
     client::{Client, ClientOrigin},
@@ -120,7 +120,7 @@ impl Logout {
     }
 }
 
-fn account(session: &SessionRecord) -> String {
+pub(super) fn account(session: &SessionRecord) -> String {
     let identity: Identity = serde_json::from_slice(&session.identity).unwrap_or_default();
     identity.email.or(identity.name).unwrap_or_else(|| session.subject.clone())
 }
@@ -132,14 +132,14 @@ fn form_targets(origin: &Origin, redirect_uri: &str) -> String {
 }
 
 /// The host of an origin or issuer, for people to look at.
-pub(super) fn host_of(url: &str) -> String {
+pub(crate) fn host_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split('/').next().unwrap_or_default().to_owned()
 }
 
 /// A page with the headers that every page has. `target` is where its forms lead besides ourselves and https sites:
 /// browsers apply `form-action` to every redirect that follows a form, through the provider's pages to the client.
-fn show(status: StatusCode, page: &impl Template, target: Option<String>) -> Response {
+pub(crate) fn show(status: StatusCode, page: &impl Template, target: Option<String>) -> Response {
     let Ok(html) = page.render() else {
         return (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made").into_response();
     };
@@ -167,7 +167,7 @@ fn show(status: StatusCode, page: &impl Template, target: Option<String>) -> Res
 }
 
 /// Sends the browser on; 303, so that what was posted is not posted again elsewhere.
-pub(super) fn see_other(to: &str) -> Response {
+pub(crate) fn see_other(to: &str) -> Response {
     match HeaderValue::from_str(to) {
         Ok(location) => {
             let headers = [(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
@@ -178,8 +178,8 @@ pub(super) fn see_other(to: &str) -> Response {
 }
 
 pub(super) fn with_cookies(mut response: Response, cookies: impl IntoIterator<Item = SetCookie>) -> Response {
-    for SetCookie(cookie) in cookies {
-        response.headers_mut().append(SET_COOKIE, cookie);
+    for line in cookies.into_iter().flat_map(|SetCookie(lines)| lines) {
+        response.headers_mut().append(SET_COOKIE, line);
     }
     response
 }

@@ -9,9 +9,33 @@ use crate::{
     store::StoreError,
 };
 
+/// Where a person may go on from a page that says what went wrong.
+#[derive(Clone, Debug)]
+pub(crate) enum Back {
+    /// To the client, which is told.
+    Client(String),
+    /// To a page of ours.
+    Page(String),
+}
+
+impl Back {
+    fn url(&self) -> &str {
+        match self {
+            Self::Client(url) | Self::Page(url) => url,
+        }
+    }
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "Return to the program",
+            Self::Page(_) => "Try once more",
+        }
+    }
+}
+
 /// Something that the person must be told, because nobody else can safely be.
 #[derive(Clone, Debug)]
-pub(in crate::oauth) enum Trouble {
+pub(crate) enum Trouble {
     NoClientId,
     UnknownClient {
         id: String,
@@ -34,12 +58,12 @@ pub(in crate::oauth) enum Trouble {
     OtherBrowser,
     Provider {
         error: ProviderError,
-        back: String,
+        back: Back,
     },
     /// What the client asked for cannot be granted, and sending the browser there is the person's to decide.
     Refused {
         what: String,
-        back: String,
+        back: Back,
     },
     TooMany,
     Store,
@@ -52,16 +76,25 @@ impl From<StoreError> for Trouble {
     }
 }
 
+/// A page that says what went wrong, and what to do.
 #[derive(Template)]
 #[template(path = "trouble.html", config = "src/oauth/pages/askama.toml")]
-struct Page<'a> {
-    host: &'static str,
-    title: &'static str,
-    what: String,
-    remedy: &'static str,
-    code: &'static str,
-    back: Option<String>,
-    request_id: &'a str,
+pub(crate) struct Notice<'a> {
+    /// Which gateway.
+    pub(crate) host: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) what: String,
+    pub(crate) remedy: &'a str,
+    /// A reason that never changes.
+    pub(crate) code: &'a str,
+    pub(crate) back: Option<Back>,
+    pub(crate) request_id: &'a str,
+}
+
+impl Notice<'_> {
+    pub(crate) fn show(&self, status: StatusCode) -> Response {
+        super::show(status, self, None)
+    }
 }
 
 /// Title, reason code and status.
@@ -161,18 +194,18 @@ fn capitalised(text: &str) -> String {
 }
 
 /// What came of a request, or the page that says why nothing did.
-pub(in crate::oauth) fn or_trouble(visitor: &Visitor, outcome: Result<Response, Trouble>) -> Response {
+pub(crate) fn or_trouble(visitor: &Visitor, outcome: Result<Response, Trouble>) -> Response {
     outcome.unwrap_or_else(|why| trouble(visitor, &why))
 }
 
 /// The page that says it.
-pub(in crate::oauth) fn trouble(visitor: &Visitor, trouble: &Trouble) -> Response {
+pub(crate) fn trouble(visitor: &Visitor, trouble: &Trouble) -> Response {
     let (title, code, status) = trouble.kind();
     let back = match trouble {
         Trouble::Provider { back, .. } | Trouble::Refused { back, .. } => Some(back.clone()),
         _ => None,
     };
-    let page = Page {
+    let notice = Notice {
         host: "",
         title,
         what: trouble.what(),
@@ -181,7 +214,7 @@ pub(in crate::oauth) fn trouble(visitor: &Visitor, trouble: &Trouble) -> Respons
         back,
         request_id: &visitor.request_id,
     };
-    let mut response = super::show(status, &page, None);
+    let mut response = notice.show(status);
     if let Some(seconds) = trouble.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
     }

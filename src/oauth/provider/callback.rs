@@ -4,14 +4,15 @@ use axum::response::Response;
 use http::HeaderMap;
 use portcullis_policies::kit::sign_in::{OpenIdProvider, Provider};
 
-use super::{ProviderError, exchange::Answer, login::Begun};
+use super::{Answer, Begun, ProviderError};
 use crate::oauth::{
     Authority,
     browser::Browser,
     error::Code,
     form::Parameters,
-    pages::{self, Trouble},
-    request::{Refused, Return},
+    pages::{self, Back, Trouble},
+    purpose::Purpose,
+    request::Refused,
     router::Visitor,
 };
 
@@ -24,24 +25,34 @@ impl Authority {
         let parameters = Parameters::parse(query)?;
         let browser = Browser::of(headers, &self.origin);
         let (begun, forget) = self.resume(&browser, parameters.get("state").unwrap_or_default()).await?;
-        let sign_in = self.routes.sign_in(&begun.request.route).ok_or(Trouble::Stale)?;
+        let sign_in = self.routes.sign_in(begun.purpose.route()).ok_or(Trouble::Stale)?;
         let Provider::OpenId(provider) = &sign_in.provider else { return Err(Trouble::Stale) };
         if !begun.is_at(&sign_in) {
             return Err(Trouble::Stale);
         }
         let response = match self.provider_says(provider, &begun, &parameters).await {
-            Ok(Answer { identity, refresh_token }) => {
-                self.signed_in(&browser, &begun, identity, refresh_token, &sign_in).await?
-            }
-            Err(ProviderError::Refused { code, words }) if code == "access_denied" => {
-                tracing::info!(issuer = provider.issuer, words, "the provider let nobody in");
-                let words = words.map(|words| format!(": {words}")).unwrap_or_default();
-                let description = format!("the sign-in provider let nobody in{words}");
-                self.send_refusal(&begun.request.back(), &Refused { code: Code::AccessDenied, description })
-            }
-            Err(error) => return Err(self.provider_trouble(provider, error, &begun.request.back())),
+            Ok(answer) => self.signed_in(&browser, &begun, answer, &sign_in).await?,
+            Err(error) => self.not_signed_in(provider, error, &begun.purpose)?,
         };
         Ok(pages::with_cookies(response, Some(forget)))
+    }
+
+    /// A client is told that the provider let nobody in; all else the person is told.
+    fn not_signed_in(
+        &self,
+        provider: &OpenIdProvider,
+        error: ProviderError,
+        purpose: &Purpose,
+    ) -> Result<Response, Trouble> {
+        match (&error, purpose) {
+            (ProviderError::Refused { code, words }, Purpose::Client(request)) if code == "access_denied" => {
+                tracing::info!(issuer = provider.issuer, words, "the provider let nobody in");
+                let words = words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+                let description = format!("the sign-in provider let nobody in{words}");
+                Ok(self.send_refusal(&request.back(), &Refused { code: Code::AccessDenied, description }))
+            }
+            _ => Err(self.provider_trouble(provider, error, purpose)),
+        }
     }
 
     async fn provider_says(
@@ -70,10 +81,21 @@ impl Authority {
         }
     }
 
-    /// A page that says what the provider did, with a way back to the client.
-    pub(super) fn provider_trouble(&self, provider: &OpenIdProvider, error: ProviderError, back: &Return) -> Trouble {
+    /// A page that says what the provider did, with a way back to the client, or to our page.
+    pub(super) fn provider_trouble(
+        &self,
+        provider: &OpenIdProvider,
+        error: ProviderError,
+        purpose: &Purpose,
+    ) -> Trouble {
         tracing::warn!(issuer = provider.issuer, %error, "a sign-in failed");
-        let refused = Refused { code: Code::ServerError, description: error.to_string() };
-        Trouble::Provider { error, back: self.back_link(back, &refused) }
+        let back = match purpose {
+            Purpose::Client(request) => {
+                let refused = Refused { code: Code::ServerError, description: error.to_string() };
+                Back::Client(self.back_link(&request.back(), &refused))
+            }
+            Purpose::Page(page) => Back::Page(page.path().to_owned()),
+        };
+        Trouble::Provider { error, back }
     }
 }

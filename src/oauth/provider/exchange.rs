@@ -23,9 +23,16 @@ use crate::{
 };
 
 /// Who somebody is, and with what to ask again.
-pub(super) struct Answer {
-    pub(super) identity: Identity,
-    pub(super) refresh_token: Option<String>,
+pub(in crate::oauth) struct Answer {
+    pub(in crate::oauth) identity: Identity,
+    pub(in crate::oauth) refresh_token: Option<String>,
+}
+
+impl From<Identity> for Answer {
+    /// Of a provider that cannot be asked again.
+    fn from(identity: Identity) -> Self {
+        Self { identity, refresh_token: None }
+    }
 }
 
 /// OpenID Connect Core §3.1.3.3.

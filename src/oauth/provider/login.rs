@@ -1,22 +1,19 @@
 //! Sending a browser to a provider, and knowing it again when it comes back.
 
 use axum::response::Response;
-use portcullis_policies::kit::{
-    host::Identity,
-    sign_in::{OpenIdProvider, SignIn},
-};
+use portcullis_policies::kit::sign_in::{OpenIdProvider, SignIn};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::provider_key;
+use super::{Answer, provider_key};
 use crate::{
     oauth::{
         Authority,
         browser::{Browser, CookieName, SetCookie},
-        code::Yes,
+        code::{Arrival, Yes},
         pages::{self, Trouble},
+        purpose::Purpose,
         random,
-        request::AuthorizationRequest,
     },
     store::{AccountRecord, Digest, LoginRecord, SessionRecord, StoreError},
 };
@@ -24,8 +21,8 @@ use crate::{
 /// A sign-in that was begun. It is kept sealed in the store.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::oauth) struct Begun {
-    /// What the person has said yes to.
-    pub(in crate::oauth) request: AuthorizationRequest,
+    /// What the person signs in for.
+    pub(in crate::oauth) purpose: Purpose,
     /// Where they were sent.
     provider: String,
     /// Repeated by the ID token (OpenID Connect Core §3.1.2.1).
@@ -35,10 +32,10 @@ pub(in crate::oauth) struct Begun {
 }
 
 impl Begun {
-    /// Begins a sign-in to what is asked for.
-    pub(in crate::oauth) fn new(request: AuthorizationRequest, sign_in: &SignIn) -> Self {
+    /// Begins a sign-in.
+    pub(in crate::oauth) fn new(purpose: Purpose, sign_in: &SignIn) -> Self {
         let provider = provider_key(&sign_in.provider);
-        Self { request, provider, nonce: random::secret(), verifier: random::secret() }
+        Self { purpose, provider, nonce: random::secret(), verifier: random::secret() }
     }
 
     /// Is it still the same provider that the route asks? A code of one is no business of another.
@@ -94,13 +91,13 @@ impl Authority {
     pub(in crate::oauth) async fn begin_login(
         &self,
         browser: &Browser,
-        request: AuthorizationRequest,
+        purpose: Purpose,
         sign_in: &SignIn,
         provider: &OpenIdProvider,
     ) -> Result<Response, Trouble> {
         let endpoints = self.providers.endpoints(provider).await;
-        let endpoints = endpoints.map_err(|error| self.provider_trouble(provider, error, &request.back()))?;
-        let begun = Begun::new(request, sign_in);
+        let endpoints = endpoints.map_err(|error| self.provider_trouble(provider, error, &purpose))?;
+        let begun = Begun::new(purpose, sign_in);
         let (state, cookie) = self.begin(browser, &begun, sign_in).await?;
         let url = self.login_url(provider, endpoints.authorization.clone(), &begun, &state);
         Ok(pages::with_cookies(pages::see_other(url.as_str()), Some(cookie)))
@@ -120,7 +117,7 @@ impl Authority {
             .append_pair("code_challenge", challenge.as_str())
             .append_pair("code_challenge_method", "S256")
             .extend_pairs(&provider.parameters);
-        if let Some(prompt) = prompt(provider, &begun.request) {
+        if let Some(prompt) = prompt(provider, &begun.purpose) {
             url.query_pairs_mut().append_pair("prompt", prompt);
         }
         url
@@ -131,15 +128,15 @@ impl Authority {
         self.origin.at("/oauth/callback")
     }
 
-    /// Somebody has signed in: a new session begins, under a new id, and what was asked is granted.
+    /// Somebody has signed in: a new session begins, under a new id, and the browser goes on to what that was for.
     pub(in crate::oauth) async fn signed_in(
         &self,
         browser: &Browser,
         begun: &Begun,
-        identity: Identity,
-        provider_refresh: Option<String>,
+        answer: Answer,
         sign_in: &SignIn,
     ) -> Result<Response, StoreError> {
+        let Answer { identity, refresh_token } = answer;
         let (now, id) = (self.clock.now(), random::secret());
         let provider = provider_key(&sign_in.provider);
         let subject = identity.subject.to_string();
@@ -151,8 +148,7 @@ impl Authority {
             provider: provider.clone(),
             subject: subject.clone(),
             identity: identity.clone(),
-            refresh_token: provider_refresh.map(String::into_bytes).or(before),
-            id_token: None,
+            refresh_token: refresh_token.map(String::into_bytes).or(before),
             refreshed_at: now,
         };
         let session = SessionRecord {
@@ -163,9 +159,16 @@ impl Authority {
             created_at: now,
             expires_at: now.plus(sign_in.lifetimes.session),
         };
-        let begun_now = Some((account, browser.digest(&CookieName::Session)));
-        let yes = Yes { request: &begun.request, sign_in, session: &session, begun: begun_now, is_new: true };
-        let response = self.grant(yes).await?;
+        let arrival = Arrival { account, before: browser.digest(&CookieName::Session) };
+        let response = match &begun.purpose {
+            Purpose::Client(request) => {
+                self.grant(Yes { request, sign_in, session: &session, arrival: Some(arrival), is_new: true }).await?
+            }
+            Purpose::Page(page) => {
+                self.arrive(&session, &arrival).await?;
+                pages::see_other(page.path())
+            }
+        };
         let cookie = browser.set(&CookieName::Session, &id, Some(sign_in.lifetimes.session));
         Ok(pages::with_cookies(response, Some(cookie)))
     }
@@ -173,8 +176,8 @@ impl Authority {
 
 /// What the provider shall ask the person (OpenID Connect Core §3.1.2.1). Without `consent`, providers leave
 /// `offline_access` out (§11), and claims could not be refreshed.
-fn prompt(provider: &OpenIdProvider, request: &AuthorizationRequest) -> Option<&'static str> {
-    match (provider.is_asked_for_offline_access(), request.sign_in_again) {
+fn prompt(provider: &OpenIdProvider, purpose: &Purpose) -> Option<&'static str> {
+    match (provider.is_asked_for_offline_access(), purpose.sign_in_again()) {
         _ if provider.parameters.contains_key("prompt") => None,
         (true, true) => Some("login consent"),
         (true, false) => Some("consent"),

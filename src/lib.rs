@@ -5,6 +5,7 @@
 //! ```text
 //! listen → router ─ /healthz /readyz /metrics → the gateway's own endpoints
 //!                 ├ /.well-known/* /oauth/*   → the authorization server
+//!                 ├ /connect/* /connections   → pages on which people connect to upstreams
 //!                 └ a route's path → read the message → policy 1 → … → policy n → proxy → upstream
 //!                                    ↑ the answer comes back through the same layers
 //! ```
@@ -27,6 +28,7 @@
 //! ```text
 //! cli                  what people type
 //! server               listens; puts everything together
+//! console              pages for people
 //! pipeline             checked values → running chains
 //! oauth, api_keys      the authorization server that MCP clients talk to; keys for programs
 //! upstreams            the servers behind us: the built-in one, and what a server offers
@@ -38,6 +40,7 @@
 pub mod api_keys;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod fetch;
 pub mod oauth;
 pub mod pipeline;

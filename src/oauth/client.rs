@@ -232,7 +232,7 @@ fn has_private_part(jwks: &Value) -> bool {
 }
 
 /// Characters that are not seen, or that change the direction of those around them.
-fn is_misleading(c: char) -> bool {
+pub(super) fn is_misleading(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{00AD}')
         || matches!(c, '\u{E0000}'..='\u{E007F}' | '\u{FE00}'..='\u{FE0F}')

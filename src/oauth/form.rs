@@ -15,7 +15,7 @@ pub(crate) struct Parameters(HashMap<String, String>);
 
 /// Why parameters cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     /// One was given twice.
     Repeated(String),
     /// The body is not a form.

@@ -42,6 +42,11 @@ impl Guest {
         self.known
     }
 
+    /// Who is signed in with it, by whichever way in.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        self.session.as_ref().map(|session| &*session.subject)
+    }
+
     /// Adds the cookie by which the browser will be known again.
     pub(crate) fn identify(&mut self, response: Response) -> Response {
         pages::with_cookies(response, self.cookie.take())

@@ -19,7 +19,7 @@ use portcullis_policies::kit::{
 pub(crate) use self::trouble::{Back, Notice, Trouble, or_trouble, trouble};
 use super::{
     browser::SetCookie,
-    client::{Client, ClientOrigin},
+    client::{Client, ClientOrigin, is_misleading},
     origin::Origin,
     redirect_uri::RedirectUri,
     request::AuthorizationRequest,
@@ -129,6 +129,14 @@ pub(super) fn account(session: &SessionRecord) -> String {
 fn form_targets(origin: &Origin, redirect_uri: &str) -> String {
     let plain = if origin.is_secure() { "" } else { "http: " };
     format!("{plain}{}", RedirectUri::form_target(redirect_uri).unwrap_or_default())
+}
+
+/// Letters of one text of others at most.
+const LONGEST_TEXT: usize = 300;
+
+/// Text of others, short, and without what is not seen or hides something else.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().filter(|c| !is_misleading(*c)).take(LONGEST_TEXT).collect()
 }
 
 /// The host of an origin or issuer, for people to look at.

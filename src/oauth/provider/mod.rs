@@ -25,7 +25,7 @@ pub(super) fn provider_key(provider: &Provider) -> String {
 
 /// Why a provider did not say who somebody is. The words are for the person; the log has the details.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ProviderError {
+pub(crate) enum ProviderError {
     /// No answer, or none in time.
     Unreachable(String),
     /// It answers with something that is no answer.

@@ -1,0 +1,41 @@
+//! The forms of the console: what each does, and to what.
+
+use axum::response::Response;
+use http::HeaderMap;
+
+use super::{router::Console, trouble::Trouble};
+use crate::oauth::{Guest, OwnPage, Parameters};
+
+/// The field that says which button was pressed.
+pub(super) const DECISION: &str = "decision";
+/// Somebody wants to sign in.
+const SIGN_IN: &str = "sign-in";
+/// Somebody wants to sign in as somebody else.
+const SIGN_IN_AGAIN: &str = "sign-in-again";
+
+/// A form that was on one of our pages for this guest.
+pub(super) fn read(
+    console: &Console,
+    guest: &Guest,
+    (headers, body): (&HeaderMap, &[u8]),
+    page: &str,
+) -> Result<Parameters, Trouble> {
+    Ok(console.authority.form(guest, headers, body, page)?)
+}
+
+/// Where the browser goes if the form asks for a sign-in; it comes back to `page`.
+pub(super) async fn sign_in(
+    console: &Console,
+    guest: &Guest,
+    form: &Parameters,
+    route: &str,
+    page: &str,
+) -> Result<Option<Response>, Trouble> {
+    let page = match form.get(DECISION) {
+        Some(SIGN_IN) => OwnPage::new(route, page),
+        Some(SIGN_IN_AGAIN) => OwnPage::new(route, page).map(OwnPage::as_somebody_else),
+        _ => return Ok(None),
+    };
+    let page = page.ok_or(Trouble::Gone)?;
+    Ok(Some(console.authority.sign_in_for(guest, page).await?))
+}

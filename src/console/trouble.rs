@@ -1,0 +1,179 @@
+//! What goes wrong on the console's pages, in words for the person in front of them.
+
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+
+use crate::{
+    oauth::{
+        self, Visitor,
+        pages::{self, Notice, plain},
+    },
+    store::StoreError,
+    upstreams::connections::ConnectError,
+};
+
+/// Something that the person must be told.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// As on the pages of the authorization server.
+    SignIn(oauth::Trouble),
+    /// The link was used, is too old, or never was one.
+    Gone,
+    /// The link, or what was begun with it, is somebody else's.
+    NotYours,
+    /// The form says nothing that can be done.
+    NoDecision,
+    /// Nobody can say with a browser who they are.
+    NoSignIn,
+    /// Connecting failed.
+    Connect(ConnectError),
+}
+
+impl From<oauth::Trouble> for Trouble {
+    fn from(trouble: oauth::Trouble) -> Self {
+        Self::SignIn(trouble)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::SignIn(error.into())
+    }
+}
+
+impl From<ConnectError> for Trouble {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Gone => Self::Gone,
+            ConnectError::NotYours => Self::NotYours,
+            ConnectError::OtherBrowser => Self::SignIn(oauth::Trouble::OtherBrowser),
+            ConnectError::Store(error) => error.into(),
+            error => Self::Connect(error),
+        }
+    }
+}
+
+/// What came of a request, or the page that says why nothing did.
+pub(super) fn or_trouble(visitor: &Visitor, outcome: Result<Response, Trouble>) -> Response {
+    match outcome {
+        Ok(response) => response,
+        Err(Trouble::SignIn(trouble)) => pages::trouble(visitor, &trouble),
+        Err(Trouble::Gone) => notice(visitor, GONE, None),
+        Err(Trouble::NotYours) => notice(visitor, NOT_YOURS, None),
+        Err(Trouble::NoDecision) => notice(visitor, NO_DECISION, None),
+        Err(Trouble::NoSignIn) => notice(visitor, NO_SIGN_IN, None),
+        Err(Trouble::Connect(error)) => connect_trouble(visitor, &error),
+    }
+}
+
+/// What stands on a page.
+#[derive(Clone, Copy)]
+struct Words {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    what: &'static str,
+    remedy: &'static str,
+}
+
+const GONE: Words = Words {
+    status: StatusCode::NOT_FOUND,
+    code: "link_gone",
+    title: "This link is no longer good",
+    what: "It was used before, it is too old, or it was never one of ours. Nothing was changed.",
+    remedy: "Repeat the call in your program: it shows you a new link. Or connect on the page of your connections, /connections.",
+};
+
+const NOT_YOURS: Words = Words {
+    status: StatusCode::FORBIDDEN,
+    code: "not_yours",
+    title: "This link is not yours",
+    what: "It was made for somebody else. Nothing was changed, for nobody.",
+    remedy: "If somebody sent it to you, close this page, and do not sign in for them. Otherwise open the link that your own program shows.",
+};
+
+const NO_DECISION: Words = Words {
+    status: StatusCode::BAD_REQUEST,
+    code: "invalid_request",
+    title: "This request cannot be read",
+    what: "It does not say what to do. Nothing was changed.",
+    remedy: "Go back, load the page again, and press one of its buttons.",
+};
+
+const NO_SIGN_IN: Words = Words {
+    status: StatusCode::FORBIDDEN,
+    code: "no_sign_in",
+    title: "Nobody can sign in here with a browser",
+    what: "Only the person who asked for this link may use it, and this gateway has no way to find out who you are.",
+    remedy: "Tell the operator of this gateway: the route needs a policy that signs people in.",
+};
+
+const SETUP: Words = Words {
+    status: StatusCode::BAD_GATEWAY,
+    code: "upstream_setup_failed",
+    title: "This cannot be connected as it is set up",
+    what: "",
+    remedy: "Tell the operator of this gateway the code below: the log has all steps.",
+};
+
+const REFUSED: Words = Words {
+    status: StatusCode::BAD_REQUEST,
+    code: "upstream_refused",
+    title: "It was not allowed",
+    what: "",
+    remedy: "If you said no by mistake, repeat the call in your program and open the new link. If you did not, tell the operator of this gateway the code below.",
+};
+
+const MIXUP: Words = Words {
+    status: StatusCode::BAD_GATEWAY,
+    code: "mixup",
+    title: "This answer was not used",
+    what: "It did not come from the sign-in that was asked. Nothing was changed.",
+    remedy: "If you did not start this yourself, close this page. If you did and it happens again, tell the operator of this gateway.",
+};
+
+const UNAVAILABLE: Words = Words {
+    status: StatusCode::BAD_GATEWAY,
+    code: "upstream_unavailable",
+    title: "The other side does not answer as it should",
+    what: "Its sign-in cannot be reached, or its answer cannot be understood. Nothing was changed.",
+    remedy: "Try again in a moment. If it stays so, tell the operator of this gateway the code below.",
+};
+
+const UNUSABLE: Words = Words {
+    status: StatusCode::BAD_REQUEST,
+    code: "unusable_value",
+    title: "This cannot be used",
+    what: "",
+    remedy: "Go back and type it in once more. Nothing was kept.",
+};
+
+/// What an upstream or its authorization server says is shown as text, short and plain.
+fn connect_trouble(visitor: &Visitor, error: &ConnectError) -> Response {
+    match error {
+        ConnectError::Setup(failure) => notice(visitor, SETUP, Some(plain(&failure.to_string()))),
+        ConnectError::Refused { code, .. } => notice(
+            visitor,
+            REFUSED,
+            Some(format!("The sign-in over there answered {:?}. Nothing was changed.", plain(code))),
+        ),
+        ConnectError::Unusable(why) => notice(visitor, UNUSABLE, Some(format!("{}.", plain(why)))),
+        ConnectError::Mixup => notice(visitor, MIXUP, None),
+        ConnectError::Unavailable(why) => {
+            tracing::warn!(why, request = visitor.request_id, "nobody could be connected");
+            let mut response = notice(visitor, UNAVAILABLE, None);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            response
+        }
+        ConnectError::Gone => notice(visitor, GONE, None),
+        ConnectError::NotYours => notice(visitor, NOT_YOURS, None),
+        ConnectError::OtherBrowser => pages::trouble(visitor, &oauth::Trouble::OtherBrowser),
+        ConnectError::Store(_) => pages::trouble(visitor, &oauth::Trouble::Store),
+    }
+}
+
+fn notice(visitor: &Visitor, words: Words, what: Option<String>) -> Response {
+    let Words { status, code, title, what: usual, remedy } = words;
+    let what = what.unwrap_or_else(|| usual.to_owned());
+    Notice { host: "", title, what, remedy, code, back: None, request_id: &visitor.request_id }.show(status)
+}

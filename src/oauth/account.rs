@@ -10,7 +10,7 @@ use portcullis_policies::kit::{
 use super::{
     Authority,
     error::{Code, OAuthError},
-    provider::ProviderError,
+    provider::{ProviderError, Renewed},
 };
 use crate::store::{AccountRecord, GrantRecord};
 
@@ -37,28 +37,29 @@ impl Authority {
         // In a task of its own: the provider may have given a new token in the place of the old one when the client hangs
         // up, and the new one must be kept.
         let (this, provider, grant) = (Arc::clone(self), provider.clone(), grant.clone());
-        let asking = tokio::spawn(async move { this.ask_about(&provider, account, &grant).await });
+        let asking = tokio::spawn(async move {
+            this.ask_about(&provider, account).await?;
+            this.adopt(&grant).await
+        });
         asking.await.map_err(|_| OAuthError::new(Code::ServerError, "the gateway failed; its log says why"))?
     }
 
-    async fn ask_about(
-        &self,
-        provider: &OpenIdProvider,
-        account: AccountRecord,
-        grant: &GrantRecord,
-    ) -> Result<(), OAuthError> {
+    /// Asks the provider about somebody, and keeps what it says.
+    pub(super) async fn ask_about(&self, provider: &OpenIdProvider, account: AccountRecord) -> Result<(), OAuthError> {
         let Some(token) = account.refresh_token.as_deref().and_then(|token| std::str::from_utf8(token).ok()) else {
-            return self.adopt(grant).await;
+            return Ok(());
         };
         match self.ask_again(provider, token).await {
-            Ok((Some(identity), _)) if *identity.subject != *grant.subject => {
-                tracing::error!(subject = grant.subject, "the provider now names somebody else; what is known stays");
+            Ok(Renewed { vouched: Some((identity, _)), .. }) if *identity.subject != *account.subject => {
+                tracing::error!(subject = account.subject, "the provider now names somebody else; what is known stays");
             }
-            Ok((identity, refresh_token)) => {
+            Ok(Renewed { vouched, refresh_token }) => {
+                let (identity, id_token) = vouched.unzip();
                 let identity = identity.and_then(|identity| serde_json::to_vec(&identity).ok());
                 let seen = account.refreshed_at;
                 let account = AccountRecord {
                     identity: identity.unwrap_or(account.identity),
+                    id_token: id_token.map(String::into_bytes).or(account.id_token),
                     refresh_token: refresh_token.map(String::into_bytes).or(account.refresh_token),
                     refreshed_at: self.clock.now(),
                     ..account
@@ -69,10 +70,10 @@ impl Authority {
                 self.no_longer_vouched(provider, account).await?;
             }
             Err(error) => {
-                tracing::warn!(subject = grant.subject, %error, "claims could not be refreshed; what is known stays");
+                tracing::warn!(subject = account.subject, %error, "claims could not be refreshed; what is known stays");
             }
         }
-        self.adopt(grant).await
+        Ok(())
     }
 
     async fn replace(&self, account: &AccountRecord, seen: Timestamp) -> Result<bool, OAuthError> {

@@ -40,6 +40,7 @@ mod request;
 mod revoke;
 mod router;
 mod scope;
+mod subject_token;
 mod throttle;
 mod token;
 

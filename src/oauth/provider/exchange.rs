@@ -25,14 +25,23 @@ use crate::{
 /// Who somebody is, and with what to ask again.
 pub(in crate::oauth) struct Answer {
     pub(in crate::oauth) identity: Identity,
+    /// What the provider signed.
+    pub(in crate::oauth) id_token: Option<String>,
     pub(in crate::oauth) refresh_token: Option<String>,
 }
 
 impl From<Identity> for Answer {
     /// Of a provider that cannot be asked again.
     fn from(identity: Identity) -> Self {
-        Self { identity, refresh_token: None }
+        Self { identity, id_token: None, refresh_token: None }
     }
+}
+
+/// What a provider says when it is asked again.
+pub(in crate::oauth) struct Renewed {
+    /// Who somebody is, and the ID token that says so. None: it gave no new one, so what is known stays.
+    pub(in crate::oauth) vouched: Option<(Identity, String)>,
+    pub(in crate::oauth) refresh_token: Option<String>,
 }
 
 /// OpenID Connect Core §3.1.3.3.
@@ -75,25 +84,25 @@ impl Authority {
             .request_async(&self.provider_http(provider))
             .await
             .map_err(failure)?;
-        let identity = self.believe(provider, &tokens, Some(&begun.nonce)).await?;
-        let identity = identity.ok_or_else(|| ProviderError::Nonsense("it has no ID token".to_owned()))?;
-        Ok(Answer { identity, refresh_token: tokens.refresh_token().map(|token| token.secret().clone()) })
+        let vouched = self.believe(provider, &tokens, Some(&begun.nonce)).await?;
+        let (identity, id_token) = vouched.ok_or_else(|| ProviderError::Nonsense("it has no ID token".to_owned()))?;
+        Ok(Answer { identity, id_token: Some(id_token), refresh_token: refresh_token(&tokens) })
     }
 
-    /// Asks again who somebody is. `None`: the provider gave no new ID token, so what is known stays.
+    /// Asks again who somebody is.
     pub(in crate::oauth) async fn ask_again(
         &self,
         provider: &OpenIdProvider,
-        refresh_token: &str,
-    ) -> Result<(Option<Identity>, Option<String>), ProviderError> {
+        token: &str,
+    ) -> Result<Renewed, ProviderError> {
         let client = self.provider_client(provider).await?;
         let tokens = client
-            .exchange_refresh_token(&RefreshToken::new(refresh_token.to_owned()))
+            .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
             .request_async(&self.provider_http(provider))
             .await
             .map_err(failure)?;
-        let identity = self.believe(provider, &tokens, None).await?;
-        Ok((identity, tokens.refresh_token().map(|token| token.secret().clone())))
+        let vouched = self.believe(provider, &tokens, None).await?;
+        Ok(Renewed { vouched, refresh_token: refresh_token(&tokens) })
     }
 
     async fn provider_client(&self, provider: &OpenIdProvider) -> Result<Client, ProviderError> {
@@ -120,7 +129,7 @@ impl Authority {
         provider: &OpenIdProvider,
         tokens: &Tokens,
         nonce: Option<&str>,
-    ) -> Result<Option<Identity>, ProviderError> {
+    ) -> Result<Option<(Identity, String)>, ProviderError> {
         let Some(token) = &tokens.extra_fields().id_token else { return Ok(None) };
         let audience = provider.audience.as_deref().unwrap_or(&provider.client_id);
         let rules = Rules::id_token(provider.issuer.as_str(), audience);
@@ -129,8 +138,12 @@ impl Authority {
         if nonce.is_some_and(|nonce| claims.text("nonce") != Some(nonce)) {
             return Err(ProviderError::Unbelievable("the ID token is not for this sign-in (nonce)".to_owned()));
         }
-        Ok(Some(claims::identity(&provider.issuer, &claims, &provider.claims)))
+        Ok(Some((claims::identity(&provider.issuer, &claims, &provider.claims), token.clone())))
     }
+}
+
+fn refresh_token(tokens: &Tokens) -> Option<String> {
+    tokens.refresh_token().map(|token| token.secret().clone())
 }
 
 /// With several audiences, the authorized party must be us.

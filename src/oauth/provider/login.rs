@@ -136,7 +136,7 @@ impl Authority {
         answer: Answer,
         sign_in: &SignIn,
     ) -> Result<Response, StoreError> {
-        let Answer { identity, refresh_token } = answer;
+        let Answer { identity, id_token, refresh_token } = answer;
         let (now, id) = (self.clock.now(), random::secret());
         let provider = provider_key(&sign_in.provider);
         let subject = identity.subject.to_string();
@@ -149,6 +149,7 @@ impl Authority {
             subject: subject.clone(),
             identity: identity.clone(),
             refresh_token: refresh_token.map(String::into_bytes).or(before),
+            id_token: id_token.map(String::into_bytes),
             refreshed_at: now,
         };
         let session = SessionRecord {

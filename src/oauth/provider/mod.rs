@@ -9,7 +9,11 @@ mod login;
 
 use portcullis_policies::kit::sign_in::Provider;
 
-pub(super) use self::{discovery::Providers, exchange::Answer, login::Begun};
+pub(super) use self::{
+    discovery::Providers,
+    exchange::{Answer, Renewed},
+    login::Begun,
+};
 use crate::store::Digest;
 
 /// Which provider, as the store knows it: sessions and grants of one are worth nothing at another.

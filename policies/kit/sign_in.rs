@@ -67,6 +67,8 @@ pub struct OpenIdProvider {
     pub parameters: BTreeMap<String, String>,
     /// Where in the claims the roles and groups are, beyond `roles` and `groups`.
     pub claims: ClaimNames,
+    /// Claims of ID tokens that must have exactly this value: nobody else is let in. With others it is another provider.
+    pub required_claims: BTreeMap<String, String>,
     /// How long the provider may take for an answer.
     pub patience: Duration,
 }

@@ -105,6 +105,7 @@ impl SignInOptions for OpenIdOptions {
             audience: self.oidc.audience.clone(),
             parameters: BTreeMap::new(),
             claims: self.claims.or(ClaimNames::default()),
+            required_claims: BTreeMap::new(),
             patience: login.times.patience(),
         })))
     }

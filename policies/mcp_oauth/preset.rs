@@ -30,6 +30,11 @@ pub trait Preset: DeserializeOwned + JsonSchema + 'static {
         ClaimNames::default()
     }
 
+    /// Claims without which nobody is let in.
+    fn required_claims(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     /// Further parameters of the authorization request.
     fn parameters(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
@@ -125,6 +130,7 @@ impl<P: Preset> SignInOptions for PresetOptions<P> {
             audience: None,
             parameters: self.provider.parameters(),
             claims: self.claims.or(self.provider.claims(&self.client_id)),
+            required_claims: self.provider.required_claims(),
             patience: self.browser_login_overrides.times.patience(),
         })))
     }

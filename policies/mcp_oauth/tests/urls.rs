@@ -32,6 +32,8 @@ struct Good {
     tenant: Option<String>,
     #[serde(default)]
     parameters: Map<String, Value>,
+    #[serde(default)]
+    required: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +94,7 @@ fn each_providers_addresses_are_as_its_documentation_says() {
         assert_eq!((found.claims.roles, found.claims.groups), (case.roles, case.groups), "{}", case.policy);
         assert_eq!(found.claims.tenant, case.tenant, "{}", case.policy);
         assert_eq!(json!(found.parameters), Value::Object(case.parameters), "{}", case.policy);
+        assert_eq!(json!(found.required_claims), Value::Object(case.required), "{}", case.policy);
         assert_eq!((found.client_secret.expose_secret(), found.scope.as_str()), ("s3cr3t", "openid profile email"));
     }
 }

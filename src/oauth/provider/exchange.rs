@@ -1,5 +1,7 @@
 //! Redeeming codes and refresh tokens at a provider, and believing what comes.
 
+use std::collections::BTreeMap;
+
 use oauth2::{
     AuthType, AuthorizationCode, ClientId, ClientSecret, ExtraTokenFields, PkceCodeVerifier, RedirectUrl, RefreshToken,
     RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
@@ -135,6 +137,7 @@ impl Authority {
         let rules = Rules::id_token(provider.issuer.as_str(), audience);
         let claims = self.providers.verify(provider, token, &rules).await?;
         check_party(&claims, audience, provider)?;
+        check_required(&claims, &provider.required_claims)?;
         if nonce.is_some_and(|nonce| claims.text("nonce") != Some(nonce)) {
             return Err(ProviderError::Unbelievable("the ID token is not for this sign-in (nonce)".to_owned()));
         }
@@ -157,6 +160,17 @@ fn check_party(claims: &Claims, audience: &str, provider: &OpenIdProvider) -> Re
     Ok(())
 }
 
+/// A claim that must have one value, and has another or none, is of somebody who is not let in here.
+fn check_required(claims: &Claims, required: &BTreeMap<String, String>) -> Result<(), ProviderError> {
+    match required.iter().find(|(name, value)| claims.text(name) != Some(value)) {
+        Some((name, value)) => {
+            let why = format!("this account is not one that may sign in here: {name} must be {value:?}");
+            Err(ProviderError::Unbelievable(why))
+        }
+        None => Ok(()),
+    }
+}
+
 fn failure<E>(error: RequestTokenError<E, BasicErrorResponse>) -> ProviderError
 where
     E: std::error::Error,
@@ -172,5 +186,47 @@ where
         RequestTokenError::Request(error) => ProviderError::Unreachable(format!("its token endpoint: {error}")),
         RequestTokenError::Parse(error, _) => ProviderError::Nonsense(format!("its token endpoint: {error}")),
         RequestTokenError::Other(why) => ProviderError::Nonsense(format!("its token endpoint: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_policies::kit::{
+        clock::{Clock, SystemClock},
+        jwt::{Algorithm, KeySet, SigningKey, Token},
+    };
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Claims exist only of tokens that were verified.
+    fn verified(hosted_domain: &Value) -> Claims {
+        let (key, now) = (SigningKey::generate(Algorithm::Es256).unwrap(), SystemClock.now());
+        let mut claims = json!({ "iss": "https://idp.example.com", "sub": "ada", "aud": "portcullis", "iat": now.as_seconds(),
+            "exp": now.as_seconds() + 60 });
+        if !hosted_domain.is_null() {
+            claims["hd"] = hosted_domain.clone();
+        }
+        let keys = KeySet::read(json!({ "keys": [key.public_jwk()] }).to_string().as_bytes()).unwrap();
+        let token = key.sign("JWT", &claims).unwrap();
+        let rules = Rules::id_token("https://idp.example.com", "portcullis");
+        Token::parse(&token).unwrap().verify(&keys, &rules, now).unwrap()
+    }
+
+    #[test]
+    fn only_accounts_of_the_domain_that_the_configuration_names_are_let_in() {
+        let acme = BTreeMap::from([("hd".to_owned(), "acme.example".to_owned())]);
+        for (hosted_domain, is_let_in) in [
+            (json!("acme.example"), true),
+            (json!("acme.example.evil.example"), false),
+            (json!("evil.example"), false),
+            (json!(["acme.example"]), false),
+            (json!(""), false),
+            (json!(null), false),
+        ] {
+            let claims = verified(&hosted_domain);
+            assert_eq!(check_required(&claims, &acme).is_ok(), is_let_in, "{hosted_domain}");
+            assert_eq!(check_required(&claims, &BTreeMap::new()), Ok(()), "{hosted_domain}");
+        }
     }
 }

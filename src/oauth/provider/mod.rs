@@ -21,7 +21,9 @@ pub(super) fn provider_key(provider: &Provider) -> String {
     match provider {
         Provider::Dev => "dev".to_owned(),
         Provider::OpenId(provider) => {
-            let registration = format!("{}\n{}", provider.issuer, provider.client_id);
+            let mut registration = format!("{}\n{}", provider.issuer, provider.client_id);
+            // Whoever came in where less is required has not come in where more is.
+            registration.extend(provider.required_claims.iter().map(|(name, value)| format!("\n{name}={value}")));
             format!("{}#{}", provider.issuer, &Digest::of(registration.as_bytes()).to_string()[..8])
         }
     }

@@ -12,12 +12,9 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    oauth::{Guest, Parameters, SEAL, Visitor, pages::see_other},
+    oauth::{Guest, Parameters, Visitor, pages::see_other},
     upstreams::connections::LinkView,
 };
-
-/// Letters of a link's token at most: more than any has.
-const LONGEST_TOKEN: usize = 128;
 
 /// Who sits in front of the page, as far as the link goes.
 enum Who {
@@ -42,16 +39,16 @@ pub(super) async fn page(
     let mut guest = console.authority.guest(headers).await?;
     let who = who(console, &guest, &link)?;
     let (host, sealed) = (console.authority.host(), console.authority.seal_form(&guest, &path(token)));
+    let connect = || Connect::new(host.clone(), &link, path(token), sealed.clone());
+    let target = console.authority.form_target();
     let page = match who {
         Who::Another(account) => {
             refuse(visitor, &guest, &link, console);
-            NotYours { host, account, action: path(token), sealed }.show(console.authority.form_target())
+            NotYours { host, account, action: path(token), sealed }.show(target)
         }
-        Who::Owner(account) => {
-            Connect::new(host, &link, path(token), sealed).signed_in(account).show(console.authority.form_target())
-        }
-        Who::Holder => Connect::new(host, &link, path(token), sealed).show(console.authority.form_target()),
-        Who::Nobody => Connect::new(host, &link, path(token), sealed).asking().show(console.authority.form_target()),
+        Who::Owner(account) => connect().signed_in(account).show(target),
+        Who::Holder => connect().show(target),
+        Who::Nobody => connect().asking().show(target),
     };
     Ok(guest.identify(page))
 }
@@ -81,26 +78,29 @@ pub(super) async fn decide(
     if form.get(DECISION) != Some("connect") {
         return Err(Trouble::NoDecision);
     }
-    match &link.auth.mode {
-        AuthMode::UserKey(fields) => {
-            let values = typed(fields, &mut form);
-            let connected = console.book.put_key(token, &link.subject, &values).await?;
-            Ok(Done { host: console.authority.host(), name: connected.display_name }.show())
-        }
-        _ => {
-            let browser = guest.browser().ok_or(Trouble::Gone)?;
-            let departure = console.book.begin(token, &link.subject, browser).await?;
-            Ok(see_other(departure.url.as_str()))
-        }
+    connect(console, &guest, &link, token, &mut form).await
+}
+
+/// Keeps the key that was typed in, or sends the browser to the upstream's sign-in.
+async fn connect(
+    console: &Console,
+    guest: &Guest,
+    link: &LinkView,
+    token: &str,
+    form: &mut Parameters,
+) -> Result<Response, Trouble> {
+    if let AuthMode::UserKey(fields) = &link.auth.mode {
+        let values = typed(fields, form);
+        let connected = console.book.put_key(token, &link.subject, &values).await?;
+        return Ok(Done { host: console.authority.host(), name: connected.display_name }.show());
     }
+    let browser = guest.browser().ok_or(Trouble::Gone)?;
+    let departure = console.book.begin(token, &link.subject, browser).await?;
+    Ok(see_other(departure.url.as_str()))
 }
 
 /// The link, if it is still good. One that was used, one that is too old and one that never was look the same.
 async fn find(console: &Console, token: &str) -> Result<LinkView, Trouble> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    if token.len() > LONGEST_TOKEN || !token.bytes().all(plain) {
-        return Err(Trouble::Gone);
-    }
     console.book.link(token).await?.ok_or(Trouble::Gone)
 }
 
@@ -132,7 +132,6 @@ fn typed(fields: &[KeyField], form: &mut Parameters) -> Vec<(String, SecretStrin
 
 /// A field's name on the page: never one of the form's own.
 pub(super) fn input(field: &KeyField) -> String {
-    debug_assert!(![SEAL, DECISION].contains(&&*format!("key-{}", field.name)));
     format!("key-{}", field.name)
 }
 

@@ -196,3 +196,6 @@ fn day(at: Timestamp) -> String {
     let at = time::OffsetDateTime::from_unix_timestamp(at.as_seconds()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     format!("{} {:02}:{:02} UTC", at.date(), at.hour(), at.minute())
 }
+
+#[cfg(test)]
+mod tests;

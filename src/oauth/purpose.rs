@@ -42,9 +42,9 @@ pub(crate) struct OwnPage {
 impl OwnPage {
     /// The page at `path`, behind the sign-in of `route`. `None` if the path could lead a browser anywhere else.
     pub(crate) fn new(route: &str, path: &str) -> Option<Self> {
-        let segments = path.strip_prefix('/')?;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte);
-        let stays = !segments.starts_with('/') && segments.bytes().all(plain);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let stays = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain);
+        let stays = path.strip_prefix('/')?.split('/').all(stays);
         stays.then(|| Self { route: route.to_owned(), path: path.to_owned(), sign_in_again: false })
     }
 
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn oauth_86_a_browser_comes_back_to_pages_of_ours_alone() {
-        for path in ["/connections", "/connect/Zx_-09"] {
+        for path in ["/connections", "/connect/Zx_-09.eA"] {
             assert!(OwnPage::new("/mcp", path).is_some_and(|page| page.path() == path), "{path}");
         }
         for path in [
@@ -78,6 +78,8 @@ mod tests {
             "/connect/..//evil.example?",
             "/connect/a\r\nSet-Cookie: a=b",
             "/connect/%2e%2e",
+            "/connect/..",
+            "/connect/",
         ] {
             assert!(OwnPage::new("/mcp", path).is_none(), "{path:?}");
         }

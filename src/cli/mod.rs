@@ -64,7 +64,7 @@ enum Command {
     #[command(subcommand)]
     Vault(vault::Vault),
     /// Serve the built-in sample MCP server by itself.
-    DemoServer,
+    DemoServer(demo_server::Options),
 }
 
 /// Runs the command that was typed, with these policies. The program for a gateway with policies of your own is this
@@ -97,8 +97,7 @@ fn run(arguments: Arguments, parts: Parts) -> anyhow::Result<ExitCode> {
         Command::Schema => schema::run(&parts.tools),
         Command::Keys(command) => keys::run(command, &config, json),
         Command::Grants(command) => grants::run(command, &config, json),
-        Command::Vault(command) => vault::run(command, &config, json),
-        Command::DemoServer => demo_server::run(listen.as_deref().unwrap_or("127.0.0.1:8090"), parts, terminal),
+        Command::DemoServer(options) => demo_server::run(&options, listen.as_deref(), parts, terminal),
     }
 }
 

@@ -1,10 +1,12 @@
 //! One request on its way through a method.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use http::Response;
 use serde_json::Value;
 
-use super::{id::Id, message::Params, notebook::Notebook, reply, result, version::Era};
+use super::{id::Id, message::Params, notebook::Notebook, reply, result, version::Era, visitor::Visitor};
 
 /// A request that was judged, and what it may touch.
 pub(super) struct Call {
@@ -13,6 +15,7 @@ pub(super) struct Call {
     pub(super) method: String,
     pub(super) params: Params,
     pub(super) notebook: Notebook,
+    pub(super) visitor: Option<Arc<Visitor>>,
 }
 
 impl Call {

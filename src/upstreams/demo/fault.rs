@@ -80,6 +80,11 @@ impl Fault {
             .with_data(json!({ "supported": version::SUPPORTED, "requested": clip(requested) }))
     }
 
+    /// The access token does not let its holder change anything. `oauth` adds the challenge.
+    pub(super) fn insufficient_scope() -> Self {
+        Self::new(StatusCode::FORBIDDEN, -32600, "The access token does not let you change notes")
+    }
+
     /// A bound of this server is reached; later it may work.
     pub(super) fn busy(why: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, -32603, why)

@@ -16,7 +16,7 @@ pub(super) async fn answer(call: Call) -> Result<Response<Body>, Fault> {
         (Era::Modern, "server/discover") => hello::discover(),
         (Era::Modern, "subscriptions/listen") => return listen::open(call, listen::KEEP_ALIVE),
 
-        (_, "tools/list") => only_page(&call, json!({ "tools": tools::list() }))?,
+        (_, "tools/list") => only_page(&call, json!({ "tools": tools::list(call.visitor.as_deref()) }))?,
         (_, "tools/call") => return tools::call(call).await,
         (_, "resources/list") => resources::list(&call)?,
         (_, "resources/templates/list") => only_page(&call, resources::templates())?,

@@ -16,7 +16,8 @@
 //!                                                                           ─ listen
 //! ```
 //! Two duties of a server in the open are not done here, because the gateway in front has done them: judging
-//! `Origin` and `Host`, and knowing who is calling.
+//! `Origin` and `Host`, and knowing who is calling. [`ProtectedDemo`] does both: the same server behind a sign-in of
+//! its own, for trying what a gateway does about people's credentials.
 //!
 //! Sources: modelcontextprotocol/modelcontextprotocol `docs/specification/<revision>/` and
 //! `schema/<revision>/schema.ts`. No clock is read and nothing is random: note ids are a counter.
@@ -33,15 +34,19 @@ mod listen;
 mod message;
 mod methods;
 mod notebook;
+mod oauth;
 mod prompts;
 mod reply;
 mod resources;
 mod result;
 mod tools;
 mod version;
+mod visitor;
 
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -53,7 +58,10 @@ use self::{
     message::{Message, Meta, Params, RequestMessage},
     notebook::Notebook,
     version::Era,
+    visitor::Visitor,
 };
+
+pub use self::oauth::{Counts, KnownClient, OAuthOptions, ProtectedDemo};
 
 /// Larger bodies are refused with 413. The largest note is 64 KiB, so nothing honest comes close.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -62,6 +70,8 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 #[derive(Clone, Default)]
 pub struct DemoServer {
     notebook: Notebook,
+    /// Whose call it is, on a server with a sign-in of its own.
+    visitor: Option<Arc<Visitor>>,
 }
 
 impl DemoServer {
@@ -103,7 +113,8 @@ impl DemoServer {
             headers::agree(headers, &request.method, &params.fields)?;
             params.meta.require_client_capabilities()?;
         }
-        Ok(Call { era, id: request.id, method: request.method, params, notebook: self.notebook.clone() })
+        let (notebook, visitor) = (self.notebook.clone(), self.visitor.clone());
+        Ok(Call { era, id: request.id, method: request.method, params, notebook, visitor })
     }
 }
 

@@ -188,6 +188,7 @@ async fn a_quiet_stream_says_that_it_is_alive() {
         method: "subscriptions/listen".to_owned(),
         params: Params::read(Some(&raw)).unwrap_or_default(),
         notebook: server.notebook.clone(),
+        visitor: None,
     };
     let Ok(response) = listen::open(call, Duration::from_millis(10)) else {
         panic!("the stream opens");

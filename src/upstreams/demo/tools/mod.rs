@@ -3,6 +3,7 @@
 mod count;
 mod echo;
 mod look;
+mod whoami;
 mod write;
 
 use axum::body::Body;
@@ -14,6 +15,7 @@ use super::{
     call::Call,
     fault::{Fault, clip},
     notebook::Notebook,
+    visitor::Visitor,
 };
 
 /// Everything this server can do, in the order in which it is listed.
@@ -56,6 +58,7 @@ enum Run {
     AtOnce(fn(&Notebook, Arguments) -> Outcome),
     /// Takes its time and reports progress.
     CountSlowly,
+    WhoAmI,
 }
 
 /// What a tool says, or what the model should mend.
@@ -97,8 +100,13 @@ impl Said {
 }
 
 /// The tools as `tools/list` shows them.
-pub(super) fn list() -> Vec<Value> {
-    TOOLS.into_iter().map(Tool::describe).collect()
+pub(super) fn list(visitor: Option<&Visitor>) -> Vec<Value> {
+    all(visitor).map(Tool::describe).collect()
+}
+
+/// The tools there are for this visitor: one who is known may ask who that is.
+fn all(visitor: Option<&Visitor>) -> impl Iterator<Item = &'static Tool> + use<> {
+    TOOLS.into_iter().chain(visitor.map(|_| &whoami::WHOAMI))
 }
 
 #[derive(Deserialize)]
@@ -111,14 +119,19 @@ struct CallParams {
 /// Calls a tool.
 pub(super) async fn call(call: Call) -> Result<Response<Body>, Fault> {
     let CallParams { name, arguments } = call.params.parse()?;
-    let tool = TOOLS
-        .into_iter()
+    let visitor = call.visitor.as_deref();
+    let tool = all(visitor)
         .find(|tool| tool.name == name)
         .ok_or_else(|| Fault::invalid_params(format_args!("unknown tool: {}", clip(&name))))?;
+    if tool.effect != Effect::Reads && visitor.is_some_and(|visitor| !visitor.may_write) {
+        return Err(Fault::insufficient_scope());
+    }
     let arguments = Arguments(arguments);
-    match tool.run {
-        Run::AtOnce(run) => Ok(call.respond(result(run(&call.notebook, arguments)))),
-        Run::CountSlowly => Ok(count::run(call, arguments).await),
+    match (&tool.run, visitor) {
+        (Run::AtOnce(run), _) => Ok(call.respond(result(run(&call.notebook, arguments)))),
+        (Run::CountSlowly, _) => Ok(count::run(call, arguments).await),
+        (Run::WhoAmI, Some(visitor)) => Ok(call.respond(result(whoami::whoami(visitor, arguments)))),
+        (Run::WhoAmI, None) => Err(Fault::invalid_params("unknown tool: whoami")),
     }
 }
 

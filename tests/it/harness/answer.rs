@@ -13,6 +13,7 @@ pub(crate) struct Answer {
     body: Vec<Step>,
     framing: Framing,
     cut: Option<usize>,
+    gate: Option<Gate>,
     ending: Ending,
 }
 
@@ -123,6 +124,12 @@ impl Answer {
         self
     }
 
+    /// All of it, the head too, only when the gate is opened.
+    pub(crate) fn behind(mut self, gate: &Gate) -> Self {
+        self.gate = Some(gate.clone());
+        self
+    }
+
     pub(crate) fn forever(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.body.push(Step::Forever(bytes.into()));
         self
@@ -173,7 +180,8 @@ impl Answer {
 
     /// Everything to do, cut where it is to be cut.
     pub(super) fn steps(&self) -> Vec<Step> {
-        let steps = if self.framing == Framing::Raw { self.body.clone() } else { self.framed() };
+        let mut steps = if self.framing == Framing::Raw { self.body.clone() } else { self.framed() };
+        steps.splice(0..0, self.gate.clone().map(Step::Wait));
         let Some(mut left) = self.cut else { return steps };
         let mut cut = Vec::new();
         for step in steps {

@@ -14,6 +14,7 @@ mod process;
 mod provider;
 mod tls;
 mod upstream;
+mod vendor;
 
 use std::{future::Future, time::Duration};
 
@@ -32,6 +33,10 @@ pub(crate) use self::{
     provider::{DISCOVERY, JWKS, Provider, SECRET, TOKEN},
     tls::Authority,
     upstream::{Received, Upstream},
+    vendor::{
+        AUTHORIZE, MCP, REGISTER, RESOURCE_METADATA, REVOKE, SERVER_METADATA, VENDOR_TOKEN, Vendor, VendorCall,
+        VendorCounts,
+    },
 };
 
 /// How long anything may take before a story fails. Nothing here is meant to take a tenth of it.

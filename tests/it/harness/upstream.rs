@@ -89,6 +89,11 @@ impl Upstream {
         self.seen.requests.lock().unwrap().clone()
     }
 
+    /// Forgets the requests that came so far.
+    pub(crate) fn forget(&self) {
+        self.seen.requests.lock().unwrap().clear();
+    }
+
     /// The only request that came.
     pub(crate) fn only_request(&self) -> Received {
         let mut requests = self.requests();

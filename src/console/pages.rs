@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 use portcullis_policies::kit::{
     clock::Timestamp,
-    credential::{AuthMode, ConnectState},
+    credential::{AuthMode, ConnectState, KeyField},
 };
 
 use super::connect::input;
@@ -54,9 +54,10 @@ impl Connect {
             AuthMode::UserKey(fields) => (&[][..], &**fields),
             _ => (&[][..], &[][..]),
         };
-        let field = |field: &_| {
-            let portcullis_policies::kit::credential::KeyField { label, help, .. } = field;
-            Field { name: input(field), label: label.clone(), help: help.clone() }
+        let field = |field: &KeyField| Field {
+            name: input(field),
+            label: plain(&field.label),
+            help: field.help.as_deref().map(plain),
         };
         Self {
             host,

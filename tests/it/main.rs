@@ -4,6 +4,7 @@
 mod harness;
 
 mod bad_answers;
+mod connect;
 mod first_call;
 mod headers;
 mod limits;

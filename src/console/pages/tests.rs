@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http_body_util::BodyExt;
-use portcullis_policies::kit::credential::{KeyField, UpstreamAuth};
+use portcullis_policies::kit::credential::UpstreamAuth;
 
 use super::*;
 
@@ -56,13 +56,13 @@ async fn sb_07_what_an_upstream_calls_itself_is_text_and_never_a_link() {
     let (host, sealed) = ("gateway.example".to_owned(), "sealed".to_owned());
     let connections = Connections {
         host: host.clone(),
-        account: HOSTILE.to_owned(),
+        account: "ada".to_owned(),
         rows: vec![row.into()],
         way: "/mcp/linear".to_owned(),
         sealed,
     };
     for response in [
-        page(keys()).signed_in(HOSTILE.to_owned()).show(None),
+        page(keys()).signed_in("ada".to_owned()).show(None),
         page(keys()).asking().show(None),
         Done { host, name: HOSTILE.to_owned() }.show(),
         connections.show(None),

@@ -122,7 +122,7 @@ impl Logout {
 
 pub(super) fn account(session: &SessionRecord) -> String {
     let identity: Identity = serde_json::from_slice(&session.identity).unwrap_or_default();
-    identity.email.or(identity.name).unwrap_or_else(|| session.subject.clone())
+    plain(&identity.email.or(identity.name).unwrap_or_else(|| session.subject.clone()))
 }
 
 /// Where a form may lead: to the client, and, where the gateway itself does without TLS, to a provider that does too.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use portcullis::{
+    oauth::TokenJudge,
     pipeline::{Live, Plan, Reloaded, Toolbox, plan_file},
     server::{Services, Stop, assemble, bind, serve},
     upstreams::demo_server,
@@ -261,6 +262,13 @@ impl Gateway {
     /// What happens once a minute, now.
     pub(crate) async fn tidy(&self) {
         self.services.authority().unwrap().tidy().await.unwrap();
+    }
+
+    /// What it knows people to have signed in with.
+    pub(crate) fn subject_tokens(&self) -> TokenJudge {
+        let tokens = TokenJudge::default();
+        tokens.open(Arc::clone(self.services.authority().unwrap()));
+        tokens
     }
 
     pub(crate) fn stop(&self) {

@@ -1,0 +1,128 @@
+//! Stories about connecting to an upstream: the link, our page, the upstream's sign-in, and the way back.
+
+mod callback;
+mod connections;
+mod documents;
+mod flow;
+mod forms;
+mod keys;
+mod links;
+mod others;
+mod subject_tokens;
+
+use std::sync::Arc;
+
+use portcullis_policies::kit::clock::{Clock, SystemClock};
+use serde_json::json;
+
+use crate::harness::{
+    Browser, Gateway, Landed, OAuthClient, Page, Reachable, Reply, Request, Route, Setup, Tokens, Vendor, call,
+};
+
+/// A vendor, and a gateway whose route `/mcp` leads there in the name of each person.
+struct Story {
+    vendor: Vendor,
+    gateway: Gateway,
+}
+
+/// A route to a vendor, by its sign-in.
+fn to(vendor: &Vendor, id: &str) -> Route {
+    let options = json!({ "id": id, "displayName": "Vendor & Sons", "summary": "Your issues at Vendor." });
+    Route::url(&vendor.url()).policy("dev-login", &json!({})).policy("mcp-token-exchange", &options)
+}
+
+impl Story {
+    async fn begin() -> Self {
+        Self::by(Arc::new(SystemClock)).await
+    }
+
+    async fn by(clock: Arc<dyn Clock>) -> Self {
+        let vendor = Vendor::new(Arc::clone(&clock)).await;
+        let gateway = Setup::new().clock(clock).route("/mcp", to(&vendor, "vendor")).start().await;
+        Self { vendor, gateway }
+    }
+
+    /// Somebody signs in, with a client and a browser of their own.
+    async fn person(&self, name: &str) -> Person {
+        Person::at(&self.gateway, name).await
+    }
+
+    /// Nobody is connected, and whoever calls is asked to connect.
+    async fn assert_unchanged(&self, people: &[&Person]) {
+        assert_eq!((self.vendor.connected(), self.vendor.counts().codes), (Vec::<String>::new(), 0));
+        for person in people {
+            person.link().await;
+        }
+    }
+}
+
+/// Somebody with a client that is signed in, and with a browser.
+struct Person {
+    browser: Browser,
+    place: crate::harness::Place,
+    tokens: Tokens,
+}
+
+impl Person {
+    async fn at(gateway: &impl Reachable, name: &str) -> Self {
+        let client = OAuthClient::register(gateway).await;
+        let mut browser = Browser::at(gateway);
+        let code = client.code(&mut browser, "/mcp", name).await;
+        let tokens = Tokens::of(&client.redeem(gateway, &code).await);
+        Self { browser, place: gateway.place(), tokens }
+    }
+
+    /// Calls a tool that says in whose name.
+    async fn call(&self) -> Reply {
+        let request = Request::post("/mcp", &call(1, "whoami", &json!({}))).bearer(&self.tokens.access);
+        self.place.ask(&request).await
+    }
+
+    /// The link that a call gets while nobody is connected.
+    async fn link(&self) -> String {
+        let reply = self.call().await;
+        let link = reply.text().find(&format!("{}/connect/", self.place.origin));
+        let link = &reply.text()[link.unwrap_or_else(|| panic!("no link in {}", reply.text()))..];
+        let inside = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+        link[..link.find(|c| !inside(c)).unwrap()].trim_end_matches('.').to_owned()
+    }
+
+    /// Says yes on our page; returns where the browser is sent.
+    async fn agree(&mut self, link: &str) -> String {
+        let page = self.browser.open(link).await.page();
+        decide(&mut self.browser, &page, "connect").await.elsewhere()
+    }
+
+    /// Connects, as `account` over there.
+    async fn connect(&mut self, vendor: &Vendor, account: &str) -> Page {
+        let link = self.link().await;
+        let asked = self.agree(&link).await;
+        self.browser.open(&vendor.says_yes(&asked, account)).await.page()
+    }
+}
+
+/// Presses a button of a page's first form.
+async fn decide(browser: &mut Browser, page: &Page, decision: &str) -> Landed {
+    let seal = page.field("form");
+    browser.submit(path(&page.at), &[("form", &seal), ("decision", decision)]).await
+}
+
+/// Says on the page of the sign-in without a password who one is.
+async fn say_name(browser: &mut Browser, page: &Page, name: &str) -> Page {
+    browser.submit("/oauth/dev-login", &[("state", &page.field("state")), ("name", name)]).await.page()
+}
+
+/// The path of an address of the gateway.
+fn path(url: &str) -> &str {
+    match url.split_once("://") {
+        Some((_, rest)) => &rest[rest.find('/').unwrap_or(rest.len())..],
+        None => url,
+    }
+}
+
+/// The page refuses, and says which way.
+fn assert_refused(page: &Page, status: u16, code: &str) {
+    assert_eq!(page.reply.status, status, "{}", page.text());
+    assert!(page.text().contains(code), "{code}:\n{}", page.text());
+    assert_eq!(page.reply.header("cache-control"), Some("no-store"));
+}

@@ -28,7 +28,7 @@ pub(super) async fn come_back(
         error_description: query.take("error_description"),
     };
     match console.book.complete(upstream, answer, guest.subject(), guest.browser()).await {
-        Ok(connected) => Ok(Done { host: console.authority.host(), name: connected.display_name }.show()),
+        Ok(connected) => Ok(Done::new(console.authority.host(), &connected).show()),
         Err(error) => {
             note(visitor, upstream, guest.subject(), &error);
             Err(error.into())

@@ -44,7 +44,7 @@ pub(super) async fn page(
     let page = match who {
         Who::Another(account) => {
             refuse(visitor, &guest, &link, console);
-            NotYours { host, account, action: path(token), sealed }.show(target)
+            NotYours { host, account, action: path(token), sealed, request_id: visitor.request_id.clone() }.show(target)
         }
         Who::Owner(account) => connect().signed_in(account).show(target),
         Who::Holder => connect().show(target),
@@ -92,7 +92,7 @@ async fn connect(
     if let AuthMode::UserKey(fields) = &link.auth.mode {
         let values = typed(fields, form);
         let connected = console.book.put_key(token, &link.subject, &values).await?;
-        return Ok(Done { host: console.authority.host(), name: connected.display_name }.show());
+        return Ok(Done::new(console.authority.host(), &connected).show());
     }
     let browser = guest.browser().ok_or(Trouble::Gone)?;
     let departure = console.book.begin(token, &link.subject, browser).await?;

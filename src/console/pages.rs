@@ -14,7 +14,7 @@ use crate::{
         SEAL,
         pages::{plain, show},
     },
-    upstreams::connections::{ConnectionView, LinkView, Standing},
+    upstreams::connections::{Connected, ConnectionView, LinkView, Standing},
 };
 
 /// What a field of a key is called, and what it is for.
@@ -99,6 +99,7 @@ pub(super) struct NotYours {
     pub(super) account: String,
     pub(super) action: String,
     pub(super) sealed: String,
+    pub(super) request_id: String,
 }
 
 impl NotYours {
@@ -111,11 +112,15 @@ impl NotYours {
 #[derive(Template)]
 #[template(path = "done.html", config = "src/console/pages/askama.toml")]
 pub(super) struct Done {
-    pub(super) host: String,
-    pub(super) name: String,
+    host: String,
+    name: String,
 }
 
 impl Done {
+    pub(super) fn new(host: String, connected: &Connected) -> Self {
+        Self { host, name: plain(&connected.display_name) }
+    }
+
     pub(super) fn show(&self) -> Response {
         show(StatusCode::OK, self, None)
     }
@@ -164,6 +169,7 @@ pub(super) struct Row {
     state: &'static str,
     since: Option<String>,
     scope: Option<String>,
+    is_connected: bool,
     /// Something is kept that can be ended.
     is_kept: bool,
     /// What the button is called that leads to the page for connecting, if there is one.
@@ -185,6 +191,7 @@ impl From<ConnectionView> for Row {
             state,
             since: view.connected_at.map(day),
             scope: view.scope.as_deref().map(plain).filter(|scope| !scope.is_empty()),
+            is_connected: view.standing == Standing::Connected,
             is_kept: matches!(view.standing, Standing::Connected | Standing::ReconsentRequired),
             connect: view.route.is_some().then_some(connect),
             upstream: view.upstream,

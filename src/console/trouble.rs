@@ -88,7 +88,7 @@ const NOT_YOURS: Words = Words {
     status: StatusCode::FORBIDDEN,
     code: "not_yours",
     title: "This link is not yours",
-    what: "It was made for somebody else. Nothing was changed, for nobody.",
+    what: "It was made for somebody else. Nothing was changed for anybody.",
     remedy: "If somebody sent it to you, close this page, and do not sign in for them. Otherwise open the link that your own program shows.",
 };
 

@@ -64,7 +64,7 @@ async fn sb_07_what_an_upstream_calls_itself_is_text_and_never_a_link() {
     for response in [
         page(keys()).signed_in("ada".to_owned()).show(None),
         page(keys()).asking().show(None),
-        Done { host, name: HOSTILE.to_owned() }.show(),
+        Done::new(host, &Connected { display_name: HOSTILE.to_owned() }).show(),
         connections.show(None),
     ] {
         let text = text(response).await;
@@ -85,11 +85,18 @@ async fn tr_32_the_page_says_nothing_of_whose_link_it_is() {
         account: "bob".to_owned(),
         action: "/connect/token".to_owned(),
         sealed: "sealed".to_owned(),
+        request_id: "canary-request".to_owned(),
     };
     let response = not_yours.show(None);
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     let text = text(response).await;
-    assert!(text.contains("bob") && text.contains("not_yours") && !text.contains("Linear"), "{text}");
+    assert!(
+        text.contains("bob")
+            && text.contains("not_yours")
+            && text.contains("canary-request")
+            && !text.contains("Linear"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -20,8 +20,9 @@ use crate::{
     config::{Gateway, Surroundings},
     fetch,
     oauth::{Authority, Foundation, Origin, Resources, Routes, TokenJudge},
-    pipeline::{Live, fetch_roots},
-    store::{Tenant, Vault},
+    pipeline::{Live, Route, fetch_roots},
+    store::{Location, Tenant, Vault},
+    upstreams::connections::{self, ConnectionBook, UpstreamRoute, UpstreamRoutes},
 };
 
 /// Handed to policies when they are built. Nothing of it works before it is opened, which takes a listener and a store;
@@ -30,6 +31,7 @@ use crate::{
 pub struct Services {
     pub(super) tokens: TokenJudge,
     keys: KeyJudge,
+    pub(super) connections: connections::Handle,
     vault: Vault,
     fetch: fetch::Handle,
     clock: Arc<dyn Clock>,
@@ -51,6 +53,7 @@ impl Services {
         Self {
             tokens: TokenJudge::default(),
             keys: KeyJudge::default(),
+            connections: connections::Handle::default(),
             vault: Vault::default(),
             fetch: fetch::Handle::default(),
             clock,
@@ -66,7 +69,7 @@ impl Services {
             access_tokens: Some(Arc::new(self.tokens.clone())),
             api_keys: Some(Arc::new(self.keys.clone())),
             fetch: Some(Arc::new(self.fetch.clone())),
-            connections: None,
+            connections: Some(Arc::new(self.connections.clone())),
         }
     }
 
@@ -82,6 +85,9 @@ impl Services {
 
     /// Closes what was opened, when nothing is served any more.
     pub async fn close(&self) {
+        if let Some(book) = self.connections.book() {
+            book.close().await;
+        }
         if let Some(authority) = self.tokens.authority() {
             authority.close().await;
         }
@@ -112,6 +118,16 @@ impl Services {
             found => found?,
         };
         let (store, notice) = open_with(&gateway, &place.folder, key, Arc::clone(&self.clock)).await?;
+        let of_connections = connections::Foundation {
+            origin: origin.as_str().parse().context("gateway.publicUrl is no URL")?,
+            store: store.clone(),
+            tenant: Tenant::DEFAULT,
+            clock: Arc::clone(&self.clock),
+            fetch: fetch.clone(),
+            routes: Arc::new(LiveRoutes(Arc::clone(&live))),
+            subjects: Arc::new(self.tokens.clone()),
+            journal: journal(&gateway, &place.folder),
+        };
         let foundation = Foundation {
             origin,
             store: store.clone(),
@@ -129,6 +145,9 @@ impl Services {
         tokio::spawn(ring.keep_house());
         self.tokens.open(Arc::clone(&authority));
         tokio::spawn(authority.keep_house());
+        let book = ConnectionBook::open(of_connections).await;
+        self.connections.open(book.clone());
+        tokio::spawn(book.keep_house());
         Ok(notice)
     }
 
@@ -141,6 +160,14 @@ impl Services {
             let roots = roots.unwrap_or_else(|_| fetch::Roots::none());
             fetch::Client::new(fetch::Settings { guard, roots }, Arc::new(fetch::SystemResolver::default()))
         });
+    }
+}
+
+/// Where tokens are kept that the store would not take: beside its file, or beside the configuration.
+pub(super) fn journal(gateway: &Gateway, folder: &Path) -> PathBuf {
+    match Location::parse(&gateway.store, folder) {
+        Ok(Location::Sqlite(file)) => file.with_added_extension("journal"),
+        _ => folder.join("portcullis.journal"),
     }
 }
 
@@ -175,4 +202,25 @@ impl Routes for LiveRoutes {
         let paths = generation.paths().iter();
         paths.filter(|path| generation.route(path).is_some_and(|route| route.sign_in.is_some())).cloned().collect()
     }
+}
+
+impl UpstreamRoutes for LiveRoutes {
+    fn upstream_auth(&self, path: &str) -> Option<UpstreamRoute> {
+        self.0.current().route(path).and_then(upstream_route)
+    }
+
+    fn all(&self) -> Vec<UpstreamRoute> {
+        let generation = self.0.current();
+        generation.paths().iter().filter_map(|path| generation.route(path).and_then(upstream_route)).collect()
+    }
+
+    fn version(&self) -> u64 {
+        self.0.version()
+    }
+}
+
+/// A route as connections see it.
+pub(super) fn upstream_route(route: &Route) -> Option<UpstreamRoute> {
+    let (auth, target) = route.upstream_auth.clone()?;
+    Some(UpstreamRoute { path: Arc::clone(&route.path), auth, target, sign_in: route.sign_in.clone() })
 }

@@ -21,7 +21,7 @@ pub(super) async fn come_back(
     let mut query = Parameters::parse(query).map_err(crate::oauth::Trouble::from)?;
     let guest = console.authority.guest(headers).await?;
     let answer = CallbackParameters {
-        code: query.take("code"),
+        code: query.take("code").map(Into::into),
         state: query.take("state"),
         iss: query.take("iss"),
         error: query.take("error"),

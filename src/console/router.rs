@@ -1,9 +1,11 @@
 //! Which of the console's paths goes where.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Extension, FromRef, FromRequestParts, Path, RawQuery},
+    extract::{DefaultBodyLimit, Extension, FromRequestParts, Path, RawQuery},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::get,
@@ -13,26 +15,20 @@ use serde_json::json;
 
 use super::{callback, connect, connections, trouble::or_trouble};
 use crate::{
-    oauth::{LARGEST_FORM, Opened, TokenJudge, Visitor, admit_visitor, cors, public_document},
-    upstreams::connections::ConnectionBook,
+    oauth::{Authority, LARGEST_FORM, Opened, TokenJudge, Visitor, admit_visitor, cors, public_document},
+    upstreams::connections::{ConnectionBook, Handle},
 };
 
 /// What the pages stand on.
 #[derive(Clone)]
 struct Parlour {
     tokens: TokenJudge,
-    book: ConnectionBook,
-}
-
-impl FromRef<Parlour> for TokenJudge {
-    fn from_ref(parlour: &Parlour) -> Self {
-        parlour.tokens.clone()
-    }
+    book: Handle,
 }
 
 /// The console, once the gateway has a store; before, its paths lead nowhere.
 pub(super) struct Console {
-    pub(super) authority: std::sync::Arc<crate::oauth::Authority>,
+    pub(super) authority: Arc<Authority>,
     pub(super) book: ConnectionBook,
 }
 
@@ -41,12 +37,13 @@ impl FromRequestParts<Parlour> for Console {
 
     async fn from_request_parts(parts: &mut Parts, parlour: &Parlour) -> Result<Self, Response> {
         let Opened(authority) = Opened::from_request_parts(parts, &parlour.tokens).await?;
-        Ok(Self { authority, book: parlour.book.clone() })
+        let book = parlour.book.book().cloned().ok_or_else(|| public_document(None))?;
+        Ok(Self { authority, book })
     }
 }
 
 /// The pages, and the documents by which upstreams know the gateway.
-pub fn router(tokens: TokenJudge, book: ConnectionBook) -> Router {
+pub fn router(tokens: TokenJudge, book: Handle) -> Router {
     let for_people = Router::new()
         .route("/connect/{token}", get(connect_page).post(connect))
         .route("/connect/callback/{upstream}", get(callback))

@@ -21,7 +21,11 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use portcullis_policies::kit::refusal::{Reason, Refusal};
+use moka::sync::Cache;
+use portcullis_policies::kit::{
+    credential::UpstreamCredential,
+    refusal::{Reason, Refusal},
+};
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 
@@ -68,13 +72,8 @@ impl Connector {
 pub enum Endpoint {
     /// HTTP/1.1.
     Http1(Http1),
-    /// HTTP/2: one connection for all exchanges.
-    Http2 {
-        /// hyper-util's client, which keeps that connection.
-        client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-        /// The full address.
-        uri: Uri,
-    },
+    /// HTTP/2: one connection for all exchanges of a credential.
+    Http2(Box<Http2>),
     /// A server in this process.
     Local(Local),
 }
@@ -90,6 +89,59 @@ pub struct Http1 {
     host: HeaderValue,
     /// Connections at rest.
     pool: Arc<Pool>,
+}
+
+/// A server behind HTTP/2.
+pub struct Http2 {
+    /// For requests without a credential.
+    client: Http2Client,
+    own: OwnClients,
+    /// The full address.
+    uri: Uri,
+}
+
+/// hyper-util's client, which keeps one connection.
+type Http2Client = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// A client for each credential in use, so that each has a connection of its own.
+struct OwnClients {
+    connector: HttpsConnector<HttpConnector>,
+    clients: Cache<(Box<str>, i64), (UpstreamCredential, Http2Client)>,
+}
+
+impl OwnClients {
+    const MOST: u64 = 256;
+    const REST: Duration = Duration::from_mins(1);
+
+    fn new(connector: HttpsConnector<HttpConnector>) -> Self {
+        // What is left out keeps its connection as long as an exchange uses it.
+        let clients = Cache::builder().max_capacity(Self::MOST).time_to_idle(Self::REST);
+        Self { connector, clients: clients.support_invalidation_closures().build() }
+    }
+
+    fn client(&self, credential: &UpstreamCredential) -> Http2Client {
+        let key = (credential.connection().into(), credential.version());
+        let make = || (credential.clone(), http2_client(self.connector.clone()));
+        self.clients.get_with(key, make).1
+    }
+
+    fn sweep(&self) {
+        // Fails only where closures are not supported, which they are.
+        let _ = self.clients.invalidate_entries_if(|_, (credential, _)| credential.is_over());
+        self.clients.run_pending_tasks();
+    }
+}
+
+fn http2_client(connector: HttpsConnector<HttpConnector>) -> Http2Client {
+    Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        // A peer that has vanished is noticed before every call has timed out on it.
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .retry_canceled_requests(false)
+        .build(connector)
 }
 
 /// A server in this process.
@@ -120,23 +172,26 @@ impl Endpoint {
     /// A server at `uri` that speaks HTTP/2 (by ALPN, or with prior knowledge over plain TCP).
     pub fn http2(connector: Connector, uri: Uri) -> Self {
         let builder = HttpsConnectorBuilder::new().with_tls_config(connector.tls).https_or_http();
-        let client = Client::builder(TokioExecutor::new())
-            .http2_only(true)
-            // A peer that has vanished is noticed before every call has timed out on it.
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .http2_keep_alive_timeout(Duration::from_secs(10))
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .retry_canceled_requests(false)
-            .build(builder.enable_http2().wrap_connector(connector.tcp));
-        Self::Http2 { client, uri }
+        let connector = builder.enable_http2().wrap_connector(connector.tcp);
+        let own = OwnClients::new(connector.clone());
+        Self::Http2(Box::new(Http2 { client: http2_client(connector), own, uri }))
     }
 
     /// Sends one message, at most once, and waits for the head of the answer.
-    pub(super) async fn send(&self, headers: HeaderMap, message: Bytes, clocks: &Clocks) -> Result<Answered, Refusal> {
+    ///
+    /// No two credentials share a connection: what an upstream makes of one, it cannot take for another's.
+    pub(super) async fn send(
+        &self,
+        headers: HeaderMap,
+        message: Bytes,
+        credential: Option<&UpstreamCredential>,
+        clocks: &Clocks,
+    ) -> Result<Answered, Refusal> {
         match self {
-            Self::Http1(http1) => http1.send(headers, message, clocks).await,
-            Self::Http2 { client, uri } => {
+            Self::Http1(http1) => http1.send(headers, message, credential, clocks).await,
+            Self::Http2(http2) => {
+                let Http2 { client, own, uri } = &**http2;
+                let client = credential.map_or_else(|| client.clone(), |credential| own.client(credential));
                 let mut request = post(uri.clone(), headers, Full::new(message));
                 *request.version_mut() = http::Version::HTTP_2;
                 let sent = timeout(clocks.first_byte, Box::pin(client.request(request))).await;
@@ -152,19 +207,27 @@ impl Endpoint {
         }
     }
 
-    /// Closes connections that have rested long enough. To be called every second or so.
+    /// Closes connections that have rested long enough, or whose credential is over. To be called every second or so.
     pub fn sweep(&self) {
-        if let Self::Http1(http1) = self {
-            http1.pool.sweep();
+        match self {
+            Self::Http1(http1) => http1.pool.sweep(),
+            Self::Http2(http2) => http2.own.sweep(),
+            Self::Local(_) => {}
         }
     }
 }
 
 impl Http1 {
-    async fn send(&self, headers: HeaderMap, message: Bytes, clocks: &Clocks) -> Result<Answered, Refusal> {
+    async fn send(
+        &self,
+        headers: HeaderMap,
+        message: Bytes,
+        credential: Option<&UpstreamCredential>,
+        clocks: &Clocks,
+    ) -> Result<Answered, Refusal> {
         let mut request = post(self.path.clone(), headers, Full::new(message));
         request.headers_mut().insert(HOST, self.host.clone());
-        let (head, body) = self.once(request, clocks).await?.into_parts();
+        let (head, body) = self.once(request, credential, clocks).await?.into_parts();
         Ok(Answered { head, body: UpstreamBody::Wire(body, Arc::downgrade(&self.pool)) })
     }
 
@@ -173,17 +236,18 @@ impl Http1 {
     async fn once(
         &self,
         mut request: http::Request<Full<Bytes>>,
+        credential: Option<&UpstreamCredential>,
         clocks: &Clocks,
     ) -> Result<http::Response<WireBody>, Refusal> {
         let now = Instant::now();
-        while let Some(wire) = self.pool.take(now) {
+        while let Some(wire) = self.pool.take(credential, now) {
             match first_byte(wire, request, now + clocks.first_byte).await? {
                 Ok(response) => return Ok(response),
                 Err(unsent) => request = unsent,
             }
         }
         // Boxed, like everything that is rare and large here: each call carries the space for it otherwise.
-        let wire = Box::pin(connect(self.connector.clone(), self.origin.clone(), clocks)).await?;
+        let wire = Box::pin(connect(self.connector.clone(), self.origin.clone(), credential, clocks)).await?;
         let sent = first_byte(wire, request, Instant::now() + clocks.first_byte).await?;
         sent.map_err(|_| Refusal::from(Reason::UpstreamUnreachable))
     }
@@ -214,13 +278,18 @@ fn unknown_outcome(error: &hyper::Error) -> Refusal {
     Refusal::from(reason).with_data("outcome", "unknown")
 }
 
-async fn connect(connector: HttpsConnector<HttpConnector>, origin: Uri, clocks: &Clocks) -> Result<Wire, Refusal> {
+async fn connect(
+    connector: HttpsConnector<HttpConnector>,
+    origin: Uri,
+    credential: Option<&UpstreamCredential>,
+    clocks: &Clocks,
+) -> Result<Wire, Refusal> {
     let opening = timeout(clocks.connect + clocks.tls, connector.oneshot(origin));
     let io = opening.await.map_err(|_| Reason::UpstreamConnectTimeout)?.map_err(|error| {
         tracing::warn!(error = &*error, "no connection to the upstream");
         connect_refusal(&*error)
     })?;
-    Wire::handshake(io).await.map_err(|_| Reason::UpstreamUnreachable.into())
+    Wire::handshake(io, credential).await.map_err(|_| Reason::UpstreamUnreachable.into())
 }
 
 fn connect_refusal(error: &(dyn std::error::Error + 'static)) -> Refusal {
@@ -354,7 +423,7 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http1(http1) => write!(f, "Http1({})", http1.origin),
-            Self::Http2 { uri, .. } => write!(f, "Http2({uri})"),
+            Self::Http2(http2) => write!(f, "Http2({})", http2.uri),
             Self::Local(_) => f.write_str("Local"),
         }
     }

@@ -4,8 +4,12 @@
 //! `Authorization` and `Cookie` never cross; what an upstream needs is put there by policies, as [`UpstreamHeaders`] or
 //! [`UpstreamCredential`].
 
-use std::{fmt, sync::LazyLock};
+use std::{
+    fmt::{self, Write},
+    sync::LazyLock,
+};
 
+use aws_lc_rs::digest;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, USER_AGENT},
@@ -19,7 +23,8 @@ use portcullis_policies::kit::{
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Marks the sessions of one route, so that a session id is good for nothing on another.
+/// Marks the sessions of one route, so that a session id is good for nothing on another; nor with another connection, where
+/// the route has any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionTag(u32);
 
@@ -30,15 +35,46 @@ impl SessionTag {
         Self(route.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)))
     }
 
-    fn seal(self, upstream_id: &HeaderValue) -> Option<HeaderValue> {
-        HeaderValue::from_str(&format!("{self}{}", upstream_id.to_str().ok()?)).ok()
+    fn seal(self, owner: Owner<'_>, upstream_id: &HeaderValue) -> Option<HeaderValue> {
+        let upstream_id = upstream_id.to_str().ok()?;
+        HeaderValue::from_str(&format!("{self}{}{upstream_id}", self.mark(owner, upstream_id))).ok()
     }
 
-    fn open(self, id: &HeaderValue) -> Option<HeaderValue> {
-        let tag = self.to_string();
-        HeaderValue::from_str(id.to_str().ok()?.strip_prefix(&*tag)?).ok()
+    fn open(self, owner: Owner<'_>, id: &HeaderValue) -> Option<HeaderValue> {
+        let rest = id.to_str().ok()?.strip_prefix(&*self.to_string())?;
+        let upstream_id = match owner {
+            None => rest,
+            Some(_) => rest.get(MARK..)?,
+        };
+        rest.strip_prefix(&*self.mark(owner, upstream_id)).and_then(|id| HeaderValue::from_str(id).ok())
+    }
+
+    /// Binds a session to the connection that it was begun with. Its id is random and never leaves the gateway, so nobody
+    /// can make the mark of their own connection for somebody else's session. Computed only for sessions, which few
+    /// requests have.
+    fn mark(self, owner: Owner<'_>, upstream_id: &str) -> String {
+        let Some(credential) = owner else { return String::new() };
+        let tag = self.0.to_be_bytes();
+        let connection = credential.connection().as_bytes();
+        let mut sum = digest::Context::new(&digest::SHA256);
+        for part in [&tag, &connection.len().to_be_bytes()[..], connection, upstream_id.as_bytes()] {
+            sum.update(part);
+        }
+        let sum = sum.finish();
+        let mut mark = sum.as_ref()[..MARK / 2].iter().fold(String::with_capacity(MARK), |mut mark, byte| {
+            let _ = write!(mark, "{byte:02x}");
+            mark
+        });
+        mark.replace_range(MARK - 1.., "-");
+        mark
     }
 }
+
+/// Whose connection a request goes out with.
+type Owner<'a> = Option<&'a UpstreamCredential>;
+
+/// Letters of a mark, the hyphen at its end included.
+const MARK: usize = 32;
 
 impl fmt::Display for SessionTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,6 +95,7 @@ static OWN: LazyLock<HeaderMap> = LazyLock::new(|| {
 /// The headers of the request to the upstream.
 pub(super) fn to_upstream(head: &http::request::Parts, session: SessionTag) -> Result<HeaderMap, Refusal> {
     let mut headers = OWN.clone();
+    let owner = head.extensions.get::<UpstreamCredential>();
     let ends_here = named_by_connection(&head.headers);
     for (name, value) in &head.headers {
         if ends_here.contains(name) {
@@ -66,7 +103,7 @@ pub(super) fn to_upstream(head: &http::request::Parts, session: SessionTag) -> R
         }
         if *name == SESSION {
             let unknown = || Refusal::from(Reason::UnknownSession);
-            headers.append(SESSION, session.open(value).ok_or_else(unknown)?);
+            headers.append(SESSION, session.open(owner, value).ok_or_else(unknown)?);
         } else if crosses_to_upstream(name) {
             headers.append(name, value.clone());
         }
@@ -77,7 +114,7 @@ pub(super) fn to_upstream(head: &http::request::Parts, session: SessionTag) -> R
         }
         headers.extend(own.clone());
     }
-    if let Some(credential) = head.extensions.get::<UpstreamCredential>() {
+    if let Some(credential) = owner {
         for (name, value) in credential.headers() {
             headers.insert(name, value.clone());
         }
@@ -93,7 +130,7 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 /// The headers of the answer to the client.
-pub(super) fn to_client(upstream: HeaderMap, session: SessionTag, events: bool) -> HeaderMap {
+pub(super) fn to_client(upstream: HeaderMap, session: SessionTag, owner: Owner<'_>, events: bool) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(upstream.len() + 2);
     let ends_here = named_by_connection(&upstream);
     let mut last = None;
@@ -102,7 +139,7 @@ pub(super) fn to_client(upstream: HeaderMap, session: SessionTag, events: bool) 
         let name = name.or(last);
         if let Some(name) = &name {
             if *name == SESSION {
-                headers.extend(session.seal(&value).map(|value| (SESSION, value)));
+                headers.extend(session.seal(owner, &value).map(|value| (SESSION, value)));
             } else if crosses_to_client(name) && !ends_here.contains(name) {
                 headers.append(name, value);
             }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use portcullis_policies::kit::{
     chain::{Arrival, Inbound, Request, Response, RouteService},
-    credential::UpstreamChallenge,
+    credential::{UpstreamChallenge, UpstreamCredential},
     message::{Kind, Message},
     refusal::{Addressee, Reason, Refusal},
     reply::{EventLimits, Reply},
@@ -99,7 +99,8 @@ impl Forward {
 
     async fn exchange(&self, head: &http::request::Parts, message: &Message) -> Result<Response, Failure> {
         let headers = headers::to_upstream(head, self.session)?;
-        let answered = self.endpoint.send(headers, message.bytes().clone(), &self.clocks).await?;
+        let credential = head.extensions.get::<UpstreamCredential>();
+        let answered = self.endpoint.send(headers, message.bytes().clone(), credential, &self.clocks).await?;
         if let Some(challenge) = UpstreamChallenge::of(answered.head.status, &answered.head.headers) {
             return Err(Failure { refusal: Reason::UpstreamUnauthorized.into(), challenge: Some(Box::new(challenge)) });
         }
@@ -131,7 +132,7 @@ impl Forward {
         let events = matches!(reply, Reply::Events(_));
         let mut response = http::Response::new(reply);
         *response.status_mut() = upstream.status;
-        *response.headers_mut() = headers::to_client(upstream.headers, self.session, events);
+        *response.headers_mut() = headers::to_client(upstream.headers, self.session, head.extensions.get(), events);
         Ok(response)
     }
 

@@ -22,6 +22,7 @@ use hyper::{
 };
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
+use portcullis_policies::kit::credential::UpstreamCredential;
 use tokio::{net::TcpStream, time::Instant};
 
 use super::{alarm::Alarm, deadline::LazyTimer};
@@ -37,6 +38,8 @@ pub(super) struct Wire {
     connection: Option<Driven>,
     alarm: Alarm,
     timer: LazyTimer,
+    /// Whose credential crossed it. Nobody else's ever does.
+    owner: Option<UpstreamCredential>,
 }
 
 /// Why an exchange got no answer.
@@ -50,13 +53,14 @@ pub(super) enum SendError {
 }
 
 impl Wire {
-    pub(super) async fn handshake(io: Io) -> hyper::Result<Self> {
+    pub(super) async fn handshake(io: Io, owner: Option<&UpstreamCredential>) -> hyper::Result<Self> {
         let (sender, connection) = hyper::client::conn::http1::Builder::new().handshake(io).await?;
         Ok(Self {
             sender,
             connection: Some(Box::pin(connection)),
             alarm: Alarm::default(),
             timer: LazyTimer::default(),
+            owner: owner.cloned(),
         })
     }
 
@@ -66,7 +70,7 @@ impl Wire {
         request: http::Request<Full<Bytes>>,
         deadline: Instant,
     ) -> Result<http::Response<WireBody>, SendError> {
-        let Self { sender, connection, alarm, timer } = &mut self;
+        let Self { sender, connection, alarm, timer, .. } = &mut self;
         let mut answer = pin!(sender.try_send_request(request));
         let answered = poll_fn(|context| {
             alarm.watch(context, |context| {
@@ -95,6 +99,22 @@ impl Wire {
         alarm.watch_if_rung(context, |context| {
             drive_until(connection, context, |context| body.as_mut().poll_frame(context))
         })
+    }
+
+    /// May a request with this credential cross it?
+    fn is_of(&self, owner: Option<&UpstreamCredential>) -> bool {
+        match (&self.owner, owner) {
+            (None, None) => true,
+            (Some(of), Some(owner)) => {
+                of.is(owner) || (of.version() == owner.version() && of.connection() == owner.connection())
+            }
+            _ => false,
+        }
+    }
+
+    /// Was its credential replaced or taken away?
+    fn is_over(&self) -> bool {
+        self.owner.as_ref().is_some_and(UpstreamCredential::is_over)
     }
 
     /// Is it open and ready for another request?
@@ -173,7 +193,7 @@ fn data_or_error(frame: hyper::Result<Frame<Bytes>>) -> hyper::Result<Bytes> {
     frame.map(|frame| frame.into_data().unwrap_or_default())
 }
 
-/// Connections at rest, ready for the next request to the same upstream.
+/// Connections at rest, ready for the next request to the same upstream with the same credential.
 ///
 /// They rest for at most [`Pool::REST`]: common servers close after five seconds, and a request that meets a closing
 /// connection has an unknown outcome.
@@ -192,10 +212,13 @@ impl Pool {
     const REST: Duration = Duration::from_secs(4);
     const MOST: usize = 256;
 
-    /// The connection used last, if it is still good.
-    pub(super) fn take(&self, now: Instant) -> Option<Wire> {
+    /// The connection with this credential that was used last, if it is still good.
+    pub(super) fn take(&self, owner: Option<&UpstreamCredential>, now: Instant) -> Option<Wire> {
         loop {
-            let Resting { mut wire, since } = lock(&self.resting).pop()?;
+            let mut all = lock(&self.resting);
+            let at = all.iter().rposition(|resting| resting.wire.is_of(owner))?;
+            let Resting { mut wire, since } = all.remove(at);
+            drop(all);
             if now - since < Self::REST && wire.is_reusable() {
                 return Some(wire);
             }
@@ -203,17 +226,22 @@ impl Pool {
     }
 
     fn put(&self, wire: Wire) {
-        let mut resting = lock(&self.resting);
-        if resting.len() < Self::MOST {
-            resting.push(Resting { wire, since: Instant::now() });
+        if wire.is_over() {
+            return;
         }
+        let mut resting = lock(&self.resting);
+        // One of somebody who calls now is worth more than one of somebody who has not called for a while.
+        let oldest = (resting.len() >= Self::MOST).then(|| resting.remove(0));
+        resting.push(Resting { wire, since: Instant::now() });
+        drop(resting);
+        drop(oldest);
     }
 
-    /// Closes connections that have rested long enough. To be called every second or so.
+    /// Closes connections that have rested long enough, or whose credential is over. To be called every second or so.
     pub(super) fn sweep(&self) {
         let mut resting = lock(&self.resting);
-        let old = resting.iter().take_while(|resting| resting.since.elapsed() >= Self::REST).count();
-        let closing: Vec<_> = resting.drain(..old).collect();
+        let is_closed = |resting: &mut Resting| resting.wire.is_over() || resting.since.elapsed() >= Self::REST;
+        let closing: Vec<_> = resting.extract_if(.., is_closed).collect();
         drop(resting);
         drop(closing);
     }

@@ -26,8 +26,13 @@ impl ConnectionBook {
         let key = ConnectionKey { upstream: upstream.to_owned(), subject: subject.to_owned() };
         let mut work = self.0.store.begin(&self.0.tenant).await?;
         let Some(record) = work.delete_connection(&key).await? else { return Ok(false) };
-        let transition =
-            Transition { key: &key, from: record.state.into(), to: ConnectionStage::None, because, request_id: None };
+        let transition = Transition {
+            key: &key,
+            from: record.state.into(),
+            to: ConnectionStage::None,
+            because,
+            request_id: None,
+        };
         transition.record(&mut work, self.0.clock.now()).await?;
         work.commit().await?;
         self.outdate(&key, record.version + 1);

@@ -43,13 +43,13 @@ use tokio::{
 };
 use url::Url;
 
+use self::{journal::Journal, links::Offers, setup::Setups, slots::Slots};
 pub use self::{
     error::SetupFailure,
     handle::Handle,
     seams::{NoSubjectToken, SubjectTokens, UpstreamRoute, UpstreamRoutes},
     view::{ConnectError, Connected, ConnectionView, Departure, LinkView, Standing},
 };
-use self::{journal::Journal, links::Offers, setup::Setups, slots::Slots};
 pub use super::oauth::CallbackParameters;
 use super::oauth::UpstreamOAuth;
 use crate::{

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     config::Gateway,
+    console,
     oauth::{self, TokenJudge},
     pipeline::{Live, Reloaded, Watcher, watch},
 };
@@ -59,7 +60,7 @@ pub async fn assemble(
     let exporters = Exporters::start(gateway.telemetry.as_ref())?;
     let metrics = Metrics::new(&exporters.meters, exporters.registry.clone());
     let tls = gateway.tls.as_ref().map(|files| Tls::load(files, folder)).transpose()?;
-    let own = own_endpoints(metrics.clone(), shutdown.clone(), &services.tokens);
+    let own = own_endpoints(metrics.clone(), shutdown.clone(), &services);
     let tracing = exporters.tracing();
     let router = Router::new(Arc::clone(&live), own, metrics.clone(), tracing, &gateway, listening, process);
     Ok(Assembly { router, live, key_notice, services, place, metrics, tls, gateway, exporters })
@@ -169,7 +170,7 @@ async fn reload_certificate(tls: Tls, mut changes: mpsc::Receiver<()>, _watchers
     }
 }
 
-fn own_endpoints(metrics: Metrics, shutdown: Shutdown, tokens: &TokenJudge) -> axum::Router {
+fn own_endpoints(metrics: Metrics, shutdown: Shutdown, services: &Services) -> axum::Router {
     let ready = move || async move {
         if shutdown.has_begun() { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") } else { (StatusCode::OK, "ready\n") }
     };
@@ -178,8 +179,9 @@ fn own_endpoints(metrics: Metrics, shutdown: Shutdown, tokens: &TokenJudge) -> a
         .route("/readyz", get(ready))
         .route("/metrics", get(scrape))
         .with_state(metrics)
-        .merge(oauth::router(tokens.clone()))
-        .fallback(any(elsewhere).with_state(tokens.clone()))
+        .merge(oauth::router(services.tokens.clone()))
+        .merge(console::router(services.tokens.clone(), services.connections.clone()))
+        .fallback(any(elsewhere).with_state(services.tokens.clone()))
 }
 
 /// What no pattern of the router says.

@@ -1,12 +1,12 @@
 //! What a browser brings back from the upstream's sign-in.
 
-use serde_json::json;
 use std::sync::Arc;
 
 use portcullis_policies::kit::clock::SystemClock;
+use serde_json::json;
 
-use super::{Person, Story, assert_refused, to};
-use crate::harness::{Setup, VENDOR_TOKEN, Vendor, parameters};
+use super::{Person, Story, assert_refused, decide, to};
+use crate::harness::{SERVER_METADATA, Setup, VENDOR_TOKEN, Vendor, parameters};
 
 #[tokio::test]
 async fn cl_15_each_upstream_has_an_address_of_its_own_to_come_back_to() {
@@ -72,11 +72,11 @@ async fn sb_07_the_words_of_a_vendor_are_text() {
 #[tokio::test]
 async fn a_vendor_that_cannot_be_set_up_says_so_on_the_page_with_a_code_to_search_for() {
     let story = Story::begin().await;
-    story.vendor.says(crate::harness::SERVER_METADATA, json!({ "registration_endpoint": null }));
+    story.vendor.says(SERVER_METADATA, json!({ "registration_endpoint": null }));
     let mut ada = story.person("ada").await;
     let link = ada.link().await;
     let page = ada.browser.open(&link).await.page();
-    let page = super::decide(&mut ada.browser, &page, "connect").await.page();
+    let page = decide(&mut ada.browser, &page, "connect").await.page();
     assert_refused(&page, 502, "upstream_setup_failed");
     assert!(page.text().contains("no_registration_endpoint"), "{}", page.text());
     assert!(page.text().contains(page.reply.header("x-request-id").unwrap()));

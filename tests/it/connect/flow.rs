@@ -1,7 +1,7 @@
 //! From a call that nobody is connected for to one in the person's own name.
 
 use super::{Story, decide, path, say_name};
-use crate::harness::Browser;
+use crate::harness::{AUTHORIZE, Browser, parameters};
 
 #[tokio::test]
 async fn tr_32_sb_13_a_person_is_asked_once_and_sees_our_own_page_first() {
@@ -17,7 +17,7 @@ async fn tr_32_sb_13_a_person_is_asked_once_and_sees_our_own_page_first() {
     for shown in ["Vendor &#38; Sons", "Your issues at Vendor.", "127.0.0.1", "/mcp", "Sign in to go on"] {
         assert!(page.text().contains(shown), "{shown}:\n{}", page.text());
     }
-    assert!(!page.text().contains("Signed in as") && story.vendor.asked(crate::harness::AUTHORIZE) == 0);
+    assert!(!page.text().contains("Signed in as") && story.vendor.asked(AUTHORIZE) == 0);
     // Who are you? And back to the page.
     let login = decide(&mut ada.browser, &page, "sign-in").await.page();
     let page = say_name(&mut ada.browser, &login, "ada").await;
@@ -47,10 +47,10 @@ async fn oauth_86_state_and_verifier_are_new_each_time() {
     let (mut ada, mut bob) = (story.person("ada").await, story.person("bob").await);
     let (ada_link, bob_link) = (ada.link().await, bob.link().await);
     assert_ne!(ada_link, bob_link);
-    let first = crate::harness::parameters(&ada.agree(&ada_link).await);
-    let second = crate::harness::parameters(&bob.agree(&bob_link).await);
+    let first = parameters(&ada.agree(&ada_link).await);
+    let second = parameters(&bob.agree(&bob_link).await);
     let link = ada.link().await;
-    let third = crate::harness::parameters(&ada.agree(&link).await);
+    let third = parameters(&ada.agree(&link).await);
     for name in ["state", "code_challenge"] {
         assert!(first[name] != second[name] && first[name] != third[name], "{name}");
         assert!(first[name].len() >= 43, "{name}");

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use portcullis_policies::kit::clock::{ManualClock, SystemClock};
+use portcullis_policies::kit::clock::{Clock, ManualClock, SystemClock};
 
-use super::{Story, assert_refused};
+use super::{Story, assert_refused, decide};
 use crate::harness::Page;
 
 /// A page without what differs from request to request.
@@ -14,7 +14,7 @@ fn words(page: &Page) -> String {
 
 #[tokio::test]
 async fn tr_32_a_link_that_was_used_one_that_is_too_old_and_one_that_never_was_look_the_same() {
-    let clock = Arc::new(ManualClock::new(portcullis_policies::kit::clock::Clock::now(&SystemClock)));
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
     let story = Story::by(clock.clone()).await;
     let (mut ada, mut bob) = (story.person("ada").await, story.person("bob").await);
     let (used, old) = (ada.link().await, bob.link().await);
@@ -36,6 +36,6 @@ async fn tr_32_a_link_begins_one_flow() {
     let mut ada = story.person("ada").await;
     let link = ada.link().await;
     let page = ada.browser.open(&link).await.page();
-    super::decide(&mut ada.browser, &page, "connect").await.elsewhere();
-    assert_refused(&super::decide(&mut ada.browser, &page, "connect").await.page(), 404, "link_gone");
+    decide(&mut ada.browser, &page, "connect").await.elsewhere();
+    assert_refused(&decide(&mut ada.browser, &page, "connect").await.page(), 404, "link_gone");
 }

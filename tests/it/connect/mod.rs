@@ -16,7 +16,7 @@ use portcullis_policies::kit::clock::{Clock, SystemClock};
 use serde_json::json;
 
 use crate::harness::{
-    Browser, Gateway, Landed, OAuthClient, Page, Reachable, Reply, Request, Route, Setup, Tokens, Vendor, call,
+    Browser, Gateway, Landed, OAuthClient, Page, Place, Reachable, Reply, Request, Route, Setup, Tokens, Vendor, call,
 };
 
 /// A vendor, and a gateway whose route `/mcp` leads there in the name of each person.
@@ -59,7 +59,7 @@ impl Story {
 /// Somebody with a client that is signed in, and with a browser.
 struct Person {
     browser: Browser,
-    place: crate::harness::Place,
+    place: Place,
     tokens: Tokens,
 }
 

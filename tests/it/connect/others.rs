@@ -1,9 +1,11 @@
 //! Links in the hands of somebody else. Nobody gets connected, and for nobody does anything change.
 
+use std::sync::Arc;
+
+use portcullis_policies::kit::clock::SystemClock;
+
 use super::{Person, Story, assert_refused, decide, path, say_name};
 use crate::harness::{Browser, Setup, Vendor, form};
-use portcullis_policies::kit::clock::SystemClock;
-use std::sync::Arc;
 
 #[tokio::test]
 async fn sec_a3_tr_32_bob_opens_the_link_of_ada_and_nothing_changes() {
@@ -61,7 +63,7 @@ async fn sec_a3_oauth_86_what_ada_began_nobody_else_can_finish() {
 async fn sec_a3_whoever_signs_in_between_does_not_finish_what_another_began() {
     let story = Story::begin().await;
     let mut ada = story.person("ada").await;
-    let (first, _) = (ada.link().await, ());
+    let first = ada.link().await;
     let asked = ada.agree(&first).await;
     // Bob sits down at Ada's browser, and signs in for himself.
     let second = ada.link().await;

@@ -20,3 +20,4 @@ mod tls;
 mod trace;
 mod traps;
 mod truncated;
+mod vendor;

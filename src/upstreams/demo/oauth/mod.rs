@@ -28,6 +28,9 @@ mod random;
 mod scope;
 mod token;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::HashMap,
     io,

@@ -4,9 +4,9 @@
     tests/interop/run.py --install --gateway target/debug/portcullis
     tests/interop/run.py --direct        # the same clients without the gateway: whose fault is a failure?
 
-Three parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
-way in which a client can be known (sign_in.py); the official conformance suite judges the authorization server
-(conformance.py). Python's standard library only; clients and servers are pinned in package-lock.json and
+Four parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
+way in which a client can be known (sign_in.py); signed-in clients connect their people to servers that want each one's
+own credential (connect.py); the official conformance suite judges the authorization server (conformance.py). Python's standard library only; clients and servers are pinned in package-lock.json and
 requirements-*.txt and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache beside this file).
 """
 
@@ -21,6 +21,7 @@ import tempfile
 import time
 
 import conformance
+import connect
 import sign_in
 import stories
 from installing import install, needed_install, newer_node, place_scripts
@@ -45,14 +46,18 @@ def run_all(options, work):
             print("direct: no gateway, so no demo server, no allow-lists, no hidden tools and no sign-in", flush=True)
             urls = {route.path: servers[route.server] for route in stories.ROUTES if route.server}
             return run_checks(chosen(stories.checks(urls, clients, True, work), options.only), [])
+        if not options.gateway.is_file():
+            raise Trouble(f"no gateway at {options.gateway}: `cargo build`, or name it with --gateway")
         ports = sign_in.Ports(*free_ports(3))
         urls = {route.path: ports.url(route.path) for route in stories.ROUTES}
         one_by_one = stories.checks(urls, clients, False, work)
         one_by_one.append(conformance.check(ports, *free_ports(1), newer, work))
-        together = sign_in.checks(ports, node, newer, work)
+        connected = connect.Ports.free()
+        together = sign_in.checks(ports, node, newer, work) + connect.checks(ports, connected, node, work)
         one_by_one, together = chosen(one_by_one, options.only), chosen(together, options.only)
         running.enter_context(sign_in.provider_and_documents(ports, newer, work))
-        running.enter_context(gateway(options.gateway, ports, servers, work))
+        running.enter_context(connect.servers(connected, options.gateway, newer, work))
+        running.enter_context(gateway(options.gateway, ports, connected, servers, work))
         return run_checks(one_by_one, together)
 
 
@@ -66,20 +71,19 @@ def start_servers(running, node, work):
     return {name: f"http://127.0.0.1:{port}/mcp" for name, port in ports.items()}
 
 
-def gateway(binary, ports, servers, work):
-    if not binary.is_file():
-        raise Trouble(f"no gateway at {binary}: `cargo build`, or name it with --gateway")
+def gateway(binary, ports, connected, servers, work):
     config = work / "routes.json"
-    config.write_text(json.dumps(routes_file(ports, servers, work), indent=2))
+    config.write_text(json.dumps(routes_file(ports, connected, servers, work), indent=2))
     return background("gateway", [binary, "serve", "--config", config], work, answers_readyz(ports.gateway))
 
 
-def routes_file(ports, servers, work):
+def routes_file(ports, connected, servers, work):
     more = sign_in.gateway(ports, work, [conformance.CLIENT])
     return {
         "compatibilityDate": "2026-11-20",
         "gateway": {"listen": f"127.0.0.1:{ports.gateway}", **more},
-        "routes": {**stories.routes(servers), **sign_in.routes(ports)},
+        "policies": connect.policies(),
+        "routes": {**stories.routes(servers), **sign_in.routes(ports), **connect.routes(connected)},
     }
 
 

@@ -3,11 +3,13 @@
 
 It follows redirects, presses the first button of every form that it meets (Allow, on a page that asks for consent), and
 ends on the first page without one: the client's. Cookies live in $BROWSER_PROFILE, and so does a note of every opening.
+$BROWSER_FIELDS is a JSON object of what its person types, by the name of the field; other fields keep what is in them.
 Like the browsers that people use, it holds forms to the page's Content-Security-Policy on every redirect that follows.
 """
 
 import html.parser
 import http.cookiejar
+import json
 import os
 import pathlib
 import re
@@ -19,6 +21,7 @@ import urllib.request
 MOST_STEPS = 25
 PATIENCE = 20
 LARGEST_PAGE = 1 << 20
+TYPED = json.loads(os.environ.get("BROWSER_FIELDS", "{}"))
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -89,7 +92,9 @@ class Form(html.parser.HTMLParser):
         if tag == "form" and self.action is None:
             self.action, self.inside = attributes.get("action", ""), True
         elif self.inside and tag == "input" and "name" in attributes:
-            self.fields.append((attributes["name"], attributes.get("value", "")))
+            name, hidden = attributes["name"], attributes.get("type") == "hidden"
+            value = attributes.get("value", "")
+            self.fields.append((name, value if hidden else TYPED.get(name, value)))
         elif self.inside and tag == "button" and not self.pressed:
             self.pressed = True
             if "name" in attributes:

@@ -89,7 +89,7 @@ function claimsOf(wallet) {
 const decoded = (text) => Buffer.from(text, "base64url").toString();
 
 /** A connection that signs in when it has to, as programs built on these SDKs do. */
-class Session {
+export class Session {
   constructor(sdk, url, wallet, onerror) {
     Object.assign(this, { sdk, url, wallet, onerror, stepsUp: sdk.stepsUp });
   }

@@ -100,7 +100,8 @@ async def check_step_up(session, wallet, step_up):
 class Wallet:
     """What an MCP client keeps for one person: the SDKs' `TokenStorage`, and the way to $BROWSER and back."""
 
-    def __init__(self, registration, callback):
+    def __init__(self, registration, callback, environment=None):
+        self.environment = {**os.environ, **(environment or {})}
         self.document = registration.get("clientMetadataUrl")
         self.client_id, self.client_secret = registration.get("clientId"), registration.get("clientSecret")
         self.issuer = registration.get("issuer")
@@ -144,7 +145,7 @@ class Wallet:
 
     async def open_browser(self, url):
         self.opened += 1
-        browser = await asyncio.create_subprocess_exec(os.environ["BROWSER"], url)
+        browser = await asyncio.create_subprocess_exec(os.environ["BROWSER"], url, env=self.environment)
         code = await asyncio.wait_for(browser.wait(), BROWSER_TIMEOUT)
         assert code == 0, f"the browser ended with code {code}"
 

@@ -16,8 +16,10 @@ export class Wallet {
     response.end("You can close this page.");
   });
 
-  /** `{}` registers; `{clientMetadataUrl}` is named by a document; a `clientId` is one that the gateway knows. */
-  constructor({ clientMetadataUrl, clientId, clientSecret, issuer }) {
+  /** `{}` registers; `{clientMetadataUrl}` is named by a document; a `clientId` is one that the gateway knows. The
+   * `environment` is for $BROWSER. */
+  constructor({ clientMetadataUrl, clientId, clientSecret, issuer }, environment = {}) {
+    this.environment = { ...process.env, ...environment };
     this.clientMetadataUrl = clientMetadataUrl;
     if (clientId) this.client = { client_id: clientId, client_secret: clientSecret, issuer };
   }
@@ -67,6 +69,6 @@ export class Wallet {
 
   async redirectToAuthorization(url) {
     this.opened += 1;
-    await promisify(execFile)(process.env.BROWSER, [String(url)], { timeout: 60_000 });
+    await promisify(execFile)(process.env.BROWSER, [String(url)], { timeout: 60_000, env: this.environment });
   }
 }

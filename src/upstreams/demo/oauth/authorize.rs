@@ -96,7 +96,7 @@ impl ProtectedDemo {
     fn code(&self, asked: &Asked, body: &[u8]) -> Result<String, Denied> {
         let Terms { challenge, scope } = self.terms(asked)?;
         let pressed = Form::parse(body)?;
-        let name = pressed.require("name", "a name is missing")?.trim();
+        let name = pressed.require("person", "a name is missing")?.trim();
         if name.is_empty() || name.chars().count() > LONGEST_NAME {
             return Err(Denied::request("a name has 1 to 64 characters"));
         }

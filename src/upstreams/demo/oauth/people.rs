@@ -13,6 +13,6 @@ pub(super) async fn list(State(demo): State<ProtectedDemo>) -> Response {
 }
 
 pub(super) async fn end(State(demo): State<ProtectedDemo>, body: Bytes) -> Result<Redirect, Denied> {
-    demo.end(Form::parse(&body)?.require("name", "a name is missing")?);
+    demo.end(Form::parse(&body)?.require("person", "a name is missing")?);
     Ok(Redirect::to("/"))
 }

@@ -96,7 +96,7 @@ impl Story {
 
     /// Somebody presses the button; answers what the client gets.
     async fn says_yes(&self, person: &str, changes: &[(&str, &str)]) -> HashMap<String, String> {
-        self.post(&asking(changes), &[("name", person)]).await.sent_back()
+        self.post(&asking(changes), &[("person", person)]).await.sent_back()
     }
 
     async fn redeem(&self, code: &str) -> Reply {
@@ -219,7 +219,8 @@ async fn nobody_is_sent_to_an_address_that_the_client_did_not_register() {
         ("client_id", "nobody"),
         ("client_id", ""),
     ] {
-        for reply in [story.get(&asking(&[changes])).await, story.post(&asking(&[changes]), &[("name", "ada")]).await] {
+        for reply in [story.get(&asking(&[changes])).await, story.post(&asking(&[changes]), &[("person", "ada")]).await]
+        {
             assert_eq!((reply.status, reply.header("location")), (StatusCode::BAD_REQUEST, ""), "{changes:?}");
             assert!(reply.header("content-type").starts_with("text/html"));
         }
@@ -365,7 +366,7 @@ async fn the_front_page_ends_the_connections_of_one_person() {
     let page = story.get("/").await;
     assert!(page.text.contains("ada &#60;b&#62;") && page.text.contains("bob"), "{}", page.text);
 
-    assert_eq!(story.post("/", &[("name", "ada <b>")]).await.header("location"), "/");
+    assert_eq!(story.post("/", &[("person", "ada <b>")]).await.header("location"), "/");
     assert_eq!(story.call(&ada.access, "whoami", json!({})).await.status, 401);
     assert_eq!(story.refresh(&ada.refresh).await.json()["error"], "invalid_grant");
     assert_eq!(story.whoami(&bob.access).await["name"], "bob");

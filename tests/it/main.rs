@@ -10,6 +10,7 @@ mod headers;
 mod limits;
 mod log;
 mod methods;
+mod notebook;
 mod once;
 mod reload;
 mod rules;

@@ -20,7 +20,7 @@
 //! its own, for trying what a gateway does about people's credentials.
 //!
 //! Sources: modelcontextprotocol/modelcontextprotocol `docs/specification/<revision>/` and
-//! `schema/<revision>/schema.ts`. No clock is read and nothing is random: note ids are a counter.
+//! `schema/<revision>/schema.ts`. No clock is read and nothing is random: note ids are a counter. Only `oauth` needs both.
 
 mod base64;
 mod call;

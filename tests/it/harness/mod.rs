@@ -8,6 +8,7 @@ mod forge;
 mod gateway;
 mod http2;
 mod message;
+mod notebook;
 mod oauth;
 mod place;
 mod process;
@@ -27,6 +28,7 @@ pub(crate) use self::{
     gateway::{Gateway, Route, Setup},
     http2::{Http2, Http2Upstream},
     message::{call, initialize, list_tools, modern, notification, result},
+    notebook::Notebook,
     oauth::{CHALLENGE, OAuthClient, REDIRECT, Tokens, VERIFIER, address, parameters, register, say_yes},
     place::{Place, Reachable},
     process::{Process, run},

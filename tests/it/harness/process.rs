@@ -25,14 +25,22 @@ pub(crate) struct Process {
 
 impl Process {
     pub(super) fn start(folder: Arc<TempDir>, file: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
-        let mut child = command(variables)
-            .args(["serve", "--config"])
-            .arg(file)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut serve = command(variables);
+        serve.args(["serve", "--config"]).arg(file).args(arguments);
+        Self::spawn(serve, folder, file)
+    }
+
+    /// Another command than `serve`, which goes on until it is told to stop.
+    pub(crate) fn run_on(arguments: &[&str]) -> Self {
+        let folder = Arc::new(TempDir::new().unwrap());
+        let file = folder.path().join("routes.json");
+        let mut other = command(&[]);
+        other.args(arguments);
+        Self::spawn(other, folder, &file)
+    }
+
+    fn spawn(mut command: Command, folder: Arc<TempDir>, file: &Path) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let written = Arc::new(Mutex::new(Vec::new()));
         let readers = vec![
             collect(child.stdout.take().unwrap(), Arc::clone(&written)),

@@ -167,18 +167,17 @@ impl Book {
         }
     }
 
-    /// Whose a good access token is.
-    pub(super) fn visitor(&mut self, token: &str, now: Timestamp) -> Option<Visitor> {
-        let grant = grant_of(token).and_then(|id| self.grants.get(&id));
-        let found = grant.and_then(|grant| Some((grant, grant.access(token, now)?)));
-        let (grant, access) = match found {
-            Some(found) => found,
-            None => {
-                self.counts.refused += 1;
-                return None;
-            }
-        };
-        self.counts.admitted += 1;
+    /// Whose the access token is, if one was shown and it is good.
+    pub(super) fn visitor(&mut self, token: Option<&str>, now: Timestamp) -> Option<Visitor> {
+        let visitor = token.and_then(|token| self.holder(token, now));
+        let count = if visitor.is_some() { &mut self.counts.admitted } else { &mut self.counts.refused };
+        *count += 1;
+        visitor
+    }
+
+    fn holder(&self, token: &str, now: Timestamp) -> Option<Visitor> {
+        let grant = self.grants.get(&grant_of(token)?)?;
+        let access = grant.access(token, now)?;
         Some(Visitor {
             name: Arc::clone(&grant.name),
             client: Arc::clone(&grant.client),

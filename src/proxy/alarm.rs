@@ -14,15 +14,25 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
 /// Passes on what wakes a connection from outside; takes what wakes it from within for another turn at once.
-#[derive(Debug, Default)]
-pub(super) struct Alarm(Arc<Outside>);
+#[derive(Debug)]
+pub(super) struct Alarm {
+    outside: Arc<Outside>,
+    /// Rings `outside`.
+    waker: Waker,
+    /// Did the last turn end with a result, so that another may bring more?
+    more: bool,
+}
 
 #[derive(Debug)]
 struct Outside {
     /// Who is to be woken: the task that drives the connection now.
     task: Mutex<Waker>,
-    /// May a turn bring more than the last one did?
+    /// Has anything rung that no turn has looked after?
     news: AtomicBool,
 }
 
@@ -36,43 +46,63 @@ impl Alarm {
     const TURNS: usize = 16;
 
     /// Runs `turn` until it has a result or nothing but the outside can bring it further.
-    pub(super) fn watch<T>(&self, context: &mut Context<'_>, turn: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-        self.0.lock().clone_from(context.waker());
+    pub(super) fn watch<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        turn: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.outside.lock().clone_from(context.waker());
         self.take_turns(context, turn)
     }
 
     /// As [`Alarm::watch`], but without a turn if the last one ended waiting and nothing has rung since. For turns that
     /// wait for nothing but what rings this alarm: those who look ahead ask often.
     pub(super) fn watch_if_rung<T>(
-        &self,
+        &mut self,
         context: &mut Context<'_>,
         turn: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         // In this order: whoever rings after the look at `news` already finds the waker.
-        self.0.lock().clone_from(context.waker());
-        if self.0.news.load(Ordering::Acquire) { self.take_turns(context, turn) } else { Poll::Pending }
+        self.outside.lock().clone_from(context.waker());
+        let more = self.more || self.outside.news.load(Ordering::Acquire);
+        if more { self.take_turns(context, turn) } else { Poll::Pending }
     }
 
-    fn take_turns<T>(&self, context: &mut Context<'_>, mut turn: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-        let waker = Waker::from(Arc::clone(&self.0));
+    /// Another turn brings no more, although the last one had a result.
+    pub(super) fn rest(&mut self) {
+        self.more = false;
+    }
+
+    fn take_turns<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut turn: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
         for _ in 0..Self::TURNS {
             // Not a mere store: what a ring before this told of must be seen by this turn.
-            self.0.news.swap(false, Ordering::AcqRel);
-            let watching = Watching::begin(&self.0);
-            let result = turn(&mut Context::from_waker(&waker));
+            self.outside.news.swap(false, Ordering::AcqRel);
+            let watching = Watching::begin(&self.outside);
+            let result = turn(&mut Context::from_waker(&self.waker));
             let (_, rang) = WATCHED.get();
             drop(watching);
-            if result.is_ready() {
-                self.0.news.store(true, Ordering::Release);
+            self.more = result.is_ready();
+            if rang && self.more {
+                self.outside.news.store(true, Ordering::Release);
+            }
+            if self.more || !rang {
                 return result;
             }
-            if !rang {
-                return Poll::Pending;
-            }
         }
-        self.0.news.store(true, Ordering::Release);
+        self.outside.news.store(true, Ordering::Release);
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        let outside = Arc::<Outside>::default();
+        Self { waker: Waker::from(Arc::clone(&outside)), outside, more: true }
     }
 }
 
@@ -105,7 +135,7 @@ impl Outside {
 
 impl Default for Outside {
     fn default() -> Self {
-        Self { task: Mutex::new(Waker::noop().clone()), news: AtomicBool::new(true) }
+        Self { task: Mutex::new(Waker::noop().clone()), news: AtomicBool::new(false) }
     }
 }
 
@@ -148,6 +178,48 @@ impl<F: Future> Future for Quiet<F> {
     }
 }
 
+/// Polls the body of a message of HTTP/1.1. Taking a piece rings for the next one, which means nothing after the last: it
+/// would cost a turn in which nothing happens.
+pub(super) fn poll_piece(body: &mut Incoming, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+    let before = WATCHED.get();
+    let piece = Pin::new(&mut *body).poll_frame(context);
+    if body.is_end_stream() {
+        WATCHED.set(before);
+    }
+    piece
+}
+
+/// The body of a client's request.
+#[derive(Debug)]
+pub enum QuietBody {
+    /// Over HTTP/1.1.
+    Http1(Incoming),
+    /// Over HTTP/2, where every piece taken makes room for others on the same connection, and rings for good reason.
+    Http2(Incoming),
+}
+
+impl Body for QuietBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        match self.get_mut() {
+            Self::Http1(body) => poll_piece(body, context),
+            Self::Http2(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let (Self::Http1(body) | Self::Http2(body)) = self;
+        body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (Self::Http1(body) | Self::Http2(body)) = self;
+        body.size_hint()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
@@ -187,7 +259,7 @@ mod tests {
         let task = Arc::new(Task::default());
         let waker = Waker::from(Arc::clone(&task));
         let mut kept = None;
-        let alarm = Alarm::default();
+        let mut alarm = Alarm::default();
         let _ = alarm.watch(&mut Context::from_waker(&waker), |context| {
             kept = Some(context.waker().clone());
             Poll::<()>::Pending
@@ -200,7 +272,7 @@ mod tests {
     fn what_waits_gets_no_turn_until_something_rings() {
         let mut kept = None;
         let mut turns = 0;
-        let alarm = Alarm::default();
+        let mut alarm = Alarm::default();
         let mut ask = |kept: &mut Option<Waker>, result| {
             let before = turns;
             let _ = alarm.watch_if_rung(&mut Context::from_waker(Waker::noop()), |context| {
@@ -220,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_panic_ends_the_watch() {
-        let alarm = Alarm::default();
+        let mut alarm = Alarm::default();
         let turn = || alarm.watch(&mut Context::from_waker(Waker::noop()), |_| -> Poll<()> { panic!("a policy") });
         assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
         assert_eq!(WATCHED.get(), (0, false));

@@ -218,52 +218,33 @@ impl Endpoint {
 }
 
 impl Http1 {
-    async fn send(
-        &self,
-        headers: HeaderMap,
-        message: Bytes,
-        credential: Option<&UpstreamCredential>,
-        clocks: &Clocks,
-    ) -> Result<Answered, Refusal> {
-        let mut request = post(self.path.clone(), headers, Full::new(message));
-        request.headers_mut().insert(HOST, self.host.clone());
-        let (head, body) = self.once(request, credential, clocks).await?.into_parts();
-        Ok(Answered { head, body: UpstreamBody::Wire(body, Arc::downgrade(&self.pool)) })
-    }
-
     /// Uses a resting connection if one is still open, else a new one. Only a request of which nothing was written moves
     /// on to another connection.
-    async fn once(
-        &self,
-        mut request: http::Request<Full<Bytes>>,
-        credential: Option<&UpstreamCredential>,
-        clocks: &Clocks,
-    ) -> Result<http::Response<WireBody>, Refusal> {
-        let now = Instant::now();
-        while let Some(wire) = self.pool.take(credential, now) {
-            match first_byte(wire, request, now + clocks.first_byte).await? {
-                Ok(response) => return Ok(response),
-                Err(unsent) => request = unsent,
+    async fn send(&self, mut headers: HeaderMap, message: Bytes, clocks: &Clocks) -> Result<Answered, Refusal> {
+        headers.insert(HOST, self.host.clone());
+        let mut request = Some(post(self.path.clone(), headers, Full::new(message)));
+        let mut now = Instant::now();
+        loop {
+            let resting = self.pool.take(now);
+            let is_new = resting.is_none();
+            let wire = match resting {
+                Some(wire) => wire,
+                // Boxed, like everything that is rare and large here: each call carries the space for it otherwise.
+                None => Box::pin(connect(self.connector.clone(), self.origin.clone(), clocks)).await?,
+            };
+            if is_new {
+                now = Instant::now();
+            }
+            match wire.send(&mut request, now + clocks.first_byte).await {
+                Ok((head, body)) => {
+                    return Ok(Answered { head, body: UpstreamBody::Wire(body, Arc::downgrade(&self.pool)) });
+                }
+                Err(SendError::NotSent) if is_new => return Err(Reason::UpstreamUnreachable.into()),
+                Err(SendError::NotSent) => {}
+                Err(SendError::Unknown(error)) => return Err(unknown_outcome(&error)),
+                Err(SendError::TooLate) => return Err(no_answer()),
             }
         }
-        // Boxed, like everything that is rare and large here: each call carries the space for it otherwise.
-        let wire = Box::pin(connect(self.connector.clone(), self.origin.clone(), credential, clocks)).await?;
-        let sent = first_byte(wire, request, Instant::now() + clocks.first_byte).await?;
-        sent.map_err(|_| Refusal::from(Reason::UpstreamUnreachable))
-    }
-}
-
-/// One attempt: an answer, or the request back if none of it was written.
-async fn first_byte(
-    wire: Wire,
-    request: http::Request<Full<Bytes>>,
-    deadline: Instant,
-) -> Result<Result<http::Response<WireBody>, http::Request<Full<Bytes>>>, Refusal> {
-    match wire.send(request, deadline).await {
-        Ok(response) => Ok(Ok(response)),
-        Err(SendError::NotSent(request)) => Ok(Err(*request)),
-        Err(SendError::Unknown(error)) => Err(unknown_outcome(&error)),
-        Err(SendError::TooLate) => Err(no_answer()),
     }
 }
 
@@ -329,6 +310,13 @@ pub(super) enum UpstreamBody {
     Stream(axum::body::Body),
 }
 
+fn give_back(body: &mut WireBody, pool: &Weak<Pool>) {
+    // Without a pool, the configuration that had it has been replaced.
+    if let Some(pool) = pool.upgrade() {
+        body.finish(&pool);
+    }
+}
+
 /// The body broke off.
 #[derive(Debug)]
 pub(super) struct Broken;
@@ -340,10 +328,7 @@ impl UpstreamBody {
             Self::Wire(body, pool) => body.poll_data(context).map(|data| match data {
                 Some(data) => Some(data.map_err(|_| Broken)),
                 None => {
-                    // Without a pool, the configuration that had it has been replaced.
-                    if let Some(pool) = pool.upgrade() {
-                        body.finish(&pool);
-                    }
+                    give_back(body, pool);
                     None
                 }
             }),
@@ -358,6 +343,17 @@ impl UpstreamBody {
                     None => return Poll::Ready(None),
                 }
             },
+        }
+    }
+
+    /// Gives the connection back if everything has come, without waiting to be told that nothing more does.
+    fn finish_early(&mut self) -> bool {
+        match self {
+            Self::Wire(body, pool) if body.has_ended() => {
+                give_back(body, pool);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -378,6 +374,9 @@ impl UpstreamBody {
             return Err(Reason::UpstreamTooLarge.into());
         }
         let Some(first) = self.piece(clocks).await? else { return Ok(Bytes::new()) };
+        if first.len() <= limit && self.finish_early() {
+            return Ok(first);
+        }
         let Some(second) = self.piece(clocks).await? else {
             return if first.len() > limit { Err(Reason::UpstreamTooLarge.into()) } else { Ok(first) };
         };

@@ -25,7 +25,7 @@ use portcullis_policies::kit::{
 };
 
 pub use self::{
-    alarm::Quiet,
+    alarm::{Quiet, QuietBody},
     clocks::Clocks,
     deadline::ConnectionTimer,
     endpoint::{Connector, Endpoint, Local, LocalAnswer, LocalServer, Trust},

@@ -22,10 +22,12 @@ use hyper::{
 };
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
-use portcullis_policies::kit::credential::UpstreamCredential;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::{net::TcpStream, task::coop::unconstrained, time::Instant};
 
-use super::{alarm::Alarm, deadline::LazyTimer};
+use super::{
+    alarm::{Alarm, poll_piece},
+    deadline::LazyTimer,
+};
 
 type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
 
@@ -44,8 +46,8 @@ pub(super) struct Wire {
 
 /// Why an exchange got no answer.
 pub(super) enum SendError {
-    /// The request was not written: it may be sent on another connection.
-    NotSent(Box<http::Request<Full<Bytes>>>),
+    /// The request was not written, and was given back: it may be sent on another connection.
+    NotSent,
     /// Something may have reached the upstream.
     Unknown(hyper::Error),
     /// The answer has not begun in time.
@@ -64,14 +66,17 @@ impl Wire {
         })
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its answer. Takes the request, and puts it back if it was not sent: on
+    /// the way here it is never moved.
     pub(super) async fn send(
         mut self,
-        request: http::Request<Full<Bytes>>,
+        request: &mut Option<http::Request<Full<Bytes>>>,
         deadline: Instant,
-    ) -> Result<http::Response<WireBody>, SendError> {
-        let Self { sender, connection, alarm, timer, .. } = &mut self;
-        let mut answer = pin!(sender.try_send_request(request));
+    ) -> Result<(http::response::Parts, WireBody), SendError> {
+        let Self { sender, connection, alarm, timer } = &mut self;
+        let Some(taken) = request.take() else { return Err(SendError::NotSent) };
+        // Nobody but the connection can make it wait, and that is driven before it is asked again.
+        let mut answer = pin!(unconstrained(sender.try_send_request(taken)));
         let answered = poll_fn(|context| {
             alarm.watch(context, |context| {
                 match drive_until(connection, context, |context| answer.as_mut().poll(context)) {
@@ -81,11 +86,14 @@ impl Wire {
             })
         });
         match answered.await.ok_or(SendError::TooLate)? {
-            Ok(response) => Ok(response.map(|body| WireBody { body, wire: Some(self) })),
-            Err(mut error) => Err(match error.take_message() {
-                Some(request) => SendError::NotSent(Box::new(request)),
-                None => SendError::Unknown(error.into_error()),
-            }),
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                Ok((head, WireBody { body, wire: Some(self) }))
+            }
+            Err(mut error) => {
+                *request = error.take_message();
+                Err(if request.is_some() { SendError::NotSent } else { SendError::Unknown(error.into_error()) })
+            }
         }
     }
 
@@ -95,47 +103,34 @@ impl Wire {
         context: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let Self { connection, alarm, .. } = self;
-        let mut body = Pin::new(body);
-        alarm.watch_if_rung(context, |context| {
-            drive_until(connection, context, |context| body.as_mut().poll_frame(context))
-        })
+        alarm.watch_if_rung(context, |context| drive_until(connection, context, |context| poll_piece(body, context)))
     }
 
-    /// May a request with this credential cross it?
-    fn is_of(&self, owner: Option<&UpstreamCredential>) -> bool {
-        match (&self.owner, owner) {
-            (None, None) => true,
-            (Some(of), Some(owner)) => {
-                of.is(owner) || (of.version() == owner.version() && of.connection() == owner.connection())
-            }
-            _ => false,
-        }
-    }
-
-    /// Was its credential replaced or taken away?
-    fn is_over(&self) -> bool {
-        self.owner.as_ref().is_some_and(UpstreamCredential::is_over)
-    }
-
-    /// Is it open and ready for another request?
+    /// Is it open and ready for another request? At rest it is driven only if something has rung, such as its end.
     fn is_reusable(&mut self) -> bool {
-        drive(&mut self.connection, &mut Context::from_waker(Waker::noop()));
-        self.connection.is_some() && self.sender.is_ready()
+        let Self { sender, connection, alarm, .. } = self;
+        let _ = alarm.watch_if_rung(&mut Context::from_waker(Waker::noop()), |context| {
+            drive(connection, context);
+            Poll::<()>::Pending
+        });
+        connection.is_some() && sender.is_ready()
     }
 }
 
-/// Drives the connection until `goal`, which only the connection can bring about, is reached or must be waited for.
+/// Drives the connection until `goal`, which only the connection can bring about, is reached or must be waited for. The
+/// goal rings for nobody: it is asked after each turn of the connection.
 fn drive_until<T>(
     connection: &mut Option<Driven>,
     context: &mut Context<'_>,
     mut goal: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {
-    let reached = goal(context);
+    let unheard = &mut Context::from_waker(Waker::noop());
+    let reached = goal(unheard);
     if reached.is_ready() {
         return reached;
     }
     drive(connection, context);
-    goal(context)
+    goal(unheard)
 }
 
 fn drive(connection: &mut Option<Driven>, context: &mut Context<'_>) {
@@ -164,7 +159,7 @@ impl WireBody {
         loop {
             let frame = match wire {
                 Some(wire) => wire.poll_data(body, context),
-                None => Pin::new(&mut *body).poll_frame(context),
+                None => poll_piece(body, context),
             };
             match frame {
                 // Trailers mean nothing in MCP.
@@ -178,12 +173,19 @@ impl WireBody {
         self.body.size_hint().exact()
     }
 
+    /// Has everything come?
+    pub(super) fn has_ended(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
     /// Gives the connection back once the body has ended.
     pub(super) fn finish(&mut self, pool: &Pool) {
-        if let Some(mut wire) = self.wire.take()
-            // Mostly it is ready already: its last turn went on past the body's end.
-            && (wire.sender.is_ready() || wire.is_reusable())
-        {
+        let Some(mut wire) = self.wire.take() else { return };
+        // Mostly it waits for another request already: its last turn went on past the body's end.
+        if wire.sender.is_ready() {
+            wire.alarm.rest();
+        }
+        if wire.is_reusable() {
             pool.put(wire);
         }
     }

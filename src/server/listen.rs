@@ -1,7 +1,6 @@
 //! Accepting connections.
 
 use std::{
-    convert::Infallible,
     future::poll_fn,
     net::SocketAddr,
     pin::{Pin, pin},
@@ -32,7 +31,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{assemble::Assembly, impatient::Impatient, shutdown::Shutdown};
 use crate::{
     config::ListenerLimits,
-    proxy::{ConnectionTimer, Quiet},
+    proxy::{ConnectionTimer, Quiet, QuietBody},
 };
 
 /// Opens the listener.
@@ -199,8 +198,12 @@ async fn converse<S>(
     let service = service_fn(move |request: http::Request<Incoming>| {
         first.store(true, Ordering::Relaxed);
         let router = router.clone();
+        let request = request.map(match version {
+            Version::H1 => QuietBody::Http1,
+            Version::H2 => QuietBody::Http2,
+        });
         // Boxed: hyper keeps the space of a call for as long as its stream is open, and a stream needs little of it.
-        Box::pin(async move { Ok::<_, Infallible>(router.handle(request, peer.ip()).await) })
+        Box::pin(router.answer(request, peer.ip()))
     });
     let stream = TokioIo::new(Impatient::new(stream, server.unread));
     // A temporary: a variable would stay as long as the connection.

@@ -1,6 +1,7 @@
 //! Which path goes where.
 
 use std::{
+    convert::Infallible,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc,
@@ -84,7 +85,11 @@ impl Router {
     }
 
     /// Answers one request that came from `peer`.
-    pub(super) async fn handle<B>(&self, mut request: http::Request<B>, peer: IpAddr) -> http::Response<Outgoing>
+    pub(super) async fn answer<B>(
+        self,
+        mut request: http::Request<B>,
+        peer: IpAddr,
+    ) -> Result<http::Response<Outgoing>, Infallible>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -92,7 +97,7 @@ impl Router {
         let this = &*self.0;
         let request_id = RequestId::new(this.process, this.next.fetch_add(1, Ordering::Relaxed));
         if let Err(refusal) = this.admit(&request) {
-            return this.refuse(&refusal, request_id);
+            return Ok(this.refuse(&refusal, request_id));
         }
         // What this request begins on, it ends on, also if the configuration changes meanwhile.
         let generation = this.live.current();
@@ -102,7 +107,7 @@ impl Router {
             let visitor =
                 Visitor { address: this.client(request.headers(), peer), request_id: request_id.as_str().to_owned() };
             request.extensions_mut().insert(visitor);
-            return Box::pin(this.own(request, request_id, &known)).await;
+            return Ok(Box::pin(this.own(request, request_id, &known)).await);
         };
         let Route { path, edge, .. } = route;
         if route.sign_in.is_some() {
@@ -126,7 +131,7 @@ impl Router {
             span.end(&outcome);
         }
         response.headers_mut().insert(REQUEST_ID, id_value(request_id));
-        response.map(Outgoing::Route)
+        Ok(response.map(Outgoing::Route))
     }
 }
 

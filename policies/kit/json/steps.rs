@@ -305,9 +305,13 @@ fn fingerprint(text: &[u8], start: usize, end: usize) -> u64 {
         let key = word(start).map(|word| word & ((1 << (8 * length)) - 1));
         return (length as u64) << 56 | key.unwrap_or_else(|| little_endian(&text[start..end]));
     }
-    let step = |print: u64, word: Option<u64>| (print.rotate_left(23) ^ word.unwrap_or_default()).wrapping_mul(MIX);
-    let whole = (start..end - 8).step_by(8).fold(length as u64, |print, at| step(print, word(at)));
-    step(whole, word(end - 8))
+    let step = |print: u64, at: usize| (print.rotate_left(23) ^ word(at).unwrap_or_default()).wrapping_mul(MIX);
+    let (mut print, mut at) = (length as u64, start);
+    while at < end - 8 {
+        print = step(print, at);
+        at += 8;
+    }
+    step(print, end - 8)
 }
 
 fn little_endian(bytes: &[u8]) -> u64 {

@@ -15,6 +15,7 @@ pub struct Str {
 
 impl Str {
     /// The string's text; borrows unless there is an escape to decode.
+    #[inline]
     pub fn text(self, document: &str) -> Cow<'_, str> {
         let content = document.get(self.span.range()).unwrap_or_default();
         if self.escaped { Cow::Owned(decode(content)) } else { Cow::Borrowed(content) }
@@ -121,6 +122,7 @@ fn hex4(input: &[u8], at: usize) -> Option<u16> {
 }
 
 /// Decodes the escapes of content that [`escape`] has already accepted.
+#[cold]
 fn decode(content: &str) -> String {
     let mut text = String::with_capacity(content.len());
     let mut rest = content;

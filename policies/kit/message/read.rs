@@ -113,7 +113,7 @@ impl Parts {
     }
 
     fn top_level(&mut self, reader: &mut Reader<'_>, key: Str) -> Result<(), Flaw> {
-        match &*reader.unambiguous(key, TOP_LEVEL)? {
+        match &*key.text(reader.document()) {
             "jsonrpc" => {
                 let version = reader.value()?;
                 self.version_2 = version.of(reader.document().as_bytes()) == br#""2.0""#;
@@ -130,6 +130,7 @@ impl Parts {
                 reader.value()?;
             }
             _ => {
+                reader.unambiguous(key, TOP_LEVEL)?;
                 reader.value()?;
             }
         }
@@ -145,13 +146,14 @@ impl Parts {
         }
         let begin = reader.offset();
         reader.object(|reader, key| {
-            match &*reader.unambiguous(key, IN_PARAMS)? {
+            match &*key.text(reader.document()) {
                 "name" => self.name = text_or_skip(reader)?,
                 "uri" => self.uri = text_or_skip(reader)?,
                 "taskId" => self.task_id = text_or_skip(reader)?,
                 "ref" => self.reference(reader)?,
                 "_meta" => self.meta(reader)?,
                 _ => {
+                    reader.unambiguous(key, IN_PARAMS)?;
                     reader.value()?;
                 }
             }
@@ -166,10 +168,11 @@ impl Parts {
             return reader.value().map(drop);
         }
         reader.object(|reader, key| {
-            match &*reader.unambiguous(key, IN_REFERENCE)? {
+            match &*key.text(reader.document()) {
                 "name" => self.reference.name = text_or_skip(reader)?,
                 "uri" => self.reference.uri = text_or_skip(reader)?,
                 _ => {
+                    reader.unambiguous(key, IN_REFERENCE)?;
                     reader.value()?;
                 }
             }
@@ -182,11 +185,12 @@ impl Parts {
             return reader.value().map(drop);
         }
         reader.object(|reader, key| {
-            if &*reader.unambiguous(key, IN_META)? == VERSION_KEY {
+            if &*key.text(reader.document()) == VERSION_KEY {
                 if let Member::Text(version) = text_or_skip(reader)? {
                     self.version = Some(version);
                 }
             } else {
+                reader.unambiguous(key, IN_META)?;
                 reader.value()?;
             }
             Ok(())

@@ -34,7 +34,7 @@ impl Answer {
         let mut reader = Reader::new(text, &Limits::ANSWER);
         let (mut id, mut result, mut error, mut method) = (None, None, None, false);
         reader.object(|reader, key| {
-            let slot = match &*reader.unambiguous(key, &KEYS)? {
+            let slot = match &*key.text(reader.document()) {
                 "id" => &mut id,
                 "result" => &mut result,
                 "error" => &mut error,
@@ -42,7 +42,10 @@ impl Answer {
                     method = true;
                     return reader.value().map(drop);
                 }
-                _ => return reader.value().map(drop),
+                _ => {
+                    reader.unambiguous(key, &KEYS)?;
+                    return reader.value().map(drop);
+                }
             };
             *slot = Some(reader.value()?);
             Ok(())

@@ -1,9 +1,6 @@
 //! What is exposed.
 
-use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value};
 use wildmatch::WildMatch;
@@ -15,6 +12,7 @@ use super::{
 use crate::kit::{
     catalogue::{Catalogue, nearest},
     message::Method,
+    names::NameMap,
     policy::Problem,
 };
 
@@ -138,7 +136,7 @@ fn climbs(uri: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct AllowList {
     /// With what replaces the upstream's words, where something does.
-    exact: HashMap<Box<str>, Exact>,
+    exact: NameMap<Box<str>, Exact>,
     globs: Vec<(usize, WildMatch)>,
     reported: AtomicBool,
 }
@@ -151,7 +149,7 @@ struct Exact {
 
 impl AllowList {
     fn new<P: Projection>(kind: ListKind, entries: Option<Vec<Entry<P>>>, problems: &mut Vec<Problem>) -> Option<Self> {
-        let mut list = Self { exact: HashMap::new(), globs: Vec::new(), reported: AtomicBool::new(false) };
+        let mut list = Self { exact: NameMap::default(), globs: Vec::new(), reported: AtomicBool::new(false) };
         for (index, entry) in entries?.into_iter().enumerate() {
             let (key, overrides) = match &entry {
                 Entry::Glob(glob) => {

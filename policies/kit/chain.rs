@@ -120,6 +120,11 @@ impl RequestId {
         Self(id)
     }
 
+    /// As the value of `x-request-id`.
+    pub fn to_header(self) -> http::HeaderValue {
+        http::HeaderValue::from_bytes(&self.0).unwrap_or(http::HeaderValue::from_static(""))
+    }
+
     /// Twenty hexadecimal digits.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

@@ -25,6 +25,7 @@ use tower::Service;
 
 use crate::kit::{
     chain::{Answer, Arrival, Inbound, Request, Response, RouteService},
+    headers::{has, values},
     json::{FlawKind, Limits},
     message::{Disagreement, Kind, Message, Method, Unreadable, check_headers},
     refusal::{Addressee, Reason, Refusal},
@@ -162,7 +163,8 @@ impl Edge {
         B: Body<Data = Bytes>,
     {
         let limit = self.limits.request_bytes;
-        let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let announced =
+            values(headers, &CONTENT_LENGTH).next().and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if announced.is_some_and(|length| length > limit) {
             return Err(too_large(limit).into());
         }
@@ -179,6 +181,9 @@ impl Edge {
                         }
                         if collected.len() > limit {
                             return Poll::Ready(Err(too_large(limit).into()));
+                        }
+                        if body.is_end_stream() {
+                            return Poll::Ready(Ok(collected.take()));
                         }
                     }
                     Poll::Ready(Some(Err(_))) => {
@@ -337,7 +342,7 @@ fn check_http(method: &HttpMethod, headers: &HeaderMap) -> Result<(), Refusal> {
     if !is_json(headers) {
         return Err(Refusal::from(Reason::UnsupportedMediaType).closing());
     }
-    if headers.contains_key(CONTENT_ENCODING) {
+    if has(headers, &CONTENT_ENCODING) {
         return Err(Refusal::from(Reason::EncodedBody).closing());
     }
     if !accepts_both(headers) {
@@ -348,8 +353,8 @@ fn check_http(method: &HttpMethod, headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Exactly one `Content-Type`, exactly JSON, and if it names a charset, UTF-8 (RFC 8259 §8.1).
 fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let mut types = values(headers, &CONTENT_TYPE);
+    let (Some(value), None) = (types.next(), types.next()) else { return false };
     if value == "application/json" {
         return true;
     }
@@ -366,7 +371,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn accepts_both(headers: &HeaderMap) -> bool {
     let mut any = false;
     let (mut json, mut events) = (false, false);
-    for value in headers.get_all(ACCEPT) {
+    for value in values(headers, &ACCEPT) {
         if value == "application/json, text/event-stream" {
             return true;
         }

@@ -176,6 +176,9 @@ impl<C: Clock + Clone> Limits<C> {
 
     fn weight(&self, message: &Message) -> NonZeroU32 {
         let one = NonZeroU32::MIN;
+        if self.weights.is_empty() {
+            return one;
+        }
         let Some(tool) = message.tool() else { return one };
         self.weights.iter().find(|(pattern, _)| pattern.matches(tool)).map_or(one, |(_, weight)| *weight)
     }

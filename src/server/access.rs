@@ -89,8 +89,7 @@ impl<'a> Outcome<'a> {
     /// The method, of which there are few: names that clients make up are not among them.
     pub(super) fn method_label(&self) -> &'static str {
         match self.method {
-            Some(Method::Unknown(_)) => "other",
-            Some(known) => Method::KNOWN.iter().find(|name| **name == known.name()).copied().unwrap_or("other"),
+            Some(method) => method.known_name().unwrap_or("other"),
             None => "none",
         }
     }

@@ -1,7 +1,6 @@
 //! Counters and latencies: one set of instruments, read by the Prometheus scrape and pushed by OTLP alike.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -12,7 +11,7 @@ use opentelemetry::{
     metrics::{BoundHistogram, Counter, Histogram, MeterProvider, UpDownCounter},
 };
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use portcullis_policies::kit::refusal::Reason;
+use portcullis_policies::kit::{names::NameMap, refusal::Reason};
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use super::access::Outcome;
@@ -88,7 +87,7 @@ impl Metrics {
 #[derive(Clone)]
 struct Seconds {
     histogram: Histogram<f64>,
-    bound: Arc<RwLock<HashMap<Arc<str>, OfRoute>>>,
+    bound: Arc<RwLock<NameMap<Arc<str>, OfRoute>>>,
 }
 
 /// The few kinds of requests to one route.

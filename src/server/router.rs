@@ -17,6 +17,7 @@ use portcullis_policies::kit::{
     catalogue::nearest,
     chain::{Arrival, ForeignOrigin, RequestId},
     edge::Handled,
+    headers::has,
     refusal::{Addressee, Reason, Refusal},
 };
 use tower::ServiceExt;
@@ -130,7 +131,7 @@ impl Router {
         if let Some(span) = span {
             span.end(&outcome);
         }
-        response.headers_mut().insert(REQUEST_ID, id_value(request_id));
+        response.headers_mut().insert(REQUEST_ID, request_id.to_header());
         Ok(response.map(Outgoing::Route))
     }
 }
@@ -142,7 +143,7 @@ impl Inner {
         if bytes > self.header_bytes || headers.len() > self.headers {
             return Err(Refusal::from(Reason::HeadersTooLarge).closing());
         }
-        check_demands(headers)?;
+        headers.iter().try_for_each(|(name, value)| check_demand(name, value))?;
         if is_probe(request.uri().path()) {
             return Ok(()); // asked by machines that know us by whatever name
         }
@@ -151,6 +152,9 @@ impl Inner {
 
     fn is_foreign<B>(&self, request: &http::Request<B>) -> bool {
         let headers = request.headers();
+        if !has(headers, &header::ORIGIN) {
+            return false;
+        }
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let host = host.or(request.uri().authority().map(http::uri::Authority::as_str));
         let own = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| self.hosts.is_own_origin(origin, host));
@@ -194,7 +198,7 @@ impl Inner {
             Err(never) => match never {},
         };
         if response.extensions().get::<NoSuchPath>().is_none() {
-            response.headers_mut().insert(REQUEST_ID, id_value(request_id));
+            response.headers_mut().insert(REQUEST_ID, request_id.to_header());
             return response.map(Outgoing::Own);
         }
         let refusal = Refusal::from(Reason::RouteNotFound).closing();
@@ -211,28 +215,26 @@ impl Inner {
         self.metrics.refused(refusal.reason());
         let to = Addressee { id: None, request_id: Some(request_id.as_str()) };
         let mut response = refusal.clone().answer(to).map(Outgoing::Route);
-        response.headers_mut().insert(REQUEST_ID, id_value(request_id));
+        response.headers_mut().insert(REQUEST_ID, request_id.to_header());
         response
     }
 }
 
 /// What the HTTP library lets pass and the gateway cannot meet.
-fn check_demands(headers: &HeaderMap) -> Result<(), Refusal> {
-    let only = |name, met: &[u8]| headers.get_all(name).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(met));
-    let (status, message) = if !only(header::TRANSFER_ENCODING, b"chunked") {
-        (StatusCode::NOT_IMPLEMENTED, "The only `Transfer-Encoding` that the gateway takes is `chunked`.")
-    } else if !only(header::EXPECT, b"100-continue") {
-        (StatusCode::EXPECTATION_FAILED, "The only `Expect` that the gateway meets is `100-continue`.")
-    } else {
-        return Ok(());
+fn check_demand(name: &HeaderName, value: &HeaderValue) -> Result<(), Refusal> {
+    let is = |met: &[u8]| value.as_bytes().eq_ignore_ascii_case(met);
+    let (status, message) = match *name {
+        header::TRANSFER_ENCODING if !is(b"chunked") => {
+            (StatusCode::NOT_IMPLEMENTED, "The only `Transfer-Encoding` that the gateway takes is `chunked`.")
+        }
+        header::EXPECT if !is(b"100-continue") => {
+            (StatusCode::EXPECTATION_FAILED, "The only `Expect` that the gateway meets is `100-continue`.")
+        }
+        _ => return Ok(()),
     };
     Err(Refusal::new(Reason::BadRequest, message).with_status(status).closing())
 }
 
 fn is_probe(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz")
-}
-
-fn id_value(id: RequestId) -> HeaderValue {
-    HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static(""))
 }

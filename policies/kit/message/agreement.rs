@@ -9,6 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::HeaderMap;
 
 use super::{FIRST_MODERN, Kind, Message, Method};
+use crate::kit::headers::values;
 
 const VERSION: &str = "mcp-protocol-version";
 const METHOD: &str = "mcp-method";
@@ -52,22 +53,25 @@ impl<'a> Said<'a> {
     /// Each at most once and well-formed, `Mcp-Param-*` and the session's id too.
     fn read(headers: &'a HeaderMap) -> Result<Self, Disagreement> {
         let mut said = Self::default();
-        for (name, value) in headers {
-            let name = name.as_str();
+        for (header, value) in headers {
+            let name = header.as_str();
             if !name.starts_with("mcp-") {
                 continue;
             }
-            let slot = match name {
-                VERSION => &mut said.version,
-                METHOD => &mut said.method,
-                NAME => &mut said.name,
-                _ if name == SESSION || name.starts_with(PARAM_PREFIX) => &mut None,
+            let decoded = || decode(name, value);
+            let again = match name {
+                VERSION => said.version.replace(decoded()?).is_some(),
+                METHOD => said.method.replace(decoded()?).is_some(),
+                NAME => said.name.replace(decoded()?).is_some(),
+                _ if name == SESSION || name.starts_with(PARAM_PREFIX) => {
+                    decoded()?;
+                    values(headers, header).nth(1).is_some()
+                }
                 _ => continue,
             };
-            if headers.get_all(name).iter().nth(1).is_some() {
+            if again {
                 return Err(different(format!("`{name}` is there more than once")));
             }
-            *slot = Some(decode(name, value)?);
         }
         Ok(said)
     }

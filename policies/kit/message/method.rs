@@ -24,6 +24,14 @@ macro_rules! methods {
                 }
             }
 
+            /// The name, if it is one of those that MCP defines.
+            pub fn known_name(&self) -> Option<&'static str> {
+                match self {
+                    $(Self::$variant => Some($name),)*
+                    Self::Unknown(_) => None,
+                }
+            }
+
             /// The name as it stands in a message.
             pub fn name(&self) -> &str {
                 match self {

@@ -10,10 +10,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderMap, HeaderValue, Method, Uri,
-    header::{HOST, TRANSFER_ENCODING},
-};
+use http::{HeaderMap, HeaderValue, Method, Uri, header::TRANSFER_ENCODING};
 use http_body::Body;
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -31,6 +28,7 @@ use tower::ServiceExt;
 
 use super::{
     clocks::Clocks,
+    headers::Template,
     wire::{Pool, SendError, Wire, WireBody, is_tls},
 };
 
@@ -85,8 +83,7 @@ pub struct Http1 {
     origin: Uri,
     /// Path and query, as requested.
     path: Uri,
-    /// The upstream's own `Host`.
-    host: HeaderValue,
+    template: Template,
     /// Connections at rest.
     pool: Arc<Pool>,
 }
@@ -162,7 +159,7 @@ impl Endpoint {
         let builder = HttpsConnectorBuilder::new().with_tls_config(connector.tls).https_or_http();
         Self::Http1(Http1 {
             connector: builder.enable_http1().wrap_connector(connector.tcp),
-            host: HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("")),
+            template: Template::http1(HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static(""))),
             path: path.parse().unwrap_or_default(),
             origin: uri,
             pool: Arc::default(),
@@ -175,6 +172,14 @@ impl Endpoint {
         let connector = builder.enable_http2().wrap_connector(connector.tcp);
         let own = OwnClients::new(connector.clone());
         Self::Http2(Box::new(Http2 { client: http2_client(connector), own, uri }))
+    }
+
+    /// What every request to it says.
+    pub(super) fn template(&self) -> &Template {
+        match self {
+            Self::Http1(http1) => &http1.template,
+            Self::Http2 { .. } | Self::Local(_) => Template::usual(),
+        }
     }
 
     /// Sends one message, at most once, and waits for the head of the answer.
@@ -220,8 +225,7 @@ impl Endpoint {
 impl Http1 {
     /// Uses a resting connection if one is still open, else a new one. Only a request of which nothing was written moves
     /// on to another connection.
-    async fn send(&self, mut headers: HeaderMap, message: Bytes, clocks: &Clocks) -> Result<Answered, Refusal> {
-        headers.insert(HOST, self.host.clone());
+    async fn send(&self, headers: HeaderMap, message: Bytes, clocks: &Clocks) -> Result<Answered, Refusal> {
         let mut request = Some(post(self.path.clone(), headers, Full::new(message)));
         let mut now = Instant::now();
         loop {
@@ -321,9 +325,16 @@ fn give_back(body: &mut WireBody, pool: &Weak<Pool>) {
 #[derive(Debug)]
 pub(super) struct Broken;
 
+/// Some of a body; nothing at its end.
+type Piece = Option<Result<Bytes, Broken>>;
+
+fn known(piece: Piece) -> Result<Option<Bytes>, Refusal> {
+    piece.transpose().map_err(|Broken| Reason::UpstreamTruncated.into())
+}
+
 impl UpstreamBody {
     /// The next piece, in the sizes in which they came.
-    pub(super) fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+    pub(super) fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
         match self {
             Self::Wire(body, pool) => body.poll_data(context).map(|data| match data {
                 Some(data) => Some(data.map_err(|_| Broken)),
@@ -369,18 +380,32 @@ impl UpstreamBody {
 
     /// The whole body, at most `limit` bytes of it.
     pub(super) async fn collect(mut self, limit: usize, clocks: &Clocks) -> Result<Bytes, Refusal> {
-        let announced = self.length();
-        if announced.is_some_and(|length| length > limit as u64) {
+        if self.length().is_some_and(|length| length > limit as u64) {
             return Err(Reason::UpstreamTooLarge.into());
         }
-        let Some(first) = self.piece(clocks).await? else { return Ok(Bytes::new()) };
-        if first.len() <= limit && self.finish_early() {
-            return Ok(first);
+        // Mostly it has come with the head. What has not is waited for on the heap: each call carries the space otherwise.
+        let first = poll_fn(|context| Poll::Ready(self.poll_data(context))).await;
+        match first {
+            Poll::Ready(Some(Ok(whole))) if whole.len() <= limit && self.finish_early() => Ok(whole),
+            first => {
+                let rest = within(clocks.total, Box::pin(self.rest(first, limit, clocks)));
+                rest.await.unwrap_or_else(|| Err(Reason::UpstreamTimeout.into()))
+            }
         }
+    }
+
+    /// Goes on after a first look at what is there.
+    async fn rest(mut self, first: Poll<Piece>, limit: usize, clocks: &Clocks) -> Result<Bytes, Refusal> {
+        let first = match first {
+            Poll::Ready(first) => known(first)?,
+            Poll::Pending => self.piece(clocks).await?,
+        };
+        let Some(first) = first else { return Ok(Bytes::new()) };
+        let left = self.length().and_then(|length| usize::try_from(length).ok());
         let Some(second) = self.piece(clocks).await? else {
             return if first.len() > limit { Err(Reason::UpstreamTooLarge.into()) } else { Ok(first) };
         };
-        let announced = announced.and_then(|length| usize::try_from(length).ok());
+        let announced = left.map(|left| first.len() + left);
         let mut whole = BytesMut::with_capacity(announced.unwrap_or(4 * (first.len() + second.len())));
         whole.extend_from_slice(&first);
         whole.extend_from_slice(&second);
@@ -398,7 +423,7 @@ impl UpstreamBody {
             let message = "The upstream's answer stopped for longer than `clocks.idleJson` of the route.";
             Refusal::new(Reason::UpstreamTimeout, message)
         })?;
-        next.transpose().map_err(|Broken| Reason::UpstreamTruncated.into())
+        known(next)
     }
 
     fn length(&self) -> Option<u64> {
@@ -410,7 +435,7 @@ impl UpstreamBody {
 }
 
 /// A timeout for what mostly is there already: only what must be waited for is worth a timer.
-pub(super) async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
+async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
         Poll::Ready(output) => Some(output),

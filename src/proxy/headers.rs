@@ -12,15 +12,17 @@ use std::{
 use aws_lc_rs::digest;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, USER_AGENT},
+    header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
 };
 use portcullis_policies::kit::{
-    chain::{UpstreamHeaders, crosses_to_upstream},
-    credential::UpstreamCredential,
+    chain::{Request, UpstreamHeaders, crosses_to_upstream},
+    headers::{has, values},
     refusal::{Reason, Refusal},
 };
+use smallvec::SmallVec;
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Marks the sessions of one route, so that a session id is good for nothing on another; nor with another connection, where
@@ -82,37 +84,79 @@ impl fmt::Display for SessionTag {
     }
 }
 
-/// What the gateway itself says to every upstream.
-static OWN: LazyLock<HeaderMap> = LazyLock::new(|| {
-    let mut headers = HeaderMap::with_capacity(12);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("portcullis/", env!("CARGO_PKG_VERSION"))));
-    headers
-});
+/// What the gateway itself says to an upstream. Each request takes a copy, which has a place for every header that nearly
+/// all of them add: a map that grows is made twice.
+#[derive(Debug)]
+pub(super) struct Template(HeaderMap);
+
+impl Template {
+    /// For an upstream that is told its name and each message's length in headers; in HTTP/2 neither is one.
+    pub(super) fn http1(host: HeaderValue) -> Self {
+        let mut headers = Self::new();
+        headers.0.insert(HOST, host);
+        headers.0.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        headers
+    }
+
+    fn new() -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("portcullis/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(VERSION, HeaderValue::from_static(""));
+        Self(headers)
+    }
+
+    /// For any other upstream.
+    pub(super) fn usual() -> &'static Self {
+        static USUAL: LazyLock<Template> = LazyLock::new(Template::new);
+        &USUAL
+    }
+}
 
 /// The headers of the request to the upstream.
-pub(super) fn to_upstream(head: &http::request::Parts, session: SessionTag) -> Result<HeaderMap, Refusal> {
-    let mut headers = OWN.clone();
-    let owner = head.extensions.get::<UpstreamCredential>();
-    let ends_here = named_by_connection(&head.headers);
-    for (name, value) in &head.headers {
+pub(super) fn to_upstream(template: &Template, request: &Request, session: SessionTag) -> Result<HeaderMap, Refusal> {
+    let mut headers = template.0.clone();
+    let mut version = None;
+    let ends_here = named_by_connection(request.headers());
+    for (name, value) in request.headers() {
         if ends_here.contains(name) {
             continue;
         }
-        if *name == SESSION {
-            let unknown = || Refusal::from(Reason::UnknownSession);
-            headers.append(SESSION, session.open(owner, value).ok_or_else(unknown)?);
-        } else if crosses_to_upstream(name) {
-            headers.append(name, value.clone());
+        match name.as_str() {
+            "mcp-session-id" => {
+                let unknown = || Refusal::from(Reason::UnknownSession);
+                headers.append(SESSION, session.open(value).ok_or_else(unknown)?);
+            }
+            "mcp-protocol-version" if version.is_none() => version = Some(value),
+            _ if crosses_to_upstream(name) => {
+                headers.append(name, value.clone());
+            }
+            _ => {}
         }
     }
-    if let Some(UpstreamHeaders(own)) = head.extensions.get() {
-        for name in own.keys() {
+    // By their places: nothing is looked up.
+    for (name, place) in &mut headers {
+        match (name.as_str(), version) {
+            ("mcp-protocol-version", Some(value)) if place.is_empty() => *place = value.clone(),
+            ("content-length", _) => {
+                *place = request.body().message().map_or(0, |message| message.bytes().len()).into();
+            }
+            _ => {}
+        }
+    }
+    if version.is_none() {
+        headers.remove(VERSION);
+    }
+    if let Some(UpstreamHeaders(own)) = request.extensions().get() {
+        // Where the message goes and how long it is are not for policies to say.
+        let theirs = |name: &&HeaderName| !matches!(**name, HOST | CONTENT_LENGTH);
+        for name in own.keys().filter(theirs) {
             headers.remove(name);
         }
-        headers.extend(own.clone());
+        let own = own.iter().filter(|(name, _)| theirs(name));
+        headers.extend(own.map(|(name, value)| (name.clone(), value.clone())));
     }
     if let Some(credential) = owner {
         for (name, value) in credential.headers() {
@@ -124,33 +168,31 @@ pub(super) fn to_upstream(head: &http::request::Parts, session: SessionTag) -> R
 
 /// What `Connection` names is meant for this hop only.
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let options = values.flat_map(|value| value.split(',')).map(str::trim);
+    if !has(headers, &CONNECTION) {
+        return Vec::new();
+    }
+    let lines = values(headers, &CONNECTION).filter_map(|value| value.to_str().ok());
+    let options = lines.flat_map(|value| value.split(',')).map(str::trim);
     options.filter(|option| !matches!(*option, "keep-alive" | "close")).filter_map(|name| name.parse().ok()).collect()
 }
 
-/// The headers of the answer to the client.
-pub(super) fn to_client(upstream: HeaderMap, session: SessionTag, owner: Owner<'_>, events: bool) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(upstream.len() + 2);
-    let ends_here = named_by_connection(&upstream);
-    let mut last = None;
-    for (name, value) in upstream {
-        // `HeaderMap` names a repeated header only once.
-        let name = name.or(last);
-        if let Some(name) = &name {
-            if *name == SESSION {
-                headers.extend(session.seal(owner, &value).map(|value| (SESSION, value)));
-            } else if crosses_to_client(name) && !ends_here.contains(name) {
-                headers.append(name, value);
-            }
-        }
-        last = name;
+/// Makes the headers of an upstream's answer those of the answer to the client.
+pub(super) fn to_client(headers: &mut HeaderMap, session: SessionTag, events: bool) {
+    if has(headers, &SESSION) {
+        let sealed: Vec<_> = headers.get_all(SESSION).iter().filter_map(|value| session.seal(value)).collect();
+        headers.remove(SESSION);
+        headers.extend(sealed.into_iter().map(|value| (SESSION, value)));
+    }
+    let ends_here = named_by_connection(headers);
+    let stays = |name: &&HeaderName| !crosses_to_client(name) || (ends_here.contains(name) && **name != SESSION);
+    let staying: SmallVec<[HeaderName; 8]> = headers.keys().filter(stays).cloned().collect();
+    for name in staying {
+        headers.remove(name);
     }
     if events {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
         headers.insert(BUFFERING, HeaderValue::from_static("no"));
     }
-    headers
 }
 
 fn crosses_to_client(name: &HeaderName) -> bool {

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use portcullis_policies::kit::{
     chain::{Arrival, Inbound, Request, Response, RouteService},
-    credential::{UpstreamChallenge, UpstreamCredential},
+    headers::{has, values},
     message::{Kind, Message},
     refusal::{Addressee, Reason, Refusal},
     reply::{EventLimits, Reply},
@@ -31,10 +31,7 @@ pub use self::{
     endpoint::{Connector, Endpoint, Local, LocalAnswer, LocalServer, Trust},
     headers::SessionTag,
 };
-use self::{
-    endpoint::{Answered, UpstreamBody, within},
-    relay::Relay,
-};
+use self::{endpoint::Answered, relay::Relay};
 
 /// What one route takes from its upstream.
 #[derive(Clone, Copy, Debug)]
@@ -71,82 +68,56 @@ impl Forward {
         let forward = Arc::new(self);
         RouteService::from_fn(move |request| {
             let forward = Arc::clone(&forward);
-            Box::pin(async move { Ok(forward.answer(request).await) })
+            Box::pin(async move { Ok(forward.answer(&request).await) })
         })
     }
 
-    async fn answer(&self, request: Request) -> Response {
-        let (head, inbound) = request.into_parts();
-        let message = match inbound {
+    async fn answer(&self, request: &Request) -> Response {
+        let message = match request.body() {
             Inbound::Message(message) => message,
             Inbound::Refused(refusal) => {
-                let request_id = head.extensions.get::<Arrival>().map(|arrival| arrival.request_id.as_str());
-                return refusal.answer(Addressee { id: None, request_id });
+                return refusal.clone().answer(Addressee { id: None, request_id: request_id(request) });
             }
         };
-        match self.exchange(&head, &message).await {
+        match self.exchange(request, message).await {
             Ok(response) => response,
             Err(Failure { refusal, challenge }) => {
                 tracing::debug!(reason = refusal.reason().code(), "upstream failed: {}", refusal.message());
-                let mut response = refusal.answer(addressee(&head, &message));
-                if let Some(challenge) = challenge {
-                    response.extensions_mut().insert(*challenge);
-                }
-                response
+                refusal.answer(Addressee { id: message.id(), request_id: request_id(request) })
             }
         }
     }
 
-    async fn exchange(&self, head: &http::request::Parts, message: &Message) -> Result<Response, Failure> {
-        let headers = headers::to_upstream(head, self.session)?;
-        let credential = head.extensions.get::<UpstreamCredential>();
-        let answered = self.endpoint.send(headers, message.bytes().clone(), credential, &self.clocks).await?;
-        if let Some(challenge) = UpstreamChallenge::of(answered.head.status, &answered.head.headers) {
-            return Err(Failure { refusal: Reason::UpstreamUnauthorized.into(), challenge: Some(Box::new(challenge)) });
-        }
-        Ok(self.relay(head, message, answered).await?)
-    }
-
-    async fn relay(
-        &self,
-        head: &http::request::Parts,
-        message: &Message,
-        answered: Answered,
-    ) -> Result<Response, Refusal> {
-        let Answered { head: upstream, body } = answered;
-        judge_status(upstream.status)?;
+    async fn exchange(&self, request: &Request, message: &Message) -> Result<Response, Refusal> {
+        let headers = headers::to_upstream(self.endpoint.template(), request, self.session)?;
+        let Answered { head: upstream, body } =
+            self.endpoint.send(headers, message.bytes().clone(), &self.clocks).await?;
+        judge_status(upstream.status, &upstream.headers)?;
         let kind = MediaType::of(&upstream.headers);
         let reply = match kind {
             MediaType::Events if upstream.status.is_success() => {
                 let id = message.id().filter(|_| matches!(message.kind(), Kind::Request(_)));
-                let request_id = head.extensions.get::<Arrival>().map(|arrival| arrival.request_id);
+                let request_id = request.extensions().get::<Arrival>().map(|arrival| arrival.request_id);
                 let relay = Relay::new(body, self.limits.events, self.clocks, id, request_id);
                 Reply::Events(Box::new(relay))
             }
             _ => {
                 let whole = body.says_where_it_ends(&upstream.headers);
-                let bytes = self.collect(body).await.map_err(unknown_outcome)?;
+                let bytes = body.collect(self.limits.json_bytes, &self.clocks).await.map_err(unknown_outcome)?;
                 complete(kind, bytes, whole, upstream.status, message)?
             }
         };
         let events = matches!(reply, Reply::Events(_));
         let mut response = http::Response::new(reply);
         *response.status_mut() = upstream.status;
-        *response.headers_mut() = headers::to_client(upstream.headers, self.session, head.extensions.get(), events);
+        *response.headers_mut() = upstream.headers;
+        headers::to_client(response.headers_mut(), self.session, events);
         Ok(response)
-    }
-
-    async fn collect(&self, body: UpstreamBody) -> Result<Bytes, Refusal> {
-        let whole = within(self.clocks.total, body.collect(self.limits.json_bytes, &self.clocks));
-        whole.await.unwrap_or_else(|| Err(Reason::UpstreamTimeout.into()))
     }
 }
 
-fn addressee<'a>(head: &'a http::request::Parts, message: &'a Message) -> Addressee<'a> {
-    Addressee {
-        id: message.id(),
-        request_id: head.extensions.get::<Arrival>().map(|arrival| arrival.request_id.as_str()),
-    }
+fn request_id(request: &Request) -> Option<&str> {
+    request.extensions().get::<Arrival>().map(|arrival| arrival.request_id.as_str())
 }
 
 /// What the client is told instead of an answer, and what policies are told of it.
@@ -222,10 +193,13 @@ enum MediaType {
 
 impl MediaType {
     fn of(headers: &HeaderMap) -> Self {
-        let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-        let (Some(value), None) = (values.next(), values.next()) else { return Self::Other };
-        if headers.contains_key(header::CONTENT_ENCODING) {
+        let mut types = values(headers, &header::CONTENT_TYPE);
+        let (Some(value), None) = (types.next(), types.next()) else { return Self::Other };
+        if has(headers, &header::CONTENT_ENCODING) {
             return Self::Other;
+        }
+        if value == "application/json" {
+            return Self::Json;
         }
         let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         if essence.eq_ignore_ascii_case(b"application/json") {

@@ -291,6 +291,22 @@ mod tests {
     }
 
     #[test]
+    fn what_rests_gets_no_turn_until_something_rings() {
+        let mut alarm = Alarm::default();
+        let context = &mut Context::from_waker(Waker::noop());
+        let mut kept = None;
+        let reached = alarm.watch(context, |context| {
+            kept = Some(context.waker().clone());
+            Poll::Ready(())
+        });
+        assert!(reached.is_ready());
+        alarm.rest();
+        assert!(alarm.watch_if_rung(context, |_| Poll::Ready(())).is_pending());
+        kept.unwrap().wake();
+        assert!(alarm.watch_if_rung(context, |_| Poll::Ready(())).is_ready());
+    }
+
+    #[test]
     fn a_panic_ends_the_watch() {
         let mut alarm = Alarm::default();
         let turn = || alarm.watch(&mut Context::from_waker(Waker::noop()), |_| -> Poll<()> { panic!("a policy") });

@@ -31,6 +31,8 @@ mod slot;
 mod slots;
 mod step_up;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod transition;
 mod view;
 

@@ -33,7 +33,7 @@ pub(super) async fn sign_in(
 ) -> Result<Option<Response>, Trouble> {
     let page = match form.get(DECISION) {
         Some(SIGN_IN) => OwnPage::new(route, page),
-        Some(SIGN_IN_AGAIN) => OwnPage::new(route, page).map(OwnPage::as_somebody_else),
+        Some(SIGN_IN_AGAIN) => OwnPage::new(route, page).map(OwnPage::by_somebody_else),
         _ => return Ok(None),
     };
     let page = page.ok_or(Trouble::Gone)?;

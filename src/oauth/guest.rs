@@ -68,7 +68,7 @@ impl Person<'_> {
     }
 
     /// What they call themselves.
-    pub(crate) fn name(&self) -> String {
+    pub(crate) fn name(self) -> String {
         pages::account(self.0)
     }
 }

@@ -49,7 +49,7 @@ impl OwnPage {
     }
 
     /// The person must say anew who they are.
-    pub(crate) fn as_somebody_else(self) -> Self {
+    pub(crate) fn by_somebody_else(self) -> Self {
         Self { sign_in_again: true, ..self }
     }
 

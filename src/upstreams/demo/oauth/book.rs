@@ -24,7 +24,7 @@ use crate::upstreams::demo::visitor::Visitor;
 const MOST: usize = 10_000;
 
 /// How long a code is good.
-const CODE_LIFE: Duration = Duration::from_secs(60);
+const CODE_LIFE: Duration = Duration::from_mins(1);
 
 pub(super) struct Book {
     clients: HashMap<String, Client>,

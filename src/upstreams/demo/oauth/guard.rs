@@ -45,14 +45,10 @@ impl ProtectedDemo {
 
     /// Says no, and what to bring.
     fn challenge(&self, status: StatusCode, error: Option<&str>) -> Response<Body> {
-        let mut words =
-            format!("Bearer resource_metadata=\"{}/.well-known/oauth-protected-resource/mcp\"", self.origin());
-        if let Some(error) = error {
-            words.push_str(&format!(", error=\"{error}\""));
-        }
-        if let Some(scope) = self.wanted(status) {
-            words.push_str(&format!(", scope=\"{scope}\""));
-        }
+        let metadata = format!("{}/.well-known/oauth-protected-resource/mcp", self.origin());
+        let error = error.map_or_else(String::new, |error| format!(", error=\"{error}\""));
+        let scope = self.wanted(status).map_or_else(String::new, |scope| format!(", scope=\"{scope}\""));
+        let words = format!("Bearer resource_metadata=\"{metadata}\"{error}{scope}");
         let mut response = reply::plain(status, "Show an access token of this server.");
         if let Ok(challenge) = HeaderValue::from_str(&words) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

@@ -67,7 +67,7 @@ pub struct OAuthOptions {
 impl OAuthOptions {
     /// Tokens for five minutes that may do everything, and no client.
     pub fn at(origin: impl Into<String>) -> Self {
-        let token_life = Duration::from_secs(300);
+        let token_life = Duration::from_mins(5);
         Self { origin: origin.into(), token_life, scopes: false, clients: Vec::new() }
     }
 }

@@ -31,7 +31,7 @@ impl State {
         let message = request.message();
         let demanded = message["params"]["name"].as_str().and_then(|tool| self.demands.get(tool)).cloned();
         if let Some(missing) = demanded.filter(|demanded| !scope.split(' ').any(|name| name == demanded)) {
-            return self.insufficient(&missing);
+            return Self::insufficient(&missing);
         }
         let received = request.clone();
         self.calls.push(VendorCall { person: person.clone(), token, message, received });
@@ -47,17 +47,15 @@ impl State {
 
     fn unauthorized(&self) -> Answer {
         let origin = self.url.trim_end_matches(MCP);
-        let mut own = format!("Bearer resource_metadata=\"{origin}{RESOURCE_METADATA}\"");
-        if !self.asks.is_empty() {
-            own.push_str(&format!(", scope=\"{}\"", self.asks));
-        }
+        let scope = if self.asks.is_empty() { String::new() } else { format!(", scope=\"{}\"", self.asks) };
+        let own = format!("Bearer resource_metadata=\"{origin}{RESOURCE_METADATA}\"{scope}");
         match self.challenge.as_ref().unwrap_or(&own).as_str() {
             "" => Answer::status(401),
             challenge => Answer::status(401).header("WWW-Authenticate", challenge),
         }
     }
 
-    fn insufficient(&self, scope: &str) -> Answer {
+    fn insufficient(scope: &str) -> Answer {
         let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
         Answer::status(403).header("WWW-Authenticate", &challenge)
     }

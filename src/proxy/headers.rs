@@ -279,7 +279,7 @@ mod tests {
             ("x-hop", "1"),
             ("connection", "x-hop"),
         ]);
-        to_client(&mut headers, SessionTag(1), false);
+        to_client(&mut headers, SessionTag(1), None, false);
         assert_eq!(headers, map(&[("content-type", "application/json"), ("mcp-session-id", "00000001-1")]));
     }
 }

@@ -151,9 +151,15 @@ async fn a_repeated_call_waits_for_the_person_who_is_on_the_page() {
 
 #[tokio::test]
 async fn tr_31_discovery_and_lists_are_served_meanwhile() {
-    let desk = Desk::where_nobody_is_connected();
-    let bench = bench(&desk).upstream(|_| challenge(401, "Bearer"));
+    let desk = Desk::where_alice_is_connected();
+    let calls = AtomicUsize::new(0);
+    let bench = bench(&desk).upstream(move |message: &Message| match calls.fetch_add(1, Ordering::SeqCst) {
+        0 => result(message, &json!({ "supportedVersions": ["2026-07-28"] })),
+        _ => challenge(401, "Bearer"),
+    });
     let send = async |method: &str| of_alice(bench.call(method, modern(&json!({}), json!({})))).send().await;
+    assert!(send("server/discover").await.got_through(), "so the upstream is known to be a modern one");
+    desk.disconnect();
     let found = send("server/discover").await;
     assert_eq!(tokens(&found), [""], "the upstream was asked without any credential");
     let found = found.message()["result"].clone();
@@ -193,7 +199,11 @@ async fn tr_31_what_the_upstream_shows_to_everybody_is_shown() {
 }
 
 #[tokio::test]
-async fn tr_24_of_an_upstream_with_sessions_only_no_other_server_is_shown() {
+async fn tr_24_of_an_upstream_that_may_have_sessions_only_no_other_server_is_shown() {
+    let desk = Desk::where_nobody_is_connected();
+    let stranger = bench(&desk).upstream(|_| challenge(401, "Bearer"));
+    let outcome = of_alice(stranger.call("server/discover", modern(&json!({}), json!({})))).send().await;
+    assert_eq!((outcome.status.as_u16(), outcome.message()["error"]["code"].as_i64()), (400, Some(-32600)));
     let desk = Desk::where_alice_is_connected();
     let calls = AtomicUsize::new(0);
     let bench = bench(&desk).upstream(move |_| match calls.fetch_add(1, Ordering::SeqCst) {

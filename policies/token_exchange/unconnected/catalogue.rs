@@ -19,19 +19,19 @@ use crate::kit::{
 const UPSTREAMS: u64 = 1024;
 /// How long an upstream is taken to show nothing to strangers.
 const RESERVED: Duration = Duration::from_mins(1);
-/// How long an upstream is taken to speak only revisions with sessions.
-const LEGACY: Duration = Duration::from_hours(1);
+/// How long an upstream is taken to speak 2026-07-28 that did so once.
+const MODERN: Duration = Duration::from_hours(24);
 
 /// What is known of upstreams, by their addresses.
 pub(super) struct Catalogues {
     reserved: Cache<Arc<str>, ()>,
-    legacy: Cache<Arc<str>, ()>,
+    modern: Cache<Arc<str>, ()>,
 }
 
 impl Default for Catalogues {
     fn default() -> Self {
         let cache = |lasts| Cache::builder().max_capacity(UPSTREAMS).time_to_live(lasts).build();
-        Self { reserved: cache(RESERVED), legacy: cache(LEGACY) }
+        Self { reserved: cache(RESERVED), modern: cache(MODERN) }
     }
 }
 
@@ -50,9 +50,10 @@ impl Catalogues {
             return public;
         }
         match method {
-            // A client that was told of a modern server here would never find the one that is really there.
-            Method::Discover if self.legacy.contains_key(&ask.target.0) => ask.refuse(only_sessions()),
-            Method::Discover => ask.result(&discovered(words)),
+            Method::Discover if self.modern.contains_key(&ask.target.0) => ask.result(&discovered(words)),
+            // Most upstreams speak revisions with sessions, many of them nothing else. A client that was told of a modern
+            // server here would never find the one that is really there, while one that is refused begins a session.
+            Method::Discover => ask.refuse(sessions_first()),
             _ => ask.result(&list(ask, method, words)),
         }
     }
@@ -76,10 +77,10 @@ impl Catalogues {
         if !ask.is(&Method::Discover) {
             return;
         }
-        if says_no_such_method(status) {
-            self.legacy.insert(Arc::clone(&ask.target.0), ());
-        } else if status.is_success() {
-            self.legacy.invalidate(&ask.target.0);
+        if status.is_success() {
+            self.modern.insert(Arc::clone(&ask.target.0), ());
+        } else if says_no_such_method(status) {
+            self.modern.invalidate(&ask.target.0);
         }
     }
 }
@@ -89,9 +90,9 @@ fn says_no_such_method(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
 }
 
-fn only_sessions() -> Refusal {
-    Refusal::new(Reason::BadRequest, "This upstream speaks only revisions before 2026-07-28.")
-        .with_remedy("Begin with `initialize`.")
+fn sessions_first() -> Refusal {
+    Refusal::new(Reason::BadRequest, "Nobody has seen yet whether this upstream speaks 2026-07-28.")
+        .with_remedy("Begin with `initialize`, or connect first.")
 }
 
 fn discovered(words: &Words) -> Value {

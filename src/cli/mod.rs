@@ -1,6 +1,7 @@
 //! What people type.
 
 mod check;
+mod connections;
 mod demo_server;
 mod explain;
 mod grants;
@@ -60,6 +61,9 @@ enum Command {
     /// List and revoke what people allowed programs to do.
     #[command(subcommand)]
     Grants(grants::Grants),
+    /// List and end people's connections to upstreams, and connect the shared ones.
+    #[command(subcommand)]
+    Connections(connections::Connections),
     /// Show which key the store is sealed with, and change it.
     #[command(subcommand)]
     Vault(vault::Vault),
@@ -97,6 +101,8 @@ fn run(arguments: Arguments, parts: Parts) -> anyhow::Result<ExitCode> {
         Command::Schema => schema::run(&parts.tools),
         Command::Keys(command) => keys::run(command, &config, json),
         Command::Grants(command) => grants::run(command, &config, json),
+        Command::Connections(command) => connections::run(command, &config, &parts.tools, json),
+        Command::Vault(command) => vault::run(command, &config, json),
         Command::DemoServer(options) => demo_server::run(&options, listen.as_deref(), parts, terminal),
     }
 }

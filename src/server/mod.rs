@@ -2,6 +2,7 @@
 
 mod access;
 mod assemble;
+mod beside;
 mod hosts;
 mod impatient;
 mod listen;
@@ -16,6 +17,7 @@ mod tls;
 
 pub use self::{
     assemble::{Assembly, assemble},
+    beside::book_beside,
     listen::{bind, serve},
     open_store::{KeyNotice, open_store},
     router::Router,

@@ -33,7 +33,7 @@ pub struct Services {
     keys: KeyJudge,
     pub(super) connections: connections::Handle,
     vault: Vault,
-    fetch: fetch::Handle,
+    pub(super) fetch: fetch::Handle,
     clock: Arc<dyn Clock>,
     opening: Arc<Mutex<()>>,
 }
@@ -151,7 +151,7 @@ impl Services {
         Ok(notice)
     }
 
-    fn promise_fetch(&self, gateway: &Gateway, origin: &Origin, folder: &Path) {
+    pub(super) fn promise_fetch(&self, gateway: &Gateway, origin: &Origin, folder: &Path) {
         let (options, folder) = (gateway.fetch.clone(), folder.to_owned());
         let guard = fetch::Guard { networks: options.allowed_networks.clone(), loopback: origin.is_loopback() };
         self.fetch.promise(move || {

@@ -1,6 +1,6 @@
 //! Ending a connection: upstream, in the store, and in memory.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
@@ -26,13 +26,8 @@ impl ConnectionBook {
         let key = ConnectionKey { upstream: upstream.to_owned(), subject: subject.to_owned() };
         let mut work = self.0.store.begin(&self.0.tenant).await?;
         let Some(record) = work.delete_connection(&key).await? else { return Ok(false) };
-        let transition = Transition {
-            key: &key,
-            from: record.state.into(),
-            to: ConnectionStage::None,
-            because,
-            request_id: None,
-        };
+        let transition =
+            Transition { key: &key, from: record.state.into(), to: ConnectionStage::None, because, request_id: None };
         transition.record(&mut work, self.0.clock.now()).await?;
         work.commit().await?;
         self.outdate(&key, record.version + 1);
@@ -56,8 +51,10 @@ impl ConnectionBook {
 
     fn revoke(&self, key: ConnectionKey, tokens: Tokens) {
         let book = self.clone();
+        // Seated before it begins, so that stopping waits for it.
+        let seat = Arc::clone(&self.0.flights).try_acquire_owned();
         tokio::spawn(async move {
-            let Ok(_flying) = book.0.flights.acquire().await else { return };
+            let _seat = seat;
             let revoking = book.0.oauth.revoke(&tokens.server, &tokens.registration, &tokens.set);
             let revoked = timeout(PATIENCE, Box::pin(revoking)).await;
             let revoked = revoked.unwrap_or_else(|_| Err(GrantError::Unreachable("it took too long".to_owned())));

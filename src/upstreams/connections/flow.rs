@@ -114,13 +114,7 @@ impl ConnectionBook {
     }
 
     /// Uses the link up and keeps what the browser's return is judged by, both or neither.
-    async fn note(
-        &self,
-        link: &ConnectLink,
-        noted: &Noted,
-        state: &str,
-        browser: Digest,
-    ) -> Result<(), ConnectError> {
+    async fn note(&self, link: &ConnectLink, noted: &Noted, state: &str, browser: Digest) -> Result<(), ConnectError> {
         let now = self.0.clock.now();
         let secret = serde_json::to_vec(noted).map_err(StoreError::corrupt)?;
         let state = Digest::of(state.as_bytes());

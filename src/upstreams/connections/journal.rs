@@ -137,11 +137,13 @@ impl ConnectionBook {
 
     fn read_journal(&self) -> Vec<Unwritten> {
         let Ok(files) = fs::read_dir(&self.0.journal.folder) else { return Vec::new() };
-        let paths = files.flatten().map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == ENDING));
+        let paths =
+            files.flatten().map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == ENDING));
         let read = |path: PathBuf| {
             let sealed = fs::read(&path).ok()?;
             let plain = self.0.store.sealer().open(PURPOSE, &name(&path), &sealed);
-            let plain = plain.inspect_err(|error| tracing::error!(?path, %error, "tokens of an earlier run do not open"));
+            let plain =
+                plain.inspect_err(|error| tracing::error!(?path, %error, "tokens of an earlier run do not open"));
             Unwritten::from_bytes(&plain.ok()?)
         };
         paths.take(MOST).filter_map(read).collect()

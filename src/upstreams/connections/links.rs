@@ -141,7 +141,9 @@ impl ConnectionBook {
         let route = self.0.routes.upstream_auth(route).ok_or(ConnectError::Gone)?;
         let mode = &route.auth.mode;
         if subject.is_empty() == mode.is_personal() || !super::obtain::is_stored(mode) {
-            return Err(ConnectError::Unusable("nobody connects to the upstream of this route on a page".to_owned()));
+            return Err(ConnectError::Unusable(
+                "this upstream is not connected that way: see `authMode` of its route".to_owned(),
+            ));
         }
         let purpose = Purpose {
             upstream: &route.auth.id,
@@ -152,6 +154,22 @@ impl ConnectionBook {
             request_id: None,
         };
         Ok(self.offer(purpose).await?.url.clone())
+    }
+}
+
+impl ConnectionBook {
+    /// A link for the operator, to connect the upstream with this id, which all callers share.
+    pub async fn operator_link(&self, upstream: &str) -> Result<String, ConnectError> {
+        let routes = self.0.routes.all();
+        let Some(route) = routes.iter().find(|route| *route.auth.id == *upstream) else {
+            return Err(ConnectError::Unusable(format!("no route has an upstream with the id {upstream:?}")));
+        };
+        self.link_for("", &route.path).await
+    }
+
+    /// Has this node given somebody a link for this route lately?
+    pub(super) fn has_offered(&self, upstream: &str, subject: &str, route: &str) -> bool {
+        self.0.offers.0.contains_key(&(upstream.into(), subject.into(), route.into(), Arc::default()))
     }
 }
 
@@ -172,11 +190,4 @@ pub(super) fn scopes_of(token: &str) -> Vec<Box<str>> {
 pub(super) fn host(target: &str) -> String {
     let url = url::Url::parse(target).ok();
     url.and_then(|url| url.host_str().map(ToOwned::to_owned)).unwrap_or_else(|| target.to_owned())
-}
-
-impl ConnectionBook {
-    /// Has this node given somebody a link for this route lately?
-    pub(super) fn has_offered(&self, upstream: &str, subject: &str, route: &str) -> bool {
-        self.0.offers.0.contains_key(&(upstream.into(), subject.into(), route.into(), Arc::default()))
-    }
 }

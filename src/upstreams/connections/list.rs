@@ -3,10 +3,7 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{
-    ConnectionBook, ConnectionView, Standing, UpstreamRoute,
-    links::host,
-};
+use super::{ConnectionBook, ConnectionView, Standing, UpstreamRoute, links::host};
 use crate::store::{ConnectionState, ConnectionSummary, StoreError};
 
 impl From<ConnectionState> for Standing {

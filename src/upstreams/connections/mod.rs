@@ -45,13 +45,13 @@ use tokio::{
 };
 use url::Url;
 
-use self::{journal::Journal, links::Offers, setup::Setups, slots::Slots};
 pub use self::{
     error::SetupFailure,
     handle::Handle,
     seams::{NoSubjectToken, SubjectTokens, UpstreamRoute, UpstreamRoutes},
     view::{ConnectError, Connected, ConnectionView, Departure, LinkView, Standing},
 };
+use self::{journal::Journal, links::Offers, setup::Setups, slots::Slots};
 pub use super::oauth::CallbackParameters;
 use super::oauth::UpstreamOAuth;
 use crate::{
@@ -101,7 +101,7 @@ struct Inner {
     offers: Offers,
     feed: Feed,
     /// A seat for each flight, so that stopping can wait for them.
-    flights: Semaphore,
+    flights: Arc<Semaphore>,
 }
 
 /// Flights at once.
@@ -133,7 +133,7 @@ impl ConnectionBook {
             slots: Slots::new(random::seed()),
             setups: Setups::default(),
             offers: Offers::new(),
-            flights: Semaphore::new(FLIGHTS as usize),
+            flights: Arc::new(Semaphore::new(FLIGHTS as usize)),
         }));
         book.replay().await;
         book

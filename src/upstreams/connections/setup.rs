@@ -135,7 +135,11 @@ impl ConnectionBook {
             }
             Err(NoSetup::Failed(error)) => {
                 let (code, steps) = (error.code.as_str(), &error.transcript);
-                tracing::error!(upstream = &*auth.id, code, "the upstream's sign-in cannot be set up: {error}\n{steps}");
+                tracing::error!(
+                    upstream = &*auth.id,
+                    code,
+                    "the upstream's sign-in cannot be set up: {error}\n{steps}"
+                );
                 last.failure = Some((error.clone(), configuration, Instant::now()));
                 Err(NoSetup::Failed(error))
             }

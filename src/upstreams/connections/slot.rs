@@ -60,9 +60,7 @@ impl Held {
 
     /// May calls be sent with it at `now`?
     pub(super) fn is_good(&self, now: Timestamp, configuration: u64) -> bool {
-        self.expires_at.is_none_or(|end| now < end)
-            && self.configuration == configuration
-            && !self.credential.is_over()
+        self.expires_at.is_none_or(|end| now < end) && self.configuration == configuration && !self.credential.is_over()
     }
 
     /// Is it time to fetch a newer one? Says so to one caller only.

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::StatusCode;
 use portcullis_policies::kit::{
     clock::Timestamp,
     credential::{AuthMode, UpstreamChallenge},
     refusal::{Reason, Refusal},
 };
-use http::StatusCode;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -80,7 +80,10 @@ impl ConnectionBook {
                 }
             }
         }
-        Err(Lack::for_now("Another node renews the credential for the upstream, and does not come to an end.", PATIENCE))
+        Err(Lack::for_now(
+            "Another node renews the credential for the upstream, and does not come to an end.",
+            PATIENCE,
+        ))
     }
 
     /// The connection, as new as anybody here knows it.
@@ -101,9 +104,8 @@ impl ConnectionBook {
         }
         let now = self.0.clock.now();
         let kept = Kept::open(record);
-        let held = kept.as_ref().and_then(|kept| {
-            kept::held(record, kept, &errand.auth.mode, self.0.routes.version(), now)
-        });
+        let held =
+            kept.as_ref().and_then(|kept| kept::held(record, kept, &errand.auth.mode, self.0.routes.version(), now));
         let (Some(kept), Some(held)) = (kept, held) else {
             return Verdict::Over("what was kept does not fit the present configuration".to_owned());
         };
@@ -146,9 +148,8 @@ fn refusal_of(slot: &Slot, goal: &Goal, held: &Held) -> Option<UpstreamChallenge
     {
         return Some(refused.challenge.clone());
     }
-    let is_known = |known: &Arc<Held>| {
-        known.credential.version() == held.credential.version() && known.credential.is_over()
-    };
+    let is_known =
+        |known: &Arc<Held>| known.credential.version() == held.credential.version() && known.credential.is_over();
     let status = StatusCode::UNAUTHORIZED;
     slot.held().filter(is_known).map(|_| UpstreamChallenge { status, challenges: Arc::default() })
 }

@@ -19,7 +19,8 @@ async fn cl_14_five_hundred_calls_with_an_expired_token_redeem_one_refresh_token
     }
     let shown = crowd.join_all().await;
     assert!(shown.iter().all(|shown| shown == "Bearer at-2"), "{shown:?}");
-    assert_eq!((town.vendor.script().refreshes, town.vendor.script().reused), (1, 0));
+    let script = town.vendor.script();
+    assert_eq!((script.refreshes, script.reused), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,7 +69,7 @@ impl Connector {
 /// A route's upstream, ready to be sent to.
 pub enum Endpoint {
     /// HTTP/1.1.
-    Http1(Http1),
+    Http1(Box<Http1>),
     /// HTTP/2: one connection for all exchanges of a credential.
     Http2(Box<Http2>),
     /// A server in this process.
@@ -157,13 +157,13 @@ impl Endpoint {
         let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let builder = HttpsConnectorBuilder::new().with_tls_config(connector.tls).https_or_http();
-        Self::Http1(Http1 {
+        Self::Http1(Box::new(Http1 {
             connector: builder.enable_http1().wrap_connector(connector.tcp),
             template: Template::http1(HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static(""))),
             path: path.parse().unwrap_or_default(),
             origin: uri,
             pool: Arc::default(),
-        })
+        }))
     }
 
     /// A server at `uri` that speaks HTTP/2 (by ALPN, or with prior knowledge over plain TCP).

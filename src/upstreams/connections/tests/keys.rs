@@ -1,7 +1,7 @@
 //! Keys that people type in, and what is shared by all.
 
 use http::HeaderName;
-use portcullis_policies::kit::credential::KeyField;
+use portcullis_policies::kit::credential::{ClientAuth, ClientAuthMethod, KeyField};
 
 use super::*;
 
@@ -58,7 +58,9 @@ async fn where_all_share_a_connection_the_operator_makes_it() {
 #[tokio::test]
 async fn the_gateways_own_token_is_fetched_once_for_all_and_again_when_it_is_over() {
     let town = Town::new().await;
-    town.routes.put(AuthMode::ClientCredentials(oauth_upstream()), &town.vendor.target());
+    let client = ClientAuth { client_id: "gateway".to_owned(), method: ClientAuthMethod::Basic("secret".into()) };
+    let upstream = OAuthUpstream { client: Some(client), ..oauth_upstream() };
+    town.routes.put(AuthMode::ClientCredentials(upstream), &town.vendor.target());
     let node = town.node().await;
     let first = node.obtain("ada").await.unwrap();
     assert_eq!(shown(&first), "Bearer at-1");

@@ -10,7 +10,8 @@ use std::{
 use crate::{read, root};
 
 /// The ids of each list, by what stands before the number.
-const LISTS: [(&str, u32); 4] = [("pr", 10), ("as", 14), ("sec_a", 21), ("oauth", 81)];
+const LISTS: [(&str, u32); 8] =
+    [("pr", 10), ("as", 14), ("cl", 18), ("sb", 13), ("sec_a", 21), ("sec_b", 4), ("sec_c", 6), ("oauth", 96)];
 
 fn ids() -> Vec<String> {
     LISTS.iter().flat_map(|(list, last)| (1..=*last).map(|number| id(list, number))).collect()
@@ -18,7 +19,7 @@ fn ids() -> Vec<String> {
 
 /// `pr_03`, `sec_a3`, `oauth_27`.
 fn id(list: &str, number: u32) -> String {
-    if list == "sec_a" { format!("{list}{number}") } else { format!("{list}_{number:02}") }
+    if list.starts_with("sec") { format!("{list}{number}") } else { format!("{list}_{number:02}") }
 }
 
 /// Which tests prove which id.

@@ -224,62 +224,23 @@ fn crosses_to_client(name: &HeaderName) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use portcullis_policies::kit::{chain::Inbound, json::Limits, message::Message};
-
     use super::*;
 
-    const MESSAGE: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-
-    fn map(headers: &[(&'static str, &'static str)]) -> HeaderMap {
-        let pairs = headers.iter();
-        pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
-    }
-
-    fn sent(headers: &[(&'static str, &'static str)], own: &[(&'static str, &'static str)]) -> HeaderMap {
-        let message = Message::read(Bytes::from_static(MESSAGE), &Limits::MESSAGE).unwrap();
-        let mut request = http::Request::new(Inbound::Message(message));
-        *request.headers_mut() = map(headers);
-        request.extensions_mut().insert(UpstreamHeaders(map(own)));
-        let template = Template::http1(HeaderValue::from_static("upstream.test"));
-        to_upstream(&template, &request, SessionTag::of("/mcp")).unwrap()
-    }
-
     #[test]
-    fn a_request_says_where_it_goes_and_how_long_it_is_whatever_others_say() {
-        let said = [("host", "gateway.test"), ("content-length", "7"), ("authorization", "Bearer x")];
-        for (client, policy) in [(&said[..], &[][..]), (&[], &said[..2])] {
-            let sent = sent(client, policy);
-            assert_eq!(
-                (&sent["host"], &sent["content-length"]),
-                (&"upstream.test".parse().unwrap(), &MESSAGE.len().into())
-            );
-            assert_eq!(sent.len(), 6, "{sent:?}");
-        }
-    }
-
-    #[test]
-    fn the_version_crosses_as_often_as_it_is_said() {
-        let version = |headers: &HeaderMap| headers.get_all(VERSION).iter().cloned().collect::<Vec<_>>();
-        assert_eq!(version(&sent(&[], &[])), Vec::<HeaderValue>::new());
-        let said = ("mcp-protocol-version", "2025-11-25");
-        assert_eq!(version(&sent(&[said], &[])), ["2025-11-25"]);
-        assert_eq!(version(&sent(&[said, ("connection", "mcp-protocol-version")], &[])), Vec::<HeaderValue>::new());
-        assert_eq!(version(&sent(&[], &[said])), ["2025-11-25"]);
-        assert_eq!(version(&sent(&[said], &[("mcp-protocol-version", "2026-07-28")])), ["2026-07-28"]);
-    }
-
-    #[test]
-    fn an_answer_keeps_what_crosses_and_its_session_is_sealed() {
-        let mut headers = map(&[
-            ("content-type", "application/json"),
-            ("content-length", "2"),
-            ("set-cookie", "a=b"),
-            ("mcp-session-id", "1"),
-            ("x-hop", "1"),
-            ("connection", "x-hop"),
-        ]);
-        to_client(&mut headers, SessionTag(1), None, false);
-        assert_eq!(headers, map(&[("content-type", "application/json"), ("mcp-session-id", "00000001-1")]));
+    fn sb_05_sec_b3_a_session_is_unknown_with_another_connection_whatever_stands_before_its_id() {
+        let session = SessionTag::of("/mcp/notes");
+        let credential = |connection: &str, version| UpstreamCredential::new(connection, version, Vec::new());
+        let (ada, bob) = (credential("ada's connection", 1), credential("bob's connection", 1));
+        let upstream_id = HeaderValue::from_static("session-1");
+        let adas = session.seal(Some(&ada), &upstream_id).unwrap();
+        assert_eq!(session.open(Some(&credential("ada's connection", 2)), &adas), Some(upstream_id.clone()));
+        assert_eq!(session.open(Some(&bob), &adas), None);
+        assert_eq!(session.open(None, &adas).as_ref().map(|id| id == upstream_id), Some(false));
+        assert_eq!(SessionTag::of("/mcp/mail").open(Some(&ada), &adas), None);
+        // Bob knows the mark of a session of his own; on hers it is not good.
+        let bobs = session.seal(Some(&bob), &HeaderValue::from_static("session-2")).unwrap();
+        let forged = bobs.to_str().unwrap().replace("session-2", "session-1");
+        assert_eq!(session.open(Some(&bob), &HeaderValue::from_str(&forged).unwrap()), None);
+        assert_eq!(session.open(Some(&bob), &session.seal(None, &upstream_id).unwrap()), None);
     }
 }

@@ -60,7 +60,8 @@ async fn fault_an_answer_that_was_lost_costs_one_more_try_and_then_the_person_co
     town.vendor.script().loses_answers = false;
     let must_connect = async || matches!(node.obtain("ada").await, Err(NoCredential::Connect(_)));
     soon("the old token is tried, and then it is over", must_connect).await;
-    assert_eq!((town.vendor.script().reused, node.row("ada").await.is_some()), (1, true));
+    assert!(node.row("ada").await.is_some());
+    assert_eq!(town.vendor.script().reused, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

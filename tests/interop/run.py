@@ -5,14 +5,16 @@
     tests/interop/run.py --direct        # the same clients without the gateway: whose fault is a failure?
 
 Four parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
-way in which a client can be known (sign_in.py); signed-in clients connect their people to servers that want each one's
-own credential (connect.py); the official conformance suite judges the authorization server (conformance.py). Python's standard library only; clients and servers are pinned in package-lock.json and
-requirements-*.txt and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache beside this file).
+way in which a client can be known (sign_in.py); the official conformance suite judges the authorization server
+(conformance.py), and the gateway as an OAuth client of upstreams (conformance_client.py). Python's standard library
+only; clients and servers are pinned in package-lock.json and requirements-*.txt and live in a cache folder
+($PORTCULLIS_INTEROP_CACHE, else .cache beside this file).
 """
 
 import argparse
 import concurrent.futures
 import contextlib
+import dataclasses
 import json
 import pathlib
 import signal
@@ -21,7 +23,7 @@ import tempfile
 import time
 
 import conformance
-import connect
+import conformance_client
 import sign_in
 import stories
 from installing import install, needed_install, newer_node, place_scripts
@@ -45,20 +47,18 @@ def run_all(options, work):
         if options.direct:
             print("direct: no gateway, so no demo server, no allow-lists, no hidden tools and no sign-in", flush=True)
             urls = {route.path: servers[route.server] for route in stories.ROUTES if route.server}
-            return run_checks(chosen(stories.checks(urls, clients, True, work), options.only), [])
-        if not options.gateway.is_file():
-            raise Trouble(f"no gateway at {options.gateway}: `cargo build`, or name it with --gateway")
+            return run_checks(options.only, Group(stories.checks(urls, clients, True, work), 1))
         ports = sign_in.Ports(*free_ports(3))
         urls = {route.path: ports.url(route.path) for route in stories.ROUTES}
         one_by_one = stories.checks(urls, clients, False, work)
         one_by_one.append(conformance.check(ports, *free_ports(1), newer, work))
-        connected = connect.Ports.free()
-        together = sign_in.checks(ports, node, newer, work) + connect.checks(ports, connected, node, work)
-        one_by_one, together = chosen(one_by_one, options.only), chosen(together, options.only)
+        together = Group(sign_in.checks(ports, node, newer, work), AT_A_TIME)
+        judged = conformance_client.checks(options.gateway, newer, work)
         running.enter_context(sign_in.provider_and_documents(ports, newer, work))
-        running.enter_context(connect.servers(connected, options.gateway, newer, work))
-        running.enter_context(gateway(options.gateway, ports, connected, servers, work))
-        return run_checks(one_by_one, together)
+        running.enter_context(gateway(options.gateway, ports, servers, work))
+        return run_checks(
+            options.only, Group(one_by_one, 1), Group(judged, conformance_client.AT_A_TIME), together
+        )
 
 
 def start_servers(running, node, work):
@@ -90,17 +90,25 @@ def routes_file(ports, connected, servers, work):
 # Running ------------------------------------------------------------------------------------------
 
 
-def chosen(checks, text):
-    return [check for check in checks if text in check.name]
+@dataclasses.dataclass
+class Group:
+    """Checks that may run together, so many at a time."""
+
+    checks: list
+    at_a_time: int
 
 
-def run_checks(one_by_one, together):
-    if not one_by_one and not together:
+def run_checks(text, *groups):
+    """Those whose name has `text` in it, one group after the other."""
+    passed, failed = 0, 0
+    for group in groups:
+        chosen = [check for check in group.checks if text in check.name]
+        with concurrent.futures.ThreadPoolExecutor(group.at_a_time) as pool:
+            results = list(pool.map(run_check, chosen))
+        passed, failed = passed + sum(results), failed + len(results) - sum(results)
+    if not passed + failed:
         raise Trouble("no check has the text of --only in its name")
-    failed = sum(not run_check(check) for check in one_by_one)
-    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
-        failed += sum(not passed for passed in pool.map(run_check, together))
-    return len(one_by_one) + len(together) - failed, failed
+    return passed, failed
 
 
 def run_check(check):

@@ -151,7 +151,8 @@ def finished(command, work, **env):
     try:
         said, _ = process.communicate(timeout=SCENARIO_SECONDS + 2 * STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
-        said = f"no end after {SCENARIO_SECONDS + 2 * STOP_TIMEOUT} s"
+        stop(process)
+        said, _ = process.communicate()
     finally:
         stop(process)
     return process.returncode, said

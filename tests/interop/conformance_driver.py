@@ -26,6 +26,8 @@ CLIENT = {"clientId": "driver", "redirectUris": ["http://127.0.0.1/callback"]}
 CALLED, FAILED, REFUSED = 0, 1, 3
 # A gateway that asks for more than this asks without end.
 MOST_CONNECTS = 6
+# Less than the suite has patience for, so that there is something to read in the end.
+MOST_SECONDS = 45
 
 
 # The route ----------------------------------------------------------------------------------------
@@ -133,9 +135,15 @@ def end(signal_number, _frame):
     sys.exit(128 + signal_number)
 
 
+def give_up(_number, _frame):
+    raise Trouble(f"no end after {MOST_SECONDS} s")
+
+
 def main():
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, end)
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(MOST_SECONDS)
     with tempfile.TemporaryDirectory(prefix="portcullis-conformance-") as folder:
         work = pathlib.Path(folder)
         try:

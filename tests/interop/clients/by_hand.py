@@ -52,7 +52,7 @@ class Session:
     def call_tool(self, name, arguments, more):
         result = self.ask("tools/call", {"name": name, "arguments": arguments, **more})
         if result.get("isError"):
-            raise Refused(json.dumps(result))
+            raise refusal(result, "_meta", "portcullis/connectRequired")
         return result
 
     def ask(self, method, params=None):
@@ -67,7 +67,7 @@ class Session:
             }
         answer = self.post({"id": self.sent, "method": method, "params": params})
         if "error" in answer:
-            raise refusal(answer["error"])
+            raise refusal(answer["error"], "data", "connectRequired")
         if asked := link_in(answer["result"]):
             raise asked
         return answer["result"]
@@ -127,10 +127,11 @@ def read_error(error):
     return answer
 
 
-def refusal(error):
-    if url := ((error.get("data") or {}).get("connectRequired") or {}).get("authUrl"):
-        return ConnectFirst(url)
-    return Refused(json.dumps(error))
+def refusal(answer, member, name):
+    """`ConnectFirst`, if under this name there is a link to connect."""
+    if asked := (answer.get(member) or {}).get(name):
+        return ConnectFirst(asked["authUrl"])
+    return Refused(json.dumps(answer))
 
 
 def link_in(result):

@@ -87,6 +87,11 @@ impl Setups {
         Arc::clone(lock(&self.0).entry((upstream.into(), Arc::clone(&target.0))).or_default())
     }
 
+    /// What was found out does not count any more.
+    pub(super) fn forget(&self, upstream: &str, target: &UpstreamTarget) {
+        lock(&self.0).remove(&(Box::from(upstream), Arc::clone(&target.0)));
+    }
+
     /// Forgets what nothing is known of any more.
     pub(super) fn sweep(&self) {
         let is_fresh = |known: &Arc<Known>| {
@@ -156,7 +161,11 @@ impl ConnectionBook {
         challenge: Option<&UpstreamChallenge>,
     ) -> Result<(Discovered, Registration), NoSetup> {
         let url = target_url(target).map_err(NoSetup::Failed)?;
-        let server = self.0.oauth.discover(flow, upstream, &url, challenge).await.map_err(NoSetup::Failed)?;
+        let asked = match challenge.filter(|challenge| !challenge.challenges.is_empty()) {
+            None if upstream.classic.is_none() => self.0.oauth.challenge(&url).await,
+            said => said.cloned(),
+        };
+        let server = self.0.oauth.discover(flow, upstream, &url, asked.as_ref()).await.map_err(NoSetup::Failed)?;
         let redirect_uri = (flow == Flow::Code).then(|| self.redirect_uri(&auth.id));
         let document = self.document_url(&auth.id);
         let may_be_dynamic = upstream.client.is_none() && !(server.client_documents && document.is_some());

@@ -22,6 +22,7 @@ mod error;
 mod exchange;
 mod form;
 mod places;
+mod question;
 mod register;
 mod registered;
 mod resource;

@@ -6,6 +6,7 @@ mod departure;
 mod discovery;
 mod grants;
 mod hostile;
+mod question;
 mod registration;
 mod server;
 mod tokens;

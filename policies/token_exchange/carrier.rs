@@ -116,7 +116,8 @@ impl Carrier {
         }
         let renewal = request.extensions_mut().remove::<Renewal>().map(|Renewal(refused)| refused);
         let mut obtained = self.obtain(&ask, &request, renewal.as_ref()).await;
-        if round.as_ref().is_some_and(|round| round.was_accepted()) {
+        // What the upstream refused just now is another question, which nobody has been asked yet.
+        if renewal.is_none() && round.as_ref().is_some_and(|round| round.was_accepted()) {
             obtained = self.wait(obtained, &ask, &request).await;
         }
         match obtained {

@@ -82,6 +82,10 @@ impl ConnectionBook {
     pub async fn begin(&self, token: &str, subject: &str, browser: Digest) -> Result<Departure, ConnectError> {
         let (link, route) = self.link_of(token, subject).await?;
         let upstream = oauth_upstream(&route.auth.mode).ok_or(ConnectError::Gone)?;
+        if self.was_connected(&link).await? {
+            // Something has changed since, which may be whom the upstream trusts.
+            self.0.setups.forget(&route.auth.id, &route.target);
+        }
         let setup = self.setup(&route.auth, upstream, Flow::Code, &route.target, None).await?;
         let mut scopes = setup.server.scopes.clone();
         scopes.extend(scopes_of(token).into_iter().filter(|scope| !setup.server.scopes.contains(scope)));

@@ -109,8 +109,7 @@ impl ConnectionBook {
     /// The link with this token, if it is still good. Looking at it does not use it up.
     pub async fn link(&self, token: &str) -> Result<Option<LinkView>, StoreError> {
         let Some((link, route)) = self.good_link(token).await? else { return Ok(None) };
-        let key = ConnectionKey { upstream: link.upstream, subject: link.subject.clone() };
-        let is_known = self.0.store.connection(&self.0.tenant, &key).await?.is_some();
+        let is_known = self.was_connected(&link).await?;
         Ok(Some(LinkView {
             target_host: host(&link.target),
             auth: route.auth,
@@ -119,6 +118,12 @@ impl ConnectionBook {
             state: if is_known { ConnectState::ReconsentRequired } else { ConnectState::Authenticating },
             expires_at: link.expires_at,
         }))
+    }
+
+    /// Is there a connection already, good or not, in the place of which this link puts another one?
+    pub(super) async fn was_connected(&self, link: &ConnectLink) -> Result<bool, StoreError> {
+        let key = ConnectionKey { upstream: link.upstream.clone(), subject: link.subject.clone() };
+        Ok(self.0.store.connection(&self.0.tenant, &key).await?.is_some())
     }
 
     /// The link with this token and the route that it is for, as long as both are what they were.

@@ -92,6 +92,8 @@ pub struct OAuthUpstream {
     pub scope_delimiter: String,
     /// The registration that an operator made there; without one the gateway registers itself.
     pub client: Option<ClientAuth>,
+    /// Where the gateway's client-id metadata document is published, if not by the gateway itself.
+    pub client_document: Option<Url>,
     /// For vendors that speak OAuth, but not MCP authorization: where everything is.
     pub classic: Option<ClassicOAuth>,
 }

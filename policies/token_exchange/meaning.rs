@@ -1,6 +1,7 @@
 //! From options to what they mean, with every mistake on the way.
 
 use http::{HeaderName, HeaderValue};
+use url::Url;
 
 use super::{
     check::{Check, is_field_name, is_id},
@@ -125,6 +126,7 @@ impl Check {
         let delimiter = self.delimiter("/scopeDelimiter", options.scope_delimiter.as_deref());
         let scopes = self.scopes("/scopes", &options.scopes, &delimiter);
         let client = self.registration(options);
+        let client_document = self.client_document(options);
         let classic = options.classic_oauth.as_ref().and_then(|classic| self.classic(classic, options.auth_mode));
         OAuthUpstream {
             protected_resource_metadata: metadata,
@@ -132,6 +134,7 @@ impl Check {
             scopes,
             scope_delimiter: delimiter,
             client,
+            client_document,
             classic,
         }
     }
@@ -167,6 +170,20 @@ impl Check {
                 client(self, "/clientRegistration", &credentials)
             }
         }
+    }
+
+    /// A client's id is an https URL with a path (OAuth Client ID Metadata Document §3).
+    fn client_document(&mut self, options: &TokenExchangeOptions) -> Option<Url> {
+        const AT: &str = "/clientRegistration/clientMetadataUrl";
+        let given = options.client_registration.as_ref()?;
+        let url = self.optional_url(AT, given.client_metadata_url.as_ref())?;
+        if given.mode == RegistrationMode::Manual {
+            self.problem(AT, "a gateway that an operator registered is known by its `clientId`", "remove one of them");
+        } else if url.scheme() != "https" || url.path() == "/" {
+            let hint = "write the https address of the document, such as \"https://www.example.com/portcullis.json\"";
+            self.problem(AT, format!("{:?} cannot be a client's id", url.as_str()), hint);
+        }
+        Some(url)
     }
 
     /// Where nobody can register by themselves.

@@ -98,6 +98,9 @@ pub struct ClientRegistration {
     pub mode: RegistrationMode,
     /// `manual`: the gateway's id there.
     pub client_id: Option<String>,
+    /// `auto`: where the gateway's client-id metadata document is published, if authorization servers cannot fetch it from
+    /// the gateway: an https address that serves what the gateway has at `/.well-known/oauth-client/ID`.
+    pub client_metadata_url: Option<String>,
     /// Its secret there; `$env(NAME)` keeps it out of the file.
     #[schemars(with = "Option<String>")]
     pub client_secret: Option<SecretString>,

@@ -1,9 +1,10 @@
 //! What there is: connections for people to see, and the gateway's own addresses at upstreams.
 
+use portcullis_policies::kit::credential::OAuthUpstream;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{ConnectionBook, ConnectionView, Standing, UpstreamRoute, links::host};
+use super::{ConnectionBook, ConnectionView, Standing, UpstreamRoute, links::host, refresh::oauth_upstream};
 use crate::store::{ConnectionState, ConnectionSummary, StoreError};
 
 impl From<ConnectionState> for Standing {
@@ -57,19 +58,18 @@ impl ConnectionBook {
 
     /// The client-id metadata document for the authorization server of this upstream, if the gateway can have one there.
     pub fn client_document(&self, upstream: &str) -> Option<Value> {
-        let url = self.document_url(upstream)?;
         let is_there = |route: &UpstreamRoute| *route.auth.id == *upstream && is_code_grant(route);
-        self.0.routes.all().iter().any(is_there).then(|| {
-            json!({
-                "client_id": url,
-                "client_name": self.0.client_name,
-                "client_uri": self.0.origin,
-                "redirect_uris": [self.redirect_uri(upstream)],
-                "grant_types": ["authorization_code", "refresh_token"],
-                "response_types": ["code"],
-                "token_endpoint_auth_method": "none",
-            })
-        })
+        let route = self.0.routes.all().into_iter().find(is_there)?;
+        let url = self.document_url(upstream, oauth_upstream(&route.auth.mode)?)?;
+        Some(json!({
+            "client_id": url,
+            "client_name": self.0.client_name,
+            "client_uri": self.0.origin,
+            "redirect_uris": [self.redirect_uri(upstream)],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": "none",
+        }))
     }
 
     /// Where browsers come back from this upstream's authorization server: another address for each upstream.
@@ -78,8 +78,9 @@ impl ConnectionBook {
     }
 
     /// Where the gateway's document for this upstream is: only https counts as a client's id.
-    pub(super) fn document_url(&self, upstream: &str) -> Option<Url> {
-        (self.0.origin.scheme() == "https").then(|| self.at(&[".well-known", "oauth-client", upstream]))
+    pub(super) fn document_url(&self, id: &str, upstream: &OAuthUpstream) -> Option<Url> {
+        let own = || (self.0.origin.scheme() == "https").then(|| self.at(&[".well-known", "oauth-client", id]));
+        upstream.client_document.clone().or_else(own)
     }
 
     /// One of the gateway's own addresses.

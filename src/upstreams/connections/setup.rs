@@ -167,7 +167,7 @@ impl ConnectionBook {
         };
         let server = self.0.oauth.discover(flow, upstream, &url, asked.as_ref()).await.map_err(NoSetup::Failed)?;
         let redirect_uri = (flow == Flow::Code).then(|| self.redirect_uri(&auth.id));
-        let document = self.document_url(&auth.id);
+        let document = self.document_url(&auth.id, upstream);
         let may_be_dynamic = upstream.client.is_none() && !(server.client_documents && document.is_some());
         let mut seen = None;
         if may_be_dynamic && let Some(kept) = self.kept_registration(&server, redirect_uri.as_ref()).await? {

@@ -156,6 +156,7 @@ fn upstream() -> OAuthUpstream {
         scopes: Vec::new(),
         scope_delimiter: " ".to_owned(),
         client: None,
+        client_document: None,
         classic: None,
     }
 }

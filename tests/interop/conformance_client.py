@@ -40,7 +40,7 @@ SCORED = [
     Scenario("auth/scope-from-scopes-supported", BOTH),
     Scenario("auth/scope-omitted-when-undefined", BOTH),
     Scenario("auth/scope-step-up", BOTH),
-    Scenario("auth/scope-retry-limit", BOTH, ends="insufficient_scope"),
+    Scenario("auth/scope-retry-limit", BOTH, ends="upstream_unauthorized"),
     Scenario("auth/token-endpoint-auth-basic", BOTH),
     Scenario("auth/token-endpoint-auth-post", BOTH),
     Scenario("auth/token-endpoint-auth-none", BOTH),

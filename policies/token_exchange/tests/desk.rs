@@ -137,6 +137,9 @@ impl Connections for Desk {
         if self.cannot_renew.load(Ordering::SeqCst) {
             return Obtaining::Ready(Err(Reason::CredentialUnavailable.into()));
         }
+        if !self.strangers.lock().unwrap().is_empty() {
+            return Obtaining::Ready(Err(NoCredential::Connect(required(ConnectState::ReconsentRequired))));
+        }
         Obtaining::Ready(Ok(Self::credential(&wanted, refused.credential.version() + 1)))
     }
 

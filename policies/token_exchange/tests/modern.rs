@@ -1,10 +1,13 @@
 //! Clients of 2026-07-28 whose person is not connected.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use serde_json::{Value, json};
 
-use super::desk::{Desk, LINK, bench, challenge, modern, of_alice, tokens};
+use super::desk::{Desk, LINK, bench, challenge, modern, of_alice, retrying, tokens};
 use crate::kit::{bench::result, message::Message};
 
 fn opens_pages() -> Value {
@@ -147,6 +150,25 @@ async fn a_repeated_call_waits_for_the_person_who_is_on_the_page() {
     assert_eq!(begun.elapsed().as_secs(), 15);
     desk.connect_at(3);
     assert_eq!(tokens(&again().send().await), ["Bearer token-of-alice-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_upstream_refuses_is_asked_at_once_although_the_person_has_just_agreed_to_something() {
+    let desk = Desk::where_nobody_is_connected();
+    let ending = Arc::clone(&desk);
+    let bench = retrying(&desk).upstream(move |_| {
+        ending.disconnect();
+        challenge(401, "Bearer")
+    });
+    let asked = of_alice(bench.call("tools/call", modern(&opens_pages(), json!({ "name": "send" })))).send().await;
+    let state = asked.message()["result"]["requestState"].clone();
+    desk.connect();
+    let answer =
+        json!({ "name": "send", "requestState": state, "inputResponses": { "connect": { "action": "accept" } } });
+    let begun = tokio::time::Instant::now();
+    let outcome = of_alice(bench.call("tools/call", modern(&opens_pages(), answer))).send().await;
+    assert_eq!(outcome.message()["result"]["resultType"], "input_required");
+    assert_eq!(begun.elapsed().as_secs(), 0, "nobody is on a page for this");
 }
 
 #[tokio::test]

@@ -10,6 +10,9 @@ import json
 import re
 
 import sign_in
+from clients import by_hand
+from clients.browser import Browser
+from clients.signed_in import Callback
 from machine import HERE, NODE_HOME, PYTHON, Check, background, complaint_of, free_ports, listens
 
 
@@ -99,6 +102,32 @@ def servers(ports, binary, newer_node, work):
         background("connect-protected", protected, work, listens(ports.protected)),
     ):
         yield
+
+
+def first_check(gateway_ports, ports, client, work):
+    """To be made before the others: whether an upstream speaks 2026-07-28 is known once somebody has seen it."""
+    upstream = ports.upstreams()[0]
+    return Check(f"connect: by hand      {upstream.path}", lambda: visit(upstream, gateway_ports, client, work))
+
+
+def visit(upstream, gateway_ports, client, work):
+    """Refused at first, a client that speaks 2026-07-28 finds the upstream's own `server/discover` when connected."""
+    browser = Browser(sign_in.browser_profile(work, "first"))
+    with Callback() as callback:
+        token = by_hand.sign_in(gateway_ports.url(""), upstream.path, client["clientId"], browser, callback)
+    session = by_hand.Session(gateway_ports.url(upstream.path), token, by_hand.MODERN)
+    try:
+        session.open()
+        return "2026-07-28 was promised before anybody had seen it"
+    except by_hand.Refused:
+        pass
+    try:
+        session.call_tool("whoami", {}, {})
+        return "nobody was asked to connect"
+    except by_hand.ConnectFirst as first:
+        browser.open(first.url)
+        session.call_tool("whoami", {}, first.retry)
+    return None if by_hand.MODERN in session.open()["supportedVersions"] else "the upstream is not what it was"
 
 
 def checks(gateway_ports, ports, node, work):

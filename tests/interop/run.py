@@ -52,8 +52,10 @@ def run_all(options, work):
         urls = {route.path: ports.url(route.path) for route in stories.ROUTES}
         one_by_one = stories.checks(urls, clients, False, work)
         one_by_one.append(conformance.check(ports, *free_ports(1), newer, work))
-        together = Group(sign_in.checks(ports, node, newer, work), AT_A_TIME)
-        judged = conformance_client.checks(options.gateway, newer, work)
+        connected = connect.Ports.free()
+        one_by_one.append(connect.first_check(ports, connected, conformance.CLIENT, work))
+        together = sign_in.checks(ports, node, newer, work) + connect.checks(ports, connected, node, work)
+        judged = Group(conformance_client.checks(options.gateway, newer, work), conformance_client.AT_A_TIME)
         running.enter_context(sign_in.provider_and_documents(ports, newer, work))
         running.enter_context(gateway(options.gateway, ports, servers, work))
         return run_checks(

@@ -225,16 +225,22 @@ impl Endpoint {
 impl Http1 {
     /// Uses a resting connection if one is still open, else a new one. Only a request of which nothing was written moves
     /// on to another connection.
-    async fn send(&self, headers: HeaderMap, message: Bytes, clocks: &Clocks) -> Result<Answered, Refusal> {
+    async fn send(
+        &self,
+        headers: HeaderMap,
+        message: Bytes,
+        credential: Option<&UpstreamCredential>,
+        clocks: &Clocks,
+    ) -> Result<Answered, Refusal> {
         let mut request = Some(post(self.path.clone(), headers, Full::new(message)));
         let mut now = Instant::now();
         loop {
-            let resting = self.pool.take(now);
+            let resting = self.pool.take(credential, now);
             let is_new = resting.is_none();
             let wire = match resting {
                 Some(wire) => wire,
                 // Boxed, like everything that is rare and large here: each call carries the space for it otherwise.
-                None => Box::pin(connect(self.connector.clone(), self.origin.clone(), clocks)).await?,
+                None => Box::pin(connect(self.connector.clone(), self.origin.clone(), credential, clocks)).await?,
             };
             if is_new {
                 now = Instant::now();

@@ -16,6 +16,7 @@ use http::{
 };
 use portcullis_policies::kit::{
     chain::{Request, UpstreamHeaders, crosses_to_upstream},
+    credential::UpstreamCredential,
     headers::{has, values},
     refusal::{Reason, Refusal},
 };
@@ -118,6 +119,7 @@ impl Template {
 /// The headers of the request to the upstream.
 pub(super) fn to_upstream(template: &Template, request: &Request, session: SessionTag) -> Result<HeaderMap, Refusal> {
     let mut headers = template.0.clone();
+    let owner = request.extensions().get::<UpstreamCredential>();
     let mut version = None;
     let ends_here = named_by_connection(request.headers());
     for (name, value) in request.headers() {
@@ -127,7 +129,7 @@ pub(super) fn to_upstream(template: &Template, request: &Request, session: Sessi
         match name.as_str() {
             "mcp-session-id" => {
                 let unknown = || Refusal::from(Reason::UnknownSession);
-                headers.append(SESSION, session.open(value).ok_or_else(unknown)?);
+                headers.append(SESSION, session.open(owner, value).ok_or_else(unknown)?);
             }
             "mcp-protocol-version" if version.is_none() => version = Some(value),
             _ if crosses_to_upstream(name) => {
@@ -177,9 +179,9 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 /// Makes the headers of an upstream's answer those of the answer to the client.
-pub(super) fn to_client(headers: &mut HeaderMap, session: SessionTag, events: bool) {
+pub(super) fn to_client(headers: &mut HeaderMap, session: SessionTag, owner: Owner<'_>, events: bool) {
     if has(headers, &SESSION) {
-        let sealed: Vec<_> = headers.get_all(SESSION).iter().filter_map(|value| session.seal(value)).collect();
+        let sealed: Vec<_> = headers.get_all(SESSION).iter().filter_map(|value| session.seal(owner, value)).collect();
         headers.remove(SESSION);
         headers.extend(sealed.into_iter().map(|value| (SESSION, value)));
     }
@@ -224,7 +226,64 @@ fn crosses_to_client(name: &HeaderName) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use portcullis_policies::kit::{chain::Inbound, json::Limits, message::Message};
+
     use super::*;
+
+    const MESSAGE: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+    fn map(headers: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = headers.iter();
+        pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    fn sent(headers: &[(&'static str, &'static str)], own: &[(&'static str, &'static str)]) -> HeaderMap {
+        let message = Message::read(Bytes::from_static(MESSAGE), &Limits::MESSAGE).unwrap();
+        let mut request = http::Request::new(Inbound::Message(message));
+        *request.headers_mut() = map(headers);
+        request.extensions_mut().insert(UpstreamHeaders(map(own)));
+        let template = Template::http1(HeaderValue::from_static("upstream.test"));
+        to_upstream(&template, &request, SessionTag::of("/mcp")).unwrap()
+    }
+
+    #[test]
+    fn a_request_says_where_it_goes_and_how_long_it_is_whatever_others_say() {
+        let said = [("host", "gateway.test"), ("content-length", "7"), ("authorization", "Bearer x")];
+        for (client, policy) in [(&said[..], &[][..]), (&[], &said[..2])] {
+            let sent = sent(client, policy);
+            assert_eq!(
+                (&sent["host"], &sent["content-length"]),
+                (&"upstream.test".parse().unwrap(), &MESSAGE.len().into())
+            );
+            assert_eq!(sent.len(), 6, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn the_version_crosses_as_often_as_it_is_said() {
+        let version = |headers: &HeaderMap| headers.get_all(VERSION).iter().cloned().collect::<Vec<_>>();
+        assert_eq!(version(&sent(&[], &[])), Vec::<HeaderValue>::new());
+        let said = ("mcp-protocol-version", "2025-11-25");
+        assert_eq!(version(&sent(&[said], &[])), ["2025-11-25"]);
+        assert_eq!(version(&sent(&[said, ("connection", "mcp-protocol-version")], &[])), Vec::<HeaderValue>::new());
+        assert_eq!(version(&sent(&[], &[said])), ["2025-11-25"]);
+        assert_eq!(version(&sent(&[said], &[("mcp-protocol-version", "2026-07-28")])), ["2026-07-28"]);
+    }
+
+    #[test]
+    fn an_answer_keeps_what_crosses_and_its_session_is_sealed() {
+        let mut headers = map(&[
+            ("content-type", "application/json"),
+            ("content-length", "2"),
+            ("set-cookie", "a=b"),
+            ("mcp-session-id", "1"),
+            ("x-hop", "1"),
+            ("connection", "x-hop"),
+        ]);
+        to_client(&mut headers, SessionTag(1), None, false);
+        assert_eq!(headers, map(&[("content-type", "application/json"), ("mcp-session-id", "00000001-1")]));
+    }
 
     #[test]
     fn sb_05_sec_b3_a_session_is_unknown_with_another_connection_whatever_stands_before_its_id() {

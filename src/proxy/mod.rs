@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use portcullis_policies::kit::{
     chain::{Arrival, Inbound, Request, Response, RouteService},
+    credential::{UpstreamChallenge, UpstreamCredential},
     headers::{has, values},
     message::{Kind, Message},
     refusal::{Addressee, Reason, Refusal},
@@ -83,16 +84,24 @@ impl Forward {
             Ok(response) => response,
             Err(Failure { refusal, challenge }) => {
                 tracing::debug!(reason = refusal.reason().code(), "upstream failed: {}", refusal.message());
-                refusal.answer(Addressee { id: message.id(), request_id: request_id(request) })
+                let mut response = refusal.answer(Addressee { id: message.id(), request_id: request_id(request) });
+                if let Some(challenge) = challenge {
+                    response.extensions_mut().insert(*challenge);
+                }
+                response
             }
         }
     }
 
-    async fn exchange(&self, request: &Request, message: &Message) -> Result<Response, Refusal> {
+    async fn exchange(&self, request: &Request, message: &Message) -> Result<Response, Failure> {
         let headers = headers::to_upstream(self.endpoint.template(), request, self.session)?;
+        let credential = request.extensions().get::<UpstreamCredential>();
         let Answered { head: upstream, body } =
-            self.endpoint.send(headers, message.bytes().clone(), &self.clocks).await?;
-        judge_status(upstream.status, &upstream.headers)?;
+            self.endpoint.send(headers, message.bytes().clone(), credential, &self.clocks).await?;
+        if let Some(challenge) = UpstreamChallenge::of(upstream.status, &upstream.headers) {
+            return Err(Failure { refusal: Reason::UpstreamUnauthorized.into(), challenge: Some(Box::new(challenge)) });
+        }
+        judge_status(upstream.status)?;
         let kind = MediaType::of(&upstream.headers);
         let reply = match kind {
             MediaType::Events if upstream.status.is_success() => {
@@ -111,7 +120,7 @@ impl Forward {
         let mut response = http::Response::new(reply);
         *response.status_mut() = upstream.status;
         *response.headers_mut() = upstream.headers;
-        headers::to_client(response.headers_mut(), self.session, events);
+        headers::to_client(response.headers_mut(), self.session, credential, events);
         Ok(response)
     }
 }

@@ -22,6 +22,7 @@ use hyper::{
 };
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
+use portcullis_policies::kit::credential::UpstreamCredential;
 use tokio::{net::TcpStream, task::coop::unconstrained, time::Instant};
 
 use super::{
@@ -73,7 +74,7 @@ impl Wire {
         request: &mut Option<http::Request<Full<Bytes>>>,
         deadline: Instant,
     ) -> Result<(http::response::Parts, WireBody), SendError> {
-        let Self { sender, connection, alarm, timer } = &mut self;
+        let Self { sender, connection, alarm, timer, .. } = &mut self;
         let Some(taken) = request.take() else { return Err(SendError::NotSent) };
         // Nobody but the connection can make it wait, and that is driven before it is asked again.
         let mut answer = pin!(unconstrained(sender.try_send_request(taken)));
@@ -104,6 +105,22 @@ impl Wire {
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let Self { connection, alarm, .. } = self;
         alarm.watch_if_rung(context, |context| drive_until(connection, context, |context| poll_piece(body, context)))
+    }
+
+    /// May a request with this credential cross it?
+    fn is_of(&self, owner: Option<&UpstreamCredential>) -> bool {
+        match (&self.owner, owner) {
+            (None, None) => true,
+            (Some(of), Some(owner)) => {
+                of.is(owner) || (of.version() == owner.version() && of.connection() == owner.connection())
+            }
+            _ => false,
+        }
+    }
+
+    /// Was its credential replaced or taken away?
+    fn is_over(&self) -> bool {
+        self.owner.as_ref().is_some_and(UpstreamCredential::is_over)
     }
 
     /// Is it open and ready for another request? At rest it is driven only if something has rung, such as its end.

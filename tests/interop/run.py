@@ -4,11 +4,12 @@
     tests/interop/run.py --install --gateway target/debug/portcullis
     tests/interop/run.py --direct        # the same clients without the gateway: whose fault is a failure?
 
-Four parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
-way in which a client can be known (sign_in.py); the official conformance suite judges the authorization server
-(conformance.py), and the gateway as an OAuth client of upstreams (conformance_client.py). Python's standard library
-only; clients and servers are pinned in package-lock.json and requirements-*.txt and live in a cache folder
-($PORTCULLIS_INTEROP_CACHE, else .cache beside this file).
+Five parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
+way in which a client can be known (sign_in.py); signed-in clients connect their people to servers that want each one's
+own credential (connect.py); the official conformance suite judges the authorization server (conformance.py), and the
+gateway as an OAuth client of upstreams (conformance_client.py). Python's standard library only; clients and servers are
+pinned in package-lock.json and requirements-*.txt and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache
+beside this file).
 """
 
 import argparse
@@ -24,6 +25,7 @@ import time
 
 import conformance
 import conformance_client
+import connect
 import sign_in
 import stories
 from installing import install, needed_install, newer_node, place_scripts
@@ -48,6 +50,8 @@ def run_all(options, work):
             print("direct: no gateway, so no demo server, no allow-lists, no hidden tools and no sign-in", flush=True)
             urls = {route.path: servers[route.server] for route in stories.ROUTES if route.server}
             return run_checks(options.only, Group(stories.checks(urls, clients, True, work), 1))
+        if not options.gateway.is_file():
+            raise Trouble(f"no gateway at {options.gateway}: `cargo build`, or name it with --gateway")
         ports = sign_in.Ports(*free_ports(3))
         urls = {route.path: ports.url(route.path) for route in stories.ROUTES}
         one_by_one = stories.checks(urls, clients, False, work)
@@ -57,10 +61,9 @@ def run_all(options, work):
         together = sign_in.checks(ports, node, newer, work) + connect.checks(ports, connected, node, work)
         judged = Group(conformance_client.checks(options.gateway, newer, work), conformance_client.AT_A_TIME)
         running.enter_context(sign_in.provider_and_documents(ports, newer, work))
-        running.enter_context(gateway(options.gateway, ports, servers, work))
-        return run_checks(
-            options.only, Group(one_by_one, 1), Group(judged, conformance_client.AT_A_TIME), together
-        )
+        running.enter_context(connect.servers(connected, options.gateway, newer, work))
+        running.enter_context(gateway(options.gateway, ports, connected, servers, work))
+        return run_checks(options.only, Group(one_by_one, 1), judged, Group(together, AT_A_TIME))
 
 
 def start_servers(running, node, work):

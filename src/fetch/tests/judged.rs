@@ -38,7 +38,7 @@ impl Form {
 }
 
 #[tokio::test]
-async fn sec_c1_sec_c4_oauth_65_no_spelling_of_a_private_address_reaches_it() {
+async fn sec_c1_sec_c4_oauth_65_sb_03_no_spelling_of_a_private_address_reaches_it() {
     let canary = Server::plain("HTTP/1.1 200 OK\r\n\r\n", Then::Close).await;
     let mut judged = 0;
     for form in forms() {

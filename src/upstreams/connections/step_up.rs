@@ -46,16 +46,14 @@ impl Steps {
     }
 }
 
-impl ConnectionBook {
-    /// A refresh never gives more than the person said yes to (RFC 6749 §6), so they are asked once more. What works
-    /// with the present scopes goes on meanwhile.
-    pub(super) fn step_up(&self, slot: &Slot, mode: &AuthMode, tokens: &Tokens, challenge: &UpstreamChallenge) -> Lack {
-        let mut had = tokens.asked.clone();
-        let granted = tokens.set.scope.as_deref().unwrap_or_default();
-        for scope in granted.split([' ', ',']).filter(|scope| !scope.is_empty()) {
-            if !had.iter().any(|known| **known == *scope) {
-                had.push(scope.into());
-            }
+/// A refresh never gives more than the person said yes to (RFC 6749 §6), so they are asked once more. What works
+/// with the present scopes goes on meanwhile.
+pub(super) fn ask_for_more(slot: &Slot, mode: &AuthMode, tokens: &Tokens, challenge: &UpstreamChallenge) -> Lack {
+    let mut had = tokens.asked.clone();
+    let granted = tokens.set.scope.as_deref().unwrap_or_default();
+    for scope in granted.split([' ', ',']).filter(|scope| !scope.is_empty()) {
+        if !had.iter().any(|known| **known == *scope) {
+            had.push(scope.into());
         }
     }
     let Some(wanted) = step_up(&had, challenge) else { return no_right() };

@@ -40,7 +40,7 @@ async fn oauth_60_oauth_61_as_05_an_id_that_is_not_the_plain_address_of_a_docume
 }
 
 #[tokio::test]
-async fn oauth_68_the_operator_says_whose_documents_are_taken() {
+async fn oauth_68_sb_11_the_operator_says_whose_documents_are_taken() {
     let host = DocumentHost::new().await;
     let lists = [
         json!({ "allowedHosts": ["127.0.0.1", ".localhost", "localhost.example"] }),

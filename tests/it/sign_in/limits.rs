@@ -8,7 +8,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn pr_05_the_first_challenge_asks_for_no_more_than_every_call_needs() {
+async fn pr_05_sb_12_the_first_challenge_asks_for_no_more_than_every_call_needs() {
     let options = json!({ "toolScopes": { "delete_*": ["notes:delete"] } });
     let gateway = Setup::new().route("/mcp", Route::demo().policy("dev-login", &options)).start().await;
     let first = gateway.post(&list_tools(1)).await;

@@ -219,6 +219,7 @@ fn user_oauth() -> AuthMode {
 
 fn oauth_upstream() -> OAuthUpstream {
     OAuthUpstream {
+        client_document: None,
         protected_resource_metadata: None,
         issuer: None,
         scopes: Vec::new(),

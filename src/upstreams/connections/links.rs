@@ -1,9 +1,9 @@
 //! Links to the page on which somebody connects: for one person, upstream and route; good once, and for ten minutes.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use moka::future::Cache;
+use moka::{Entry, future::Cache, ops::compute::Op};
 use portcullis_policies::kit::{chain::RequestId, credential::ConnectState};
 
 use super::{ConnectError, ConnectionBook, LinkView, UpstreamRoute, random, transition::Transition};
@@ -49,6 +49,15 @@ impl Offers {
     pub(super) fn new() -> Self {
         Self(Cache::builder().max_capacity(MOST).time_to_live(SAME).build())
     }
+
+    /// Forgets this offer, and not one that came in its place meanwhile.
+    async fn withdraw(&self, key: Key, offer: &Arc<Offer>) {
+        let removal = |known: Option<Entry<Key, Arc<Offer>>>| {
+            let is_it = known.is_some_and(|known| Arc::ptr_eq(known.value(), offer));
+            ready(if is_it { Op::Remove } else { Op::Nop })
+        };
+        self.0.entry(key).and_compute_with(removal).await;
+    }
 }
 
 impl ConnectionBook {
@@ -59,7 +68,7 @@ impl ConnectionBook {
         if let Some(offer) = self.0.offers.0.get(&key).await
             && !self.is_still_good(&offer).await?
         {
-            self.0.offers.0.invalidate(&key).await;
+            self.0.offers.withdraw(key.clone(), &offer).await;
         }
         let making = self.0.offers.0.try_get_with(key, self.make_link(&purpose));
         making.await.map_err(|error: Arc<StoreError>| StoreError::Unavailable(error.to_string()))
@@ -172,9 +181,13 @@ impl ConnectionBook {
         self.link_for("", &route.path).await
     }
 
-    /// Has this node given somebody a link for this route lately?
-    pub(super) fn has_offered(&self, upstream: &str, subject: &str, route: &str) -> bool {
-        self.0.offers.0.contains_key(&(upstream.into(), subject.into(), route.into(), Arc::default()))
+    /// Has this node given somebody a link for this route lately that is still good?
+    pub(super) async fn has_offered(&self, upstream: &str, subject: &str, route: &str) -> Result<bool, StoreError> {
+        let key: Key = (upstream.into(), subject.into(), route.into(), Arc::default());
+        match self.0.offers.0.get(&key).await {
+            Some(offer) => self.is_still_good(&offer).await,
+            None => Ok(false),
+        }
     }
 }
 

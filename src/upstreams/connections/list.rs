@@ -29,21 +29,26 @@ impl ConnectionBook {
             }
             let at = kept.iter().position(|record| *record.key.upstream == *route.auth.id);
             let record = at.map(|at| kept.remove(at));
-            views.push(self.view(subject, &route, record));
+            views.push(self.view(subject, &route, record).await?);
         }
         views.extend(kept.into_iter().map(orphan));
         Ok(views)
     }
 
-    fn view(&self, subject: &str, route: &UpstreamRoute, record: Option<ConnectionSummary>) -> ConnectionView {
+    async fn view(
+        &self,
+        subject: &str,
+        route: &UpstreamRoute,
+        record: Option<ConnectionSummary>,
+    ) -> Result<ConnectionView, StoreError> {
         // What was connected at another address is not connected at this one.
         let record = record.filter(|record| *record.target == *route.target.0);
         let standing = match &record {
             Some(record) => record.state.into(),
-            None if self.has_offered(&route.auth.id, subject, &route.path) => Standing::Authenticating,
+            None if self.has_offered(&route.auth.id, subject, &route.path).await? => Standing::Authenticating,
             None => Standing::None,
         };
-        ConnectionView {
+        Ok(ConnectionView {
             upstream: route.auth.id.to_string(),
             display_name: route.auth.display_name.clone(),
             summary: route.auth.summary.clone(),
@@ -53,7 +58,7 @@ impl ConnectionBook {
             because: record.as_ref().map(|record| record.because.clone()).unwrap_or_default(),
             connected_at: record.as_ref().map(|record| record.created_at),
             scope: record.and_then(|record| record.scope),
-        }
+        })
     }
 
     /// The client-id metadata document for the authorization server of this upstream, if the gateway can have one there.

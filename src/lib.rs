@@ -23,7 +23,8 @@
 //!
 //! # Levels
 //!
-//! A module uses only those below it, which `tests/it/rules.rs` checks; policies see nothing of this crate.
+//! A module uses only those below it, which `tests/it/rules.rs` checks (with two neighbours that it names); policies see nothing
+//! of this crate.
 //!
 //! ```text
 //! cli                  what people type
@@ -31,7 +32,7 @@
 //! console              pages for people
 //! pipeline             checked values → running chains
 //! oauth, api_keys      the authorization server that MCP clients talk to; keys for programs
-//! upstreams            the servers behind us: the built-in one, and what a server offers
+//! upstreams            the servers behind us: people's connections, the OAuth client, the built-in one
 //! proxy                the end of every chain
 //! store, fetch         all SQL and all encryption at rest; the one client for addresses that others chose
 //! config               text → checked values; pure

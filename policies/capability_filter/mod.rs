@@ -25,6 +25,7 @@ use self::{
 use crate::kit::{
     catalogue::Catalogue,
     chain::{Arrival, Request, RequestId, Response, RouteLayer, edit_answers},
+    credential::{Connectable, OwnAnswer},
     host::Host,
     json::Flaw,
     json::lookalike,
@@ -81,7 +82,7 @@ impl Filter {
         request: &mut Request,
     ) -> Result<Option<impl FnOnce(Response) -> Response + Send + use<>>, Refusal> {
         let Some(message) = request.body().message() else { return Ok(None) };
-        self.judge(message)?;
+        self.judge(message, request.extensions().get())?;
         let (Kind::Request(method), Some(id)) = (message.kind(), message.id()) else { return Ok(None) };
         let list = ListKind::of(method).filter(|kind| self.allowed.list(*kind).is_some());
         let request_id = request.extensions().get::<Arrival>().map(|arrival| arrival.request_id);
@@ -89,12 +90,18 @@ impl Filter {
         Ok(Some(move |response: Response| edit.response(response)))
     }
 
-    fn judge(&self, message: &Message) -> Result<(), Refusal> {
+    fn judge(&self, message: &Message, connectable: Option<&Connectable>) -> Result<(), Refusal> {
         let hidden = |kind: &str, name: &str| {
             Err(Refusal::new(Reason::NotExposed, format!("This route exposes no {kind} {name:?}.")))
         };
         match message.target() {
-            Some((TargetKind::Tool, name)) if !self.allowed.tool(name) => hidden("tool", name),
+            Some((TargetKind::Tool, name)) if !self.allowed.tool(name) => {
+                if connectable.is_some_and(|connectable| connectable.is_tool(name)) {
+                    Ok(())
+                } else {
+                    hidden("tool", name)
+                }
+            }
             Some((TargetKind::Prompt, name)) if !self.allowed.prompt(name) => hidden("prompt", name),
             Some((TargetKind::Resource, uri))
                 if !self.allowed.uri(uri, message.method() == Some(&Method::Complete)) =>
@@ -160,6 +167,7 @@ impl Edit {
     fn response(self, response: Response) -> Response {
         let (head, reply) = response.into_parts();
         match reply {
+            Reply::Full(_) if head.extensions.get::<OwnAnswer>().is_some() => Response::from_parts(head, reply),
             Reply::Full(body) => match self.message(&body, || Answer::read(&body), true) {
                 Verdict::Keep => Response::from_parts(head, Reply::Full(body)),
                 Verdict::Replace(body) => Response::from_parts(head, body.into()),

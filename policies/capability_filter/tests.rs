@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{memo::Parts, *};
 use crate::kit::{
     bench::{Bench, Outcome, body, events, stream},
+    credential::{AuthMode, UpstreamAuth},
     policy::Severity,
     reply::{EventLimits, EventReader, EventSource},
 };
@@ -58,6 +61,34 @@ async fn tr_26_a_hidden_tool_cannot_be_called() {
         let outcome = bench.call("tools/call", json!({ "name": name })).send().await;
         assert_eq!(is_hidden(&outcome), hidden, "{name:?}");
         assert_eq!(outcome.got_through(), !hidden, "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn tr_31_the_tool_that_connects_people_is_never_hidden_and_no_other_is_shown_by_its_name() {
+    let auth = UpstreamAuth {
+        id: "linear".into(),
+        display_name: "Linear".to_owned(),
+        summary: None,
+        mode: AuthMode::UserKey(Vec::new()),
+    };
+    let connectable = Connectable(Arc::new(auth));
+    let list = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"connect_linear"}]}}"#;
+    for (is_own, shown) in [(true, 1), (false, 0)] {
+        let bench = filter(&some()).upstream(move |_: &Message| {
+            let mut answer = body(list);
+            if is_own {
+                answer.extensions_mut().insert(OwnAnswer);
+            }
+            answer
+        });
+        let outcome = bench.call("tools/list", json!({})).fact(connectable.clone()).send().await;
+        assert_eq!(outcome.message()["result"]["tools"].as_array().unwrap().len(), shown);
+        for (name, hidden) in [("connect_linear", false), ("connect_line", true), ("connect_linear2", true)] {
+            let call = bench.call("tools/call", json!({ "name": name }));
+            assert_eq!(is_hidden(&call.fact(connectable.clone()).send().await), hidden, "{name}");
+            assert!(is_hidden(&bench.call("tools/call", json!({ "name": name })).send().await), "{name}");
+        }
     }
 }
 
@@ -149,7 +180,7 @@ async fn sec_a_subscription_that_cannot_be_looked_through_is_refused() {
     );
     let limits = crate::kit::json::Limits { depth: 500, ..crate::kit::json::Limits::MESSAGE };
     let message = Message::read(text.into(), &limits).unwrap();
-    assert_eq!(filter.judge(&message).unwrap_err().reason(), Reason::MessageTooComplex);
+    assert_eq!(filter.judge(&message, None).unwrap_err().reason(), Reason::MessageTooComplex);
 }
 
 #[tokio::test]

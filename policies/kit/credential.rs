@@ -38,6 +38,13 @@ pub struct UpstreamAuth {
     pub mode: AuthMode,
 }
 
+impl UpstreamAuth {
+    /// The tool of the gateway's own that gives people the link by which they connect.
+    pub fn connect_tool(&self) -> String {
+        format!("connect_{}", self.id)
+    }
+}
+
 /// Whose credential it is, and where it comes from.
 #[derive(Clone, Debug)]
 pub enum AuthMode {
@@ -211,6 +218,22 @@ pub struct IdJag {
 /// gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamTarget(pub Arc<str>);
+
+/// A fact: people connect to the upstream of this route, by a tool that no upstream has ([`UpstreamAuth::connect_tool`]).
+/// Given by the gateway.
+#[derive(Clone, Debug)]
+pub struct Connectable(pub Arc<UpstreamAuth>);
+
+impl Connectable {
+    /// Is it this tool? It is answered by the gateway and never reaches an upstream.
+    pub fn is_tool(&self, name: &str) -> bool {
+        name.strip_prefix("connect_") == Some(&self.0.id)
+    }
+}
+
+/// On an answer: the gateway itself wrote it, so nothing of the upstream's is in it that would have to be hidden.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnAnswer;
 
 /// A fact: the credential that the upstream will see. Cloning is one reference count; it cannot be printed.
 #[derive(Clone)]

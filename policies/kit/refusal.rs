@@ -173,7 +173,7 @@ reasons! {
         "The upstream's answer is not one that MCP allows.", "Report it to whoever runs the upstream.";
     UpstreamUnauthorized = "upstream_unauthorized", 502, code::INTERNAL_ERROR,
         "The upstream asks for a credential that this route does not hold.",
-        "Give the route the upstream's credential, for instance with `set-headers`.";
+        "Give the route the upstream's credential: `mcp-token-exchange` holds each person's own, or one for all.";
     ConnectRequired = "connect_required", 200, code::URL_ELICITATION_REQUIRED,
         "This person is not connected to the upstream, or must connect once more.",
         "Open the link, connect there, and repeat the call.";

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::kit::{
     chain::{Arrival, Request, Response},
-    credential::{UpstreamAuth, UpstreamTarget, Wanted},
+    credential::{OwnAnswer, UpstreamAuth, UpstreamTarget, Wanted},
     host::Caller,
     message::{Message, Method},
     refusal::{Addressee, Refusal},
@@ -85,5 +85,6 @@ impl Ask {
 fn json_answer(body: Bytes) -> Response {
     let mut response = Response::new(Reply::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.extensions_mut().insert(OwnAnswer);
     response
 }

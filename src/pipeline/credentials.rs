@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portcullis_policies::{
     kit::{
-        credential::UpstreamAuth,
+        credential::{AuthMode, UpstreamAuth},
         policy::{Fact, PolicyKind, Problem},
     },
     upstream_auth_retry::UpstreamAuthRetry,
@@ -29,6 +29,7 @@ pub(super) fn credential_problems(checked: &Checked) -> Vec<Problem> {
     for one in &uses {
         problems.extend(nobody_can_connect(checked, one));
         problems.extend(without_retry(checked, one));
+        problems.extend(without_sign_in(one));
     }
     problems
 }
@@ -74,6 +75,22 @@ fn nobody_can_connect(checked: &Checked, one: &Use<'_>) -> Option<Problem> {
     let (name, mode) = (&door.name, one.auth.mode.name());
     let why = format!("nobody can connect: {mode:?} needs a page where people sign in, and `{name}` has none");
     let hint = format!("sign people in with `mcp-oauth-inbound` instead of `{name}`, or choose another `authMode`");
+    Some(Problem::new(one.at.as_str(), why).hint(hint))
+}
+
+/// The server inside this program takes whatever it is shown: there is nobody who could give a token for it.
+fn without_sign_in(one: &Use<'_>) -> Option<Problem> {
+    let (AuthMode::UserOAuth(oauth) | AuthMode::SharedOAuth(oauth) | AuthMode::ClientCredentials(oauth)) =
+        &one.auth.mode
+    else {
+        return None;
+    };
+    if !one.route.upstream.demo || oauth.classic.is_some() {
+        return None;
+    }
+    let name = &one.link.name;
+    let why = format!("the built-in demo server has no sign-in, so `{name}` cannot get a token for it");
+    let hint = "run `portcullis demo-server --oauth`, and give its address as the route's `upstream.url`";
     Some(Problem::new(one.at.as_str(), why).hint(hint))
 }
 

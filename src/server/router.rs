@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use portcullis_policies::kit::{
     catalogue::nearest,
     chain::{Arrival, ForeignOrigin, RequestId},
+    credential::Connectable,
     edge::Handled,
     headers::has,
     refusal::{Addressee, Reason, Refusal},
@@ -121,8 +122,11 @@ impl Router {
         let mut access = Access::begin(this.access_log, &arrival);
         let span = this.tracing.as_ref().map(|tracing| tracing.begin(path, request.headers_mut()));
         request.extensions_mut().insert(arrival);
-        if let Some((_, target)) = &route.upstream_auth {
+        if let Some((auth, target)) = &route.upstream_auth {
             request.extensions_mut().insert(target.clone());
+            if auth.mode.is_connected_by_people() {
+                request.extensions_mut().insert(Connectable(Arc::clone(auth)));
+            }
         }
         let Handled { mut response, message } = edge.handle(request).await;
         let outcome = access::Outcome::of(&response, message.as_ref());

@@ -29,7 +29,7 @@ pub(super) struct Words {
 
 impl Words {
     pub(super) fn new(auth: Arc<UpstreamAuth>) -> Self {
-        Self { tool: format!("connect_{}", auth.id).into(), auth }
+        Self { tool: auth.connect_tool().into(), auth }
     }
 
     fn name(&self) -> &str {

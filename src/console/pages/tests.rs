@@ -18,7 +18,7 @@ fn link(mode: AuthMode) -> LinkView {
         route: "/mcp/linear".to_owned(),
         target_host: "javascript:alert(1)".to_owned(),
         state: ConnectState::Authenticating,
-        expires_at: Timestamp::from_seconds(0),
+        scopes: vec![HOSTILE.into()],
     }
 }
 

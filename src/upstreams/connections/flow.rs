@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConnectError, Connected, ConnectionBook, Departure, UpstreamRoute,
+    ConnectError, Connected, ConnectionBook, Departure, SetupFailure, UpstreamRoute,
     kept::{self, Kept, Tokens, Value},
     links::scopes_of,
     random,
@@ -188,7 +188,7 @@ impl ConnectionBook {
                 if error.is_unknown_client() {
                     self.forget_registration(&registration).await?;
                 }
-                return Err(error.into());
+                return Err(self.not_granted(error, &key.upstream));
             }
         };
         let made = Made {
@@ -203,6 +203,14 @@ impl ConnectionBook {
         };
         self.connect(made).await?;
         Ok(Connected { display_name: auth.display_name.clone() })
+    }
+
+    /// What the person is told; and the operator, where it is the operator who can mend it.
+    fn not_granted(&self, error: GrantError, upstream: &str) -> ConnectError {
+        let Some(code) = error.setup_code() else { return error.into() };
+        let uri = self.redirect_uri(upstream);
+        let words = format!("the gateway is registered there under another redirect URI; register {uri}");
+        ConnectError::Setup(SetupFailure { code: code.as_str().to_owned(), words })
     }
 
     /// Nothing came of it. What was connected before stays so.

@@ -125,7 +125,7 @@ impl ConnectionBook {
             subject: link.subject,
             route: link.route,
             state: if is_known { ConnectState::ReconsentRequired } else { ConnectState::Authenticating },
-            expires_at: link.expires_at,
+            scopes: scopes_of(token),
         }))
     }
 

@@ -24,8 +24,8 @@ pub struct LinkView {
     pub target_host: String,
     /// Is it the first time, or once more?
     pub state: ConnectState,
-    /// When the link ends.
-    pub expires_at: Timestamp,
+    /// What the upstream asks for beyond what is usual, in the link that a call was answered with.
+    pub scopes: Vec<Box<str>>,
 }
 
 /// Where a browser is sent to, after its person said yes on our page.

@@ -88,7 +88,7 @@ impl Survey<'_> {
             (None, Some([first, ..])) => Ok(Some(first.clone())),
             (None, Some([])) => Err(self.fails(
                 SetupCode::NoAuthorizationServer,
-                "the upstream's metadata name no authorization server; `issuer` can say which one it trusts",
+                "the upstream's metadata name no authorization server; `authorizationServer` can say which one it trusts",
             )),
             (None, None) => Ok(None),
         }
@@ -126,7 +126,7 @@ impl Survey<'_> {
             }
         }
         if flow == Flow::Code && classic.authorization_endpoint.is_none() {
-            let words = "people cannot connect without `authorizationUrl`";
+            let words = "people cannot connect without `classicOAuth.authorizeUrl`";
             return Err(self.fails(SetupCode::NoAuthorizationEndpoint, words));
         }
         let issuer = upstream.issuer.clone();

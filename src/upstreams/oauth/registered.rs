@@ -82,7 +82,7 @@ impl Attempt<'_> {
                 let words = format!(
                     "{} publishes no metadata (RFC 9728) and registers nobody; if its metadata are elsewhere, \
                      `protectedResourceMetadataUrl` says where, and a vendor without any can be given by hand with \
-                     `authorizationUrl` and `tokenUrl`",
+                     `classicOAuth`",
                     self.server.issuer
                 );
                 self.fails(endpoint, SetupCode::NoProtectedResourceMetadata, &words)

@@ -68,7 +68,7 @@ impl Survey<'_> {
             Some(issuer) => {
                 let words = format!(
                     "its metadata are of the issuer {:?}, which is not the one that was asked; a vendor that \
-                     does so has to mend it, or be given by hand with `authorizationUrl` and `tokenUrl`",
+                     does so has to mend it, or be given by hand in `classicOAuth`",
                     plain(&issuer)
                 );
                 Err(self.fails(SetupCode::IssuerMismatch, &words))
@@ -112,7 +112,7 @@ impl Survey<'_> {
         }
         let words = format!(
             "{} does not list S256 in `code_challenge_methods_supported`, and without PKCE a code can be stolen; where \
-             the vendor knows PKCE all the same, give its addresses by hand with `authorizationUrl` and `tokenUrl`",
+             the vendor knows PKCE all the same, give its addresses by hand in `classicOAuth`",
             document.issuer
         );
         Err(self.fails(SetupCode::NoPkceSupport, &words))

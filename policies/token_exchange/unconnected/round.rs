@@ -73,12 +73,12 @@ impl Marker {
             return None;
         }
         let params: Value = serde_json::from_str(message.params()?).ok()?;
-        let state = self.open(params.get(STATE)?.as_str()?)?;
+        let state = self.read(params.get(STATE)?.as_str()?)?;
         let action = params.pointer("/inputResponses/connect/action").and_then(Value::as_str).unwrap_or_default();
         Some(Round { message: replaced(message, &state)?, action: action.to_owned() })
     }
 
-    fn open(&self, state: &str) -> Option<Asked> {
+    fn read(&self, state: &str) -> Option<Asked> {
         let json = BASE64_URL_SAFE_NO_PAD.decode(state.strip_prefix(&*self.prefix)?).ok()?;
         serde_json::from_slice(&json).ok()
     }
@@ -93,11 +93,11 @@ impl Marker {
                     "params": { "mode": "url", "message": required.message, "url": required.url },
                 },
             },
-            "requestState": self.seal(ask, required),
+            "requestState": self.write(ask, required),
         })
     }
 
-    fn seal(&self, ask: &Ask, required: &ConnectRequired) -> String {
+    fn write(&self, ask: &Ask, required: &ConnectRequired) -> String {
         let mut state = pending(&ask.message);
         state.elicitation.clone_from(&required.elicitation_id);
         let json = serde_json::to_vec(&state).unwrap_or_default();

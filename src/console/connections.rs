@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     oauth::{Guest, Person, pages::see_other},
-    upstreams::connections::{ConnectionView, Standing},
+    store::ConnectionStage,
+    upstreams::connections::ConnectionView,
 };
 
 /// Where it is.
@@ -69,7 +70,7 @@ async fn of(console: &Console, guest: &Guest, person: Person<'_>) -> Result<Vec<
     let is_theirs = |view: &ConnectionView| {
         let route = view.route.as_ref();
         let may_use = route.is_some_and(|route| console.authority.person(guest, route).is_some());
-        may_use || matches!(view.standing, Standing::Connected | Standing::ReconsentRequired)
+        may_use || matches!(view.standing, ConnectionStage::Connected | ConnectionStage::ReconsentRequired)
     };
     Ok(console.book.of(person.subject()).await?.into_iter().filter(is_theirs).collect())
 }

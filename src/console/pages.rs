@@ -14,7 +14,8 @@ use crate::{
         SEAL,
         pages::{plain, show},
     },
-    upstreams::connections::{Connected, ConnectionView, LinkView, Standing},
+    store::ConnectionStage,
+    upstreams::connections::{Connected, ConnectionView, LinkView},
 };
 
 /// What a field of a key is called, and what it is for.
@@ -181,10 +182,10 @@ pub(super) struct Row {
 impl From<ConnectionView> for Row {
     fn from(view: ConnectionView) -> Self {
         let (state, connect) = match view.standing {
-            Standing::None => ("not connected", "Connect"),
-            Standing::Authenticating => ("not finished yet", "Connect"),
-            Standing::Connected => ("connected", "Connect anew"),
-            Standing::ReconsentRequired => ("must be connected once more", "Connect once more"),
+            ConnectionStage::None => ("not connected", "Connect"),
+            ConnectionStage::Authenticating => ("not finished yet", "Connect"),
+            ConnectionStage::Connected => ("connected", "Connect anew"),
+            ConnectionStage::ReconsentRequired => ("must be connected once more", "Connect once more"),
         };
         Self {
             name: plain(&view.display_name),
@@ -194,8 +195,8 @@ impl From<ConnectionView> for Row {
             because: (view.standing == Standing::ReconsentRequired).then(|| plain(&view.because)),
             since: view.connected_at.map(day),
             scope: view.scope.as_deref().map(plain).filter(|scope| !scope.is_empty()),
-            is_connected: view.standing == Standing::Connected,
-            is_kept: matches!(view.standing, Standing::Connected | Standing::ReconsentRequired),
+            is_connected: view.standing == ConnectionStage::Connected,
+            is_kept: matches!(view.standing, ConnectionStage::Connected | ConnectionStage::ReconsentRequired),
             connect: view.route.is_some().then_some(connect),
             upstream: view.upstream,
         }

@@ -48,7 +48,7 @@ async fn sb_07_what_an_upstream_calls_itself_is_text_and_never_a_link() {
         summary: Some(HOSTILE.to_owned()),
         route: Some("/mcp/linear".to_owned()),
         target_host: "javascript:alert(1)".to_owned(),
-        standing: Standing::Connected,
+        standing: ConnectionStage::Connected,
         because: String::new(),
         scope: Some(HOSTILE.to_owned()),
         connected_at: Some(Timestamp::from_seconds(1_790_000_000)),

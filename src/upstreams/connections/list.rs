@@ -4,17 +4,8 @@ use portcullis_policies::kit::credential::OAuthUpstream;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{ConnectionBook, ConnectionView, Standing, UpstreamRoute, links::host, refresh::oauth_upstream};
-use crate::store::{ConnectionState, ConnectionSummary, StoreError};
-
-impl From<ConnectionState> for Standing {
-    fn from(state: ConnectionState) -> Self {
-        match state {
-            ConnectionState::Connected => Self::Connected,
-            ConnectionState::ReconsentRequired => Self::ReconsentRequired,
-        }
-    }
-}
+use super::{ConnectionBook, ConnectionView, UpstreamRoute, links::host, refresh::oauth_upstream};
+use crate::store::{ConnectionStage, ConnectionSummary, StoreError};
 
 impl ConnectionBook {
     /// Where somebody stands with every upstream that people connect to, and with those that they were connected to and
@@ -45,8 +36,8 @@ impl ConnectionBook {
         let record = record.filter(|record| *record.target == *route.target.0);
         let standing = match &record {
             Some(record) => record.state.into(),
-            None if self.has_offered(&route.auth.id, subject, &route.path).await? => Standing::Authenticating,
-            None => Standing::None,
+            None if self.has_offered(&route.auth.id, subject, &route.path).await? => ConnectionStage::Authenticating,
+            None => ConnectionStage::None,
         };
         Ok(ConnectionView {
             upstream: route.auth.id.to_string(),

@@ -49,7 +49,7 @@ pub use self::{
     error::SetupFailure,
     handle::Handle,
     seams::{NoSubjectToken, SubjectTokens, UpstreamRoute, UpstreamRoutes},
-    view::{ConnectError, Connected, ConnectionView, Departure, LinkView, Standing},
+    view::{ConnectError, Connected, ConnectionView, Departure, LinkView},
 };
 use self::{journal::Journal, links::Offers, setup::Setups, slots::Slots};
 pub use super::oauth::CallbackParameters;

@@ -9,7 +9,7 @@ use portcullis_policies::kit::{
 use url::Url;
 
 use super::error::SetupFailure;
-use crate::store::StoreError;
+use crate::store::{ConnectionStage, StoreError};
 
 /// A link to the page on which somebody connects, that is still good.
 #[derive(Clone, Debug)]
@@ -44,31 +44,6 @@ pub struct Connected {
     pub display_name: String,
 }
 
-/// Where somebody stands with an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Never connected, or disconnected since.
-    None,
-    /// Asked to connect, and not done yet.
-    Authenticating,
-    /// Connected.
-    Connected,
-    /// Was connected, and must connect once more.
-    ReconsentRequired,
-}
-
-impl Standing {
-    /// As in the store, the log and `--json`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Authenticating => "authenticating",
-            Self::Connected => "connected",
-            Self::ReconsentRequired => "reconsent_required",
-        }
-    }
-}
-
 /// A person and an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionView {
@@ -83,7 +58,7 @@ pub struct ConnectionView {
     /// The host that gets the credential.
     pub target_host: String,
     /// Where the connection stands.
-    pub standing: Standing,
+    pub standing: ConnectionStage,
     /// Why it stands there; empty if there is none.
     pub because: String,
     /// What the upstream granted.

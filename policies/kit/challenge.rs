@@ -2,7 +2,9 @@
 //!
 //! A [`Challenge`] is what a resource server answers when the token is missing, bad or too weak: RFC 6750 §3 with the
 //! `resource_metadata` of RFC 9728 §5.1, by which an MCP client finds out where to sign in. [`bearer`] reads the token.
+//! [`Received`] is the challenge of somebody else.
 
+mod received;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +15,7 @@ use http::{
     header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
+pub use self::received::Received;
 use crate::kit::refusal::{Reason, Refusal};
 
 /// What a token for this resource needs. Each of the three methods makes a refusal of it.

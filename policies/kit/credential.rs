@@ -21,6 +21,7 @@ use url::Url;
 
 use crate::kit::{
     chain::RequestId,
+    challenge::Received,
     host::Caller,
     refusal::{Reason, Refusal},
 };
@@ -311,24 +312,16 @@ impl UpstreamChallenge {
         asks.then_some(Self { status, challenges })
     }
 
+    /// The challenges themselves.
+    pub fn read(&self) -> Vec<Received> {
+        Received::all(&*self.challenges)
+    }
+
     /// Does it ask for more scopes (RFC 6750 §3.1)?
     pub fn asks_for_scope(&self) -> bool {
-        self.challenges.iter().any(|value| names_insufficient_scope(value.as_bytes()))
+        let is_so = |error: &str| error.eq_ignore_ascii_case("insufficient_scope");
+        self.read().iter().any(|challenge| challenge.attribute("error").is_some_and(is_so))
     }
-}
-
-/// Finds `error="insufficient_scope"`, in quotes or without, with blanks around the sign or without.
-fn names_insufficient_scope(challenge: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(challenge).to_ascii_lowercase();
-    text.match_indices("error").any(|(at, name)| {
-        let begins = !text[..at].ends_with(|before: char| before.is_ascii_alphanumeric() || before == '_');
-        let value = text[at + name.len()..].trim_start().strip_prefix('=').map(str::trim_start).unwrap_or_default();
-        let value = value.strip_prefix('"').unwrap_or(value);
-        begins
-            && value
-                .strip_prefix("insufficient_scope")
-                .is_some_and(|rest| !rest.starts_with(|after: char| after.is_ascii_alphanumeric() || after == '_'))
-    })
 }
 
 /// On an answer: the upstream refused this credential, which the call was sent with.

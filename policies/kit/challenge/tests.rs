@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
+
+use http::StatusCode;
 use http_body_util::BodyExt;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kit::refusal::Addressee;
+use crate::kit::{credential::UpstreamChallenge, refusal::Addressee};
 
 const METADATA: &str = "https://gw.example/.well-known/oauth-protected-resource/mcp";
 
@@ -126,4 +130,39 @@ fn oauth_75_a_token_in_the_url_counts_for_nothing_and_beside_another_one_is_refu
 async fn a_token_that_cannot_be_judged_is_to_be_shown_again_later() {
     let answer = unavailable(Duration::from_secs(30)).answer(Addressee::default());
     assert_eq!((answer.status().as_u16(), &answer.headers()[RETRY_AFTER]), (503, &HeaderValue::from(30)));
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    story: String,
+    headers: Vec<String>,
+    /// What the first challenge for bearer tokens says, if there is one.
+    bearer: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    asks_for_scope: bool,
+}
+
+#[test]
+fn cl_01_cl_08_challenges_are_read_however_they_are_written() {
+    const NAMES: [&str; 5] = ["realm", "error", "error_description", "resource_metadata", "scope"];
+    let vectors: Vec<Vector> = serde_json::from_str(include_str!("challenges.json")).unwrap();
+    for Vector { story, headers, bearer, asks_for_scope } in vectors {
+        let challenges = headers.iter().map(|header| HeaderValue::from_bytes(header.as_bytes()).unwrap()).collect();
+        let challenge = UpstreamChallenge { status: StatusCode::FORBIDDEN, challenges };
+        let said = |challenge: &Received| {
+            let attribute = |name| Some((String::from(name), challenge.attribute(name)?.to_owned()));
+            NAMES.into_iter().filter_map(attribute).collect::<BTreeMap<_, _>>()
+        };
+        assert_eq!(challenge.read().iter().find(|challenge| challenge.is_bearer()).map(said), bearer, "{story}");
+        assert_eq!(challenge.asks_for_scope(), asks_for_scope, "{story}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_header_makes_the_reader_stumble(header in "[ -~\\x80-\\xff]{0,200}") {
+        if let Ok(value) = HeaderValue::from_bytes(header.as_bytes()) {
+            Received::all([&value]);
+        }
+    }
 }

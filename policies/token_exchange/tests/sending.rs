@@ -109,7 +109,7 @@ async fn tr_21_after_any_other_answer_no_call_is_sent_again() {
         },
         || Refusal::from(Reason::UpstreamStatus).with_status(StatusCode::UNAUTHORIZED).answer(Addressee::default()),
         || challenge(403, "Bearer error=\"access_denied\""),
-        || challenge(403, "Bearer error_description=\"not error=insufficient_scopes\""),
+        || challenge(403, "Bearer error_description=\"not error=insufficient_scope\""),
     ];
     for (index, answer) in other.into_iter().enumerate() {
         let desk = Desk::where_alice_is_connected();

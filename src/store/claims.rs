@@ -7,7 +7,7 @@
 use portcullis_policies::kit::clock::Timestamp;
 
 use super::{
-    ConnectionKey, ConnectionRecord, StoreError, Work,
+    ConnectionKey, ConnectionRecord, ConnectionSummary, StoreError, Work,
     sql::{Record, Row, values},
 };
 
@@ -56,7 +56,7 @@ impl Work {
              AND state = 'connected' AND claimed_until > 0 AND gone_at IS NULL";
         let now = self.clock.now();
         let (data_key, secrets) = self.seal_connection(connection);
-        let ConnectionRecord { key, id, version, scope, expires_at, because, .. } = connection;
+        let ConnectionSummary { key, id, version, scope, expires_at, because, .. } = &connection.summary;
         let values = values![
             key.upstream,
             key.subject,

@@ -4,8 +4,11 @@
 //! nothing that was read before can be taken for what is there now. Whoever refreshes claims the connection first, see
 //! [`Claim`](super::Claim).
 
+use std::ops::Deref;
+
 use portcullis_policies::kit::clock::Timestamp;
 use secrecy::SecretSlice;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Store, StoreError, Tenant, Work,
@@ -13,7 +16,7 @@ use super::{
 };
 
 /// Whose connection, and to what.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConnectionKey {
     /// The id of the upstream.
     pub upstream: String,
@@ -22,7 +25,8 @@ pub struct ConnectionKey {
 }
 
 /// Where a connection stands that is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ConnectionState {
     /// It gives credentials.
     Connected,
@@ -45,37 +49,8 @@ impl ConnectionState {
     }
 }
 
-/// A connection with its secrets. Printing it shows none.
-#[derive(Clone, Debug)]
-pub struct ConnectionRecord {
-    /// Whose, and to what.
-    pub key: ConnectionKey,
-    /// The upstream's address, as configured: the credential is good for exactly that.
-    pub target: String,
-    /// Drawn anew each time that somebody connects.
-    pub id: String,
-    /// Counts the changes of secrets and state.
-    pub version: i64,
-    /// Where it stands.
-    pub state: ConnectionState,
-    /// How it came into this state.
-    pub because: String,
-    /// The issuer of the authorization server that the secrets are of, if one is.
-    pub registration: Option<String>,
-    /// The scopes of the secrets.
-    pub scope: Option<String>,
-    /// What only its own data key opens. None once destroyed.
-    pub secrets: Option<SecretSlice<u8>>,
-    /// When the access token ends.
-    pub expires_at: Option<Timestamp>,
-    /// When the person connected.
-    pub created_at: Timestamp,
-    /// When secrets or state last changed.
-    pub changed_at: Timestamp,
-}
-
 /// A connection without its secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionSummary {
     /// Whose, and to what.
     pub key: ConnectionKey,
@@ -90,7 +65,7 @@ pub struct ConnectionSummary {
     /// How it came into this state.
     pub because: String,
     /// The issuer of the authorization server that its secrets are of, if one is.
-    pub registration: Option<String>,
+    pub issuer: Option<String>,
     /// Its scopes.
     pub scope: Option<String>,
     /// When the access token ends.
@@ -101,19 +76,30 @@ pub struct ConnectionSummary {
     pub changed_at: Timestamp,
 }
 
-/// What became of a connection: how other nodes learn of it.
+/// A connection with its secrets. Printing it shows none.
+#[derive(Clone, Debug)]
+pub struct ConnectionRecord {
+    /// All but the secrets.
+    pub summary: ConnectionSummary,
+    /// What only its own data key opens. None once destroyed.
+    pub secrets: Option<SecretSlice<u8>>,
+}
+
+impl Deref for ConnectionRecord {
+    type Target = ConnectionSummary;
+
+    fn deref(&self) -> &ConnectionSummary {
+        &self.summary
+    }
+}
+
+/// A connection that was made, changed or ended: how other nodes learn of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionChange {
     /// Whose, and to what.
     pub key: ConnectionKey,
-    /// Its id.
-    pub id: String,
-    /// Its version since the change.
+    /// Its version since.
     pub version: i64,
-    /// Where it stands since; none once it has gone.
-    pub state: Option<ConnectionState>,
-    /// When it changed.
-    pub changed_at: Timestamp,
 }
 
 const DATA_KEY: &str = "connections.sealed_data_key";
@@ -139,7 +125,7 @@ impl Record for ConnectionSummary {
             version: row.get("version")?,
             state: ConnectionState::named(&row.get::<String>("state")?)?,
             because: row.get("because")?,
-            registration: row.get("registration")?,
+            issuer: row.get("issuer")?,
             scope: row.get("scope")?,
             expires_at: row.maybe_at("expires_at")?,
             created_at: row.at("created_at")?,
@@ -148,32 +134,11 @@ impl Record for ConnectionSummary {
     }
 }
 
-impl ConnectionSummary {
-    fn with(self, secrets: Option<SecretSlice<u8>>) -> ConnectionRecord {
-        let Self { key, target, id, version, state, because, registration, scope, .. } = self;
-        let Self { expires_at, created_at, changed_at, .. } = self;
-        ConnectionRecord {
-            key,
-            target,
-            id,
-            version,
-            state,
-            because,
-            registration,
-            scope,
-            secrets,
-            expires_at,
-            created_at,
-            changed_at,
-        }
-    }
-}
-
 impl Record for ConnectionRecord {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let summary = ConnectionSummary::read(row)?;
         let secrets = row.maybe_open_enveloped(DATA_KEY, SECRETS, &place(&summary.key, &summary.id))?;
-        Ok(summary.with(secrets))
+        Ok(Self { summary, secrets })
     }
 }
 
@@ -184,15 +149,13 @@ impl Record for Destroyed {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let summary = ConnectionSummary::read(row)?;
         let secrets = row.maybe_open_enveloped(DATA_KEY, SECRETS, &place(&summary.key, &summary.id));
-        Ok(Self(summary.with(secrets.unwrap_or_default())))
+        Ok(Self(ConnectionRecord { summary, secrets: secrets.unwrap_or_default() }))
     }
 }
 
 impl Record for ConnectionChange {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
-        let ConnectionSummary { key, id, version, state, changed_at, .. } = ConnectionSummary::read(row)?;
-        let state = row.maybe_at("gone_at")?.is_none().then_some(state);
-        Ok(Self { key, id, version, state, changed_at })
+        Ok(Self { key: ConnectionKey::read(row)?, version: row.get("version")? })
     }
 }
 
@@ -255,18 +218,19 @@ impl Work {
     /// in the record does not matter.
     pub async fn put_connection(&mut self, connection: &ConnectionRecord) -> Result<i64, StoreError> {
         const PUT: &str = "INSERT INTO connections (tenant, upstream, subject, target, id, version, state, because, \
-             registration, scope, sealed_data_key, secrets, expires_at, fence, claimed_until, unfinished, created_at, \
+             issuer, scope, sealed_data_key, secrets, expires_at, fence, claimed_until, unfinished, created_at, \
              changed_at) VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $9, $10, $11, $12, 0, 0, 0, $13, $14) \
              ON CONFLICT (tenant, upstream, subject) DO UPDATE SET target = excluded.target, id = excluded.id, \
              version = connections.version + 1, state = excluded.state, because = excluded.because, \
-             registration = excluded.registration, scope = excluded.scope, sealed_data_key = excluded.sealed_data_key, \
+             issuer = excluded.issuer, scope = excluded.scope, sealed_data_key = excluded.sealed_data_key, \
              secrets = excluded.secrets, expires_at = excluded.expires_at, fence = connections.fence + 1, \
              claimed_until = 0, unfinished = 0, created_at = excluded.created_at, changed_at = excluded.changed_at, \
              gone_at = NULL RETURNING version";
         let now = self.clock.now();
         let (data_key, secrets) = self.seal_connection(connection);
         let state = connection.state.name();
-        let ConnectionRecord { key, target, id, because, registration, scope, expires_at, created_at, .. } = connection;
+        let ConnectionSummary { key, target, id, because, issuer, scope, expires_at, created_at, .. } =
+            &connection.summary;
         let values = values![
             key.upstream,
             key.subject,
@@ -274,7 +238,7 @@ impl Work {
             *id,
             state,
             *because,
-            *registration,
+            *issuer,
             *scope,
             data_key,
             secrets,
@@ -327,7 +291,7 @@ impl Work {
         const LEAVE: &str = "INSERT INTO connections (tenant, upstream, subject, target, id, version, state, because, \
              fence, claimed_until, unfinished, created_at, changed_at, gone_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, 0, 0, $9, $10, $10)";
-        let ConnectionRecord { key, target, id, created_at, .. } = gone;
+        let ConnectionSummary { key, target, id, created_at, .. } = &gone.summary;
         let (now, state, version, fence) = (self.clock.now(), gone.state.name(), gone.version + 1, fence + 1);
         let values = values![key.upstream, key.subject, *target, *id, version, state, fence, *created_at, now];
         self.run(LEAVE, values).await?;

@@ -3,8 +3,8 @@
 use super::bench::{START, in_minutes};
 use crate::store::{
     AccountRecord, ApiKeyRecord, ClientRecord, CodeRecord, ConnectFlow, ConnectLink, ConnectionEvent, ConnectionKey,
-    ConnectionRecord, ConnectionStage, ConnectionState, ConsentKey, Digest, GrantRecord, KeyState, LoginRecord,
-    RefreshRecord, SessionRecord, SigningKeyRecord, UpstreamClientRecord,
+    ConnectionRecord, ConnectionStage, ConnectionState, ConnectionSummary, ConsentKey, Digest, GrantRecord, KeyState,
+    LoginRecord, RefreshRecord, SessionRecord, SigningKeyRecord, UpstreamClientRecord,
 };
 
 pub(super) fn digest(of: &str) -> Digest {
@@ -120,20 +120,20 @@ pub(super) fn connection_key(upstream: &str, subject: &str) -> ConnectionKey {
 
 /// Somebody's connection to `linear` with these secrets, which also give it its id.
 pub(super) fn connection(subject: &str, secrets: &str) -> ConnectionRecord {
-    ConnectionRecord {
+    let summary = ConnectionSummary {
         key: connection_key("linear", subject),
         target: "https://mcp.linear.example/mcp".to_owned(),
         id: format!("id of {}", digest(secrets)),
         version: 1,
         state: ConnectionState::Connected,
         because: "connected in a browser".to_owned(),
-        registration: Some("https://linear.example".to_owned()),
+        issuer: Some("https://linear.example".to_owned()),
         scope: Some("read write".to_owned()),
-        secrets: Some(secrets.as_bytes().to_vec().into()),
         expires_at: Some(in_minutes(60)),
         created_at: START,
         changed_at: START,
-    }
+    };
+    ConnectionRecord { summary, secrets: Some(secrets.as_bytes().to_vec().into()) }
 }
 
 pub(super) fn connection_event(subject: &str, minute: u64) -> ConnectionEvent {

@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     store::{
-        ConnectFlow, ConnectLink, ConnectionKey, ConnectionRecord, ConnectionStage, ConnectionState, Digest, StoreError,
+        ConnectFlow, ConnectLink, ConnectionKey, ConnectionRecord, ConnectionStage, ConnectionState, ConnectionSummary,
+        Digest, StoreError,
     },
     upstreams::oauth::{CallbackParameters, Discovered, Flow, GrantError, PendingGrant, Registration},
 };
@@ -45,7 +46,7 @@ struct Made<'a> {
     key: ConnectionKey,
     target: &'a str,
     kept: Kept,
-    registration: Option<String>,
+    issuer: Option<String>,
     scope: Option<String>,
     lasting: Option<Duration>,
     because: &'static str,
@@ -194,7 +195,7 @@ impl ConnectionBook {
         let made = Made {
             key,
             target: &target.0,
-            registration: Some(server.issuer.clone()),
+            issuer: Some(server.issuer.clone()),
             scope: set.scope.clone(),
             lasting: set.expires_in,
             because: "the person connected",
@@ -248,7 +249,7 @@ impl ConnectionBook {
             key: ConnectionKey { upstream: link.upstream, subject: link.subject },
             target: &link.target,
             kept: Kept::Values(values),
-            registration: None,
+            issuer: None,
             scope: None,
             lasting: None,
             because: "the person gave their key",
@@ -260,22 +261,23 @@ impl ConnectionBook {
 
     /// Somebody has connected: that counts from the next call on, here at once and elsewhere within a second.
     async fn connect(&self, made: Made<'_>) -> Result<(), ConnectError> {
-        let Made { key, target, kept, registration, scope, lasting, because, link } = made;
+        let Made { key, target, kept, issuer, scope, lasting, because, link } = made;
         let now = self.0.clock.now();
-        let record = ConnectionRecord {
+        let secrets = Some(kept.seal()?);
+        let summary = ConnectionSummary {
             target: target.to_owned(),
             id: random::id(),
             version: 0,
             state: ConnectionState::Connected,
             because: because.to_owned(),
-            registration,
+            issuer,
             scope,
-            secrets: Some(kept.seal()?),
             expires_at: lasting.map(|lasting| now.plus(lasting)),
             created_at: now,
             changed_at: now,
             key,
         };
+        let record = ConnectionRecord { summary, secrets };
         let before = self.0.store.connection(&self.0.tenant, &record.key).await?;
         let transition = Transition {
             key: &record.key,

@@ -10,13 +10,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use portcullis_policies::kit::clock::Timestamp;
 use secrecy::{ExposeSecret, zeroize::Zeroizing};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use super::{ConnectionBook, slot::lock};
-use crate::store::{ConnectionKey, ConnectionRecord, ConnectionState, Digest, StoreError};
+use crate::store::{ConnectionKey, ConnectionRecord, ConnectionSummary, Digest, StoreError};
 
 /// What the store would not take.
 #[derive(Debug)]
@@ -35,19 +34,9 @@ struct Unwritten {
 /// The same in a file.
 #[derive(Serialize, Deserialize)]
 struct Entry {
-    upstream: String,
-    subject: String,
-    target: String,
-    id: String,
-    version: i64,
-    fence: i64,
-    because: String,
-    registration: Option<String>,
-    scope: Option<String>,
+    connection: ConnectionSummary,
     secrets: Vec<u8>,
-    expires_at: Option<Timestamp>,
-    created_at: Timestamp,
-    changed_at: Timestamp,
+    fence: i64,
 }
 
 const PURPOSE: &str = "journal of connections";
@@ -94,8 +83,9 @@ impl ConnectionBook {
         let unwritten = lock(&self.0.journal.unwritten).get(key).cloned()?;
         if let Err(error) = self.write_refreshed(&unwritten.record, unwritten.fence).await {
             tracing::debug!(%error, "the store still takes nothing");
-            let version = unwritten.record.version + 1;
-            return Some(ConnectionRecord { version, ..unwritten.record.clone() });
+            let mut record = unwritten.record.clone();
+            record.summary.version += 1;
+            return Some(record);
         }
         // Whether it was kept or overtaken: nobody needs the journal for it any more.
         self.settle(key, &unwritten).await;
@@ -152,45 +142,17 @@ impl ConnectionBook {
 
 impl Unwritten {
     fn to_bytes(&self) -> io::Result<Zeroizing<Vec<u8>>> {
-        let ConnectionRecord { key, target, id, version, because, registration, scope, .. } = self.record.clone();
-        let ConnectionRecord { secrets, expires_at, created_at, changed_at, .. } = &self.record;
-        let entry = Entry {
-            upstream: key.upstream,
-            subject: key.subject,
-            target,
-            id,
-            version,
-            fence: self.fence,
-            because,
-            registration,
-            scope,
-            secrets: secrets.as_ref().map(|secrets| secrets.expose_secret().to_vec()).unwrap_or_default(),
-            expires_at: *expires_at,
-            created_at: *created_at,
-            changed_at: *changed_at,
-        };
+        let ConnectionRecord { summary, secrets } = &self.record;
+        let secrets = secrets.as_ref().map(|secrets| secrets.expose_secret().to_vec()).unwrap_or_default();
+        let entry = Entry { connection: summary.clone(), secrets, fence: self.fence };
         let bytes = serde_json::to_vec(&entry).map(Zeroizing::new);
         drop(Zeroizing::new(entry.secrets));
         Ok(bytes?)
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let entry: Entry = serde_json::from_slice(bytes).ok()?;
-        let record = ConnectionRecord {
-            key: ConnectionKey { upstream: entry.upstream, subject: entry.subject },
-            target: entry.target,
-            id: entry.id,
-            version: entry.version,
-            state: ConnectionState::Connected,
-            because: entry.because,
-            registration: entry.registration,
-            scope: entry.scope,
-            secrets: Some(entry.secrets.into()),
-            expires_at: entry.expires_at,
-            created_at: entry.created_at,
-            changed_at: entry.changed_at,
-        };
-        Some(Self { record, fence: entry.fence })
+        let Entry { connection, secrets, fence } = serde_json::from_slice(bytes).ok()?;
+        Some(Self { record: ConnectionRecord { summary: connection, secrets: Some(secrets.into()) }, fence })
     }
 }
 

@@ -110,17 +110,17 @@ impl ConnectionBook {
     ) -> Result<Refreshed, StoreError> {
         lock(&slot.pause).end();
         let Claim { mut record, fence, .. } = claim;
-        record.expires_at = set.expires_in.map(|lasting| began.plus(lasting));
+        record.summary.expires_at = set.expires_in.map(|lasting| began.plus(lasting));
         let set = TokenSet {
             refresh_token: set.refresh_token.or(old.set.refresh_token),
             scope: set.scope.or(old.set.scope),
             ..set
         };
-        record.scope.clone_from(&set.scope);
+        record.summary.scope.clone_from(&set.scope);
         let Counter { server, registration } = counter;
         let kept = Tokens { set, asked: old.asked, server: server.clone(), registration: registration.clone() };
         record.secrets = Some(Kept::Tokens(Box::new(kept.clone())).seal()?);
-        "refreshed".clone_into(&mut record.because);
+        "refreshed".clone_into(&mut record.summary.because);
         let is_kept = match self.write_refreshed(&record, fence).await {
             Ok(is_kept) => is_kept,
             Err(error) => {
@@ -133,7 +133,7 @@ impl ConnectionBook {
             self.revoke_in_background(slot, kept);
             return Ok(Refreshed::LookAgain);
         }
-        record.version += 1;
+        record.summary.version += 1;
         tracing::debug!(subject = &*slot.subject, upstream = &*slot.upstream, version = record.version, "refreshed");
         let Some(held) = self.as_held(&record, &kept, errand) else { return Ok(Refreshed::LookAgain) };
         let credential = held.credential.clone();

@@ -14,7 +14,7 @@ CREATE TABLE connections (
     version BIGINT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('connected', 'reconsent_required')),
     because TEXT NOT NULL,
-    registration TEXT,
+    issuer TEXT,
     scope TEXT,
     sealed_data_key BYTEA,
     secrets BYTEA,

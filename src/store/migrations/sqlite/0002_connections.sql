@@ -14,7 +14,7 @@ CREATE TABLE connections (
     version INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('connected', 'reconsent_required')),
     because TEXT NOT NULL,
-    registration TEXT,
+    issuer TEXT,
     scope TEXT,
     sealed_data_key BLOB,
     secrets BLOB,

@@ -122,6 +122,6 @@ async fn cl_11_oauth_88_another_authorization_server_never_sees_what_is_of_the_f
     assert_eq!(connect_required(node.renew("ada", &refused(&first)).await).0, "reconsent_required");
     assert_eq!((town.vendor.script().refreshes, moved.script().registrations), (0, 1));
     node.connect("ada").await.unwrap();
-    assert_eq!(node.row("ada").await.unwrap().registration.unwrap(), moved.origin);
+    assert_eq!(node.row("ada").await.unwrap().summary.issuer.unwrap(), moved.origin);
     assert!(!moved.script().heard.contains("rt-1") && !moved.script().heard.contains("client_id=client-0"));
 }

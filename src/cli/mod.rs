@@ -17,10 +17,7 @@ use clap::{Parser, Subcommand};
 use portcullis_policies::kit::{clock::SystemClock, policy::PolicyKind};
 
 use self::serve::Parts;
-use crate::{
-    pipeline::Toolbox,
-    server::{Services, random_seed},
-};
+use crate::{pipeline::Toolbox, server::Services, store::random};
 
 /// A self-hosted gateway for MCP servers.
 #[derive(Debug, Parser)]
@@ -79,7 +76,7 @@ pub fn main(kinds: Vec<PolicyKind>) -> ExitCode {
     let tools = Toolbox {
         kinds,
         demo: crate::upstreams::demo_server(),
-        host: services.host(random_seed()),
+        host: services.host(random::seed()),
         listen: arguments.listen.clone(),
     };
     match run(arguments, Parts { tools, services }) {

@@ -19,6 +19,7 @@ use crate::{
     config::{Checked, Gateway, PlannedRoute, Secrets},
     pipeline::{Live, Plan, Toolbox, plan_file},
     server::{self, Logging, Services, Stop},
+    store::random,
 };
 
 /// Serves the routes of a file, and serves them anew when it changes.
@@ -69,7 +70,7 @@ async fn serve(
     let listening = listener.local_addr()?;
     let (stop, shutdown) = Stop::new();
     let folder = source.file.parent().unwrap_or(Path::new("."));
-    let process = u32::try_from(server::random_seed() >> 32).unwrap_or_default();
+    let process = u32::try_from(random::seed() >> 32).unwrap_or_default();
     let assembly = server::assemble(Arc::clone(&live), services.clone(), folder, listening, &shutdown, process).await?;
     let (again, reloads) = mpsc::channel(1);
     assembly.start_background(source.watched.then_some(source.file.as_path()), reloads)?;

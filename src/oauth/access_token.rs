@@ -14,8 +14,8 @@ use portcullis_policies::kit::{
 };
 use serde_json::json;
 
-use super::{Authority, Resources, grants::LiveGrant, random, scope::Scopes};
-use crate::store::{Digest, GrantRecord};
+use super::{Authority, Resources, grants::LiveGrant, scope::Scopes};
+use crate::store::{Digest, GrantRecord, random};
 
 /// RFC 9068 §2.1.
 const TYPE: &str = "at+jwt";

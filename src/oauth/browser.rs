@@ -8,8 +8,8 @@ use std::time::Duration;
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 
-use super::{Authority, origin::Origin, random};
-use crate::store::{Digest, SessionRecord, StoreError};
+use super::{Authority, origin::Origin};
+use crate::store::{Digest, SessionRecord, StoreError, random};
 
 /// The cookies that a browser sent.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::response::Response;
 use portcullis_policies::kit::sign_in::SignIn;
 
-use super::{Authority, random, request::AuthorizationRequest};
-use crate::store::{AccountRecord, CodeRecord, Digest, GrantRecord, SessionRecord, StoreError, Work};
+use super::{Authority, request::AuthorizationRequest};
+use crate::store::{AccountRecord, CodeRecord, Digest, GrantRecord, SessionRecord, StoreError, Work, random};
 
 /// How long a code is good.
 pub(super) const LIFETIME: Duration = Duration::from_mins(1);

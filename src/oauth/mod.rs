@@ -32,7 +32,6 @@ mod origin;
 pub(crate) mod pages;
 mod provider;
 mod purpose;
-mod random;
 mod redirect_uri;
 mod refresh;
 mod register;

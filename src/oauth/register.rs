@@ -8,10 +8,9 @@ use super::{
     Authority,
     client::{AuthMethod, BadMetadata, Client, ClientMetadata, ClientOrigin},
     error::{Code, OAuthError, json_answer},
-    random,
     router::Visitor,
 };
-use crate::store::{ClientRecord, Digest};
+use crate::store::{ClientRecord, Digest, random};
 
 /// How long a registration stays unused when room is needed.
 const WITHOUT_USE: std::time::Duration = std::time::Duration::from_hours(1);

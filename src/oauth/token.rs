@@ -15,11 +15,10 @@ use super::{
     error::{Code, OAuthError, json_answer},
     form::Parameters,
     grants::{ITSELF, is_through},
-    random,
     router::Visitor,
     scope::Scopes,
 };
-use crate::store::{CodeRecord, CodeUse, Digest, GrantRecord, RefreshRecord};
+use crate::store::{CodeRecord, CodeUse, Digest, GrantRecord, RefreshRecord, random};
 
 /// The longest that a grant may be kept alive by refreshing, as a multiple of the time for which a refresh token lasts
 /// unused.

@@ -25,10 +25,3 @@ pub use self::{
     shutdown::{Shutdown, Stop},
     telemetry::{Logging, start_logging},
 };
-
-/// Chance, drawn from the operating system. The one place where it comes in.
-#[expect(clippy::disallowed_methods, reason = "the one place")]
-pub fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0_u8)
-}

@@ -34,6 +34,7 @@ mod key_command;
 mod location;
 mod logins;
 mod master_key;
+pub mod random;
 mod refresh_tokens;
 mod reseal;
 mod seal;

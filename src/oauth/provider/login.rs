@@ -13,9 +13,8 @@ use crate::{
         code::{Arrival, Yes},
         pages::{self, Trouble},
         purpose::Purpose,
-        random,
     },
-    store::{AccountRecord, Digest, LoginRecord, SessionRecord, StoreError},
+    store::{AccountRecord, Digest, LoginRecord, SessionRecord, StoreError, random},
 };
 
 /// A sign-in that was begun. It is kept sealed in the store.

@@ -13,7 +13,6 @@ use super::{
     ConnectError, Connected, ConnectionBook, Departure, SetupFailure, UpstreamRoute,
     kept::{self, Kept, Tokens, Value},
     links::scopes_of,
-    random,
     refresh::oauth_upstream,
     setup::NoSetup,
     transition::Transition,
@@ -21,7 +20,7 @@ use super::{
 use crate::{
     store::{
         ConnectFlow, ConnectLink, ConnectionKey, ConnectionRecord, ConnectionStage, ConnectionState, ConnectionSummary,
-        Digest, StoreError,
+        Digest, StoreError, random,
     },
     upstreams::oauth::{CallbackParameters, Discovered, Flow, GrantError, PendingGrant, Registration},
 };

@@ -6,8 +6,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use moka::{Entry, future::Cache, ops::compute::Op};
 use portcullis_policies::kit::{chain::RequestId, credential::ConnectState};
 
-use super::{ConnectError, ConnectionBook, LinkView, UpstreamRoute, random, transition::Transition};
-use crate::store::{ConnectLink, ConnectionKey, ConnectionStage, Digest, StoreError};
+use super::{ConnectError, ConnectionBook, LinkView, UpstreamRoute, transition::Transition};
+use crate::store::{ConnectLink, ConnectionKey, ConnectionStage, Digest, StoreError, random};
 
 /// How long a link is good.
 const GOOD: Duration = Duration::from_mins(10);

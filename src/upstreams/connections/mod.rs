@@ -23,7 +23,6 @@ mod kept;
 mod links;
 mod list;
 mod obtain;
-mod random;
 mod refresh;
 mod seams;
 mod setup;
@@ -56,7 +55,7 @@ pub use super::oauth::CallbackParameters;
 use super::oauth::UpstreamOAuth;
 use crate::{
     fetch,
-    store::{Feed, Store, Tenant, every},
+    store::{Feed, Store, Tenant, every, random},
 };
 
 /// What a book is made of.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     oauth::{Guest, Parameters, Visitor, pages::see_other},
-    upstreams::connections::LinkView,
+    upstreams::connections::{ConnectError, LinkView},
 };
 
 /// Who sits in front of the page, as far as the link goes.
@@ -72,7 +72,7 @@ pub(super) async fn decide(
         Who::Nobody => return Ok(see_other(&path(token))),
         Who::Another(_) => {
             refuse(visitor, &guest, &link, console);
-            return Err(Trouble::NotYours);
+            return Err(ConnectError::NotYours.into());
         }
     }
     if form.get(DECISION) != Some("connect") {
@@ -94,14 +94,14 @@ async fn connect(
         let connected = console.book.put_key(token, &link.subject, &values).await?;
         return Ok(Done::new(console.authority.host(), &connected).show());
     }
-    let browser = guest.browser().ok_or(Trouble::Gone)?;
+    let browser = guest.browser().ok_or(ConnectError::Gone)?;
     let departure = console.book.begin(token, &link.subject, browser).await?;
     Ok(see_other(departure.url.as_str()))
 }
 
 /// The link, if it is still good. One that was used, one that is too old and one that never was look the same.
 async fn find(console: &Console, token: &str) -> Result<LinkView, Trouble> {
-    console.book.link(token).await?.ok_or(Trouble::Gone)
+    Ok(console.book.link(token).await?.ok_or(ConnectError::Gone)?)
 }
 
 fn who(console: &Console, guest: &Guest, link: &LinkView) -> Result<Who, Trouble> {

@@ -4,7 +4,10 @@ use axum::response::Response;
 use http::HeaderMap;
 
 use super::{router::Console, trouble::Trouble};
-use crate::oauth::{Guest, OwnPage, Parameters};
+use crate::{
+    oauth::{Guest, OwnPage, Parameters},
+    upstreams::connections::ConnectError,
+};
 
 /// The field that says which button was pressed.
 pub(super) const DECISION: &str = "decision";
@@ -36,6 +39,6 @@ pub(super) async fn sign_in(
         Some(SIGN_IN_AGAIN) => OwnPage::new(route, page).map(OwnPage::by_somebody_else),
         _ => return Ok(None),
     };
-    let page = page.ok_or(Trouble::Gone)?;
+    let page = page.ok_or(ConnectError::Gone)?;
     Ok(Some(console.authority.sign_in_for(guest, page).await?))
 }

@@ -17,10 +17,6 @@ use crate::{
 pub(super) enum Trouble {
     /// As on the pages of the authorization server.
     SignIn(oauth::Trouble),
-    /// The link was used, is too old, or never was one.
-    Gone,
-    /// The link, or what was begun with it, is somebody else's.
-    NotYours,
     /// The form says nothing that can be done.
     NoDecision,
     /// Nobody can say with a browser who they are.
@@ -43,13 +39,7 @@ impl From<StoreError> for Trouble {
 
 impl From<ConnectError> for Trouble {
     fn from(error: ConnectError) -> Self {
-        match error {
-            ConnectError::Gone => Self::Gone,
-            ConnectError::NotYours => Self::NotYours,
-            ConnectError::OtherBrowser => Self::SignIn(oauth::Trouble::OtherBrowser),
-            ConnectError::Store(error) => error.into(),
-            error => Self::Connect(error),
-        }
+        Self::Connect(error)
     }
 }
 
@@ -58,11 +48,9 @@ pub(super) fn or_trouble(visitor: &Visitor, outcome: Result<Response, Trouble>) 
     match outcome {
         Ok(response) => response,
         Err(Trouble::SignIn(trouble)) => pages::trouble(visitor, &trouble),
-        Err(Trouble::Gone) => notice(visitor, GONE, None),
-        Err(Trouble::NotYours) => notice(visitor, NOT_YOURS, None),
-        Err(Trouble::NoDecision) => notice(visitor, NO_DECISION, None),
-        Err(Trouble::NoSignIn) => notice(visitor, NO_SIGN_IN, None),
-        Err(Trouble::Connect(error)) => connect_trouble(visitor, &error),
+        Err(Trouble::NoDecision) => notice(visitor, "invalid_request", NO_DECISION, None),
+        Err(Trouble::NoSignIn) => notice(visitor, "no_sign_in", NO_SIGN_IN, None),
+        Err(Trouble::Connect(error)) => connect_trouble(visitor, error),
     }
 }
 
@@ -70,7 +58,6 @@ pub(super) fn or_trouble(visitor: &Visitor, outcome: Result<Response, Trouble>) 
 #[derive(Clone, Copy)]
 struct Words {
     status: StatusCode,
-    code: &'static str,
     title: &'static str,
     what: &'static str,
     remedy: &'static str,
@@ -78,7 +65,6 @@ struct Words {
 
 const GONE: Words = Words {
     status: StatusCode::NOT_FOUND,
-    code: "link_gone",
     title: "This link is no longer good",
     what: "It was used before, it is too old, or it was never one of ours. Nothing was changed.",
     remedy: "Repeat the call in your program: it shows you a new link. Or connect on the page of your connections, /connections.",
@@ -86,7 +72,6 @@ const GONE: Words = Words {
 
 const NOT_YOURS: Words = Words {
     status: StatusCode::FORBIDDEN,
-    code: "not_yours",
     title: "This link is not yours",
     what: "It was made for somebody else. Nothing was changed for anybody.",
     remedy: "If somebody sent it to you, close this page, and do not sign in for them. Otherwise open the link that your own program shows.",
@@ -94,7 +79,6 @@ const NOT_YOURS: Words = Words {
 
 const NO_DECISION: Words = Words {
     status: StatusCode::BAD_REQUEST,
-    code: "invalid_request",
     title: "This request cannot be read",
     what: "It does not say what to do. Nothing was changed.",
     remedy: "Go back, load the page again, and press one of its buttons.",
@@ -102,7 +86,6 @@ const NO_DECISION: Words = Words {
 
 const NO_SIGN_IN: Words = Words {
     status: StatusCode::FORBIDDEN,
-    code: "no_sign_in",
     title: "Nobody can sign in here with a browser",
     what: "Only the person who asked for this link may use it, and this gateway has no way to find out who you are.",
     remedy: "Tell the operator of this gateway: the route needs a policy that signs people in.",
@@ -110,7 +93,6 @@ const NO_SIGN_IN: Words = Words {
 
 const SETUP: Words = Words {
     status: StatusCode::BAD_GATEWAY,
-    code: "upstream_setup_failed",
     title: "This cannot be connected as it is set up",
     what: "",
     remedy: "Tell the operator of this gateway the code below: the log has all steps.",
@@ -118,7 +100,6 @@ const SETUP: Words = Words {
 
 const REFUSED: Words = Words {
     status: StatusCode::BAD_REQUEST,
-    code: "upstream_refused",
     title: "It was not allowed",
     what: "",
     remedy: "If you said no by mistake, repeat the call in your program and open the new link. If you did not, tell the operator of this gateway the code below.",
@@ -126,7 +107,6 @@ const REFUSED: Words = Words {
 
 const MIXUP: Words = Words {
     status: StatusCode::BAD_GATEWAY,
-    code: "mixup",
     title: "This answer was not used",
     what: "It did not come from the sign-in that was asked. Nothing was changed.",
     remedy: "If you did not start this yourself, close this page. If you did and it happens again, tell the operator of this gateway.",
@@ -134,7 +114,6 @@ const MIXUP: Words = Words {
 
 const UNAVAILABLE: Words = Words {
     status: StatusCode::BAD_GATEWAY,
-    code: "upstream_unavailable",
     title: "The other side does not answer as it should",
     what: "Its sign-in cannot be reached, or its answer cannot be understood. Nothing was changed.",
     remedy: "Try again in a moment. If it stays so, tell the operator of this gateway the code below.",
@@ -142,38 +121,37 @@ const UNAVAILABLE: Words = Words {
 
 const UNUSABLE: Words = Words {
     status: StatusCode::BAD_REQUEST,
-    code: "unusable_value",
     title: "This cannot be used",
     what: "",
     remedy: "Go back and type it in once more. Nothing was kept.",
 };
 
 /// What an upstream or its authorization server says is shown as text, short and plain.
-fn connect_trouble(visitor: &Visitor, error: &ConnectError) -> Response {
+fn connect_trouble(visitor: &Visitor, error: ConnectError) -> Response {
+    let code = error.code();
     match error {
-        ConnectError::Setup(failure) => notice(visitor, SETUP, Some(plain(&failure.to_string()))),
-        ConnectError::Refused { code, .. } => notice(
-            visitor,
-            REFUSED,
-            Some(format!("The sign-in over there answered {:?}. Nothing was changed.", plain(code))),
-        ),
-        ConnectError::Unusable(why) => notice(visitor, UNUSABLE, Some(format!("{}.", plain(why)))),
-        ConnectError::Mixup => notice(visitor, MIXUP, None),
+        ConnectError::Gone => notice(visitor, code, GONE, None),
+        ConnectError::NotYours => notice(visitor, code, NOT_YOURS, None),
+        ConnectError::OtherBrowser => pages::trouble(visitor, &oauth::Trouble::OtherBrowser),
+        ConnectError::Unusable(why) => notice(visitor, code, UNUSABLE, Some(format!("{}.", plain(&why)))),
+        ConnectError::Setup(failure) => notice(visitor, code, SETUP, Some(plain(&failure.to_string()))),
+        ConnectError::Refused { code: said, .. } => {
+            let what = format!("The sign-in over there answered {:?}. Nothing was changed.", plain(&said));
+            notice(visitor, code, REFUSED, Some(what))
+        }
+        ConnectError::Mixup => notice(visitor, code, MIXUP, None),
         ConnectError::Unavailable(why) => {
             tracing::warn!(why, request = visitor.request_id, "nobody could be connected");
-            let mut response = notice(visitor, UNAVAILABLE, None);
+            let mut response = notice(visitor, code, UNAVAILABLE, None);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
             response
         }
-        ConnectError::Gone => notice(visitor, GONE, None),
-        ConnectError::NotYours => notice(visitor, NOT_YOURS, None),
-        ConnectError::OtherBrowser => pages::trouble(visitor, &oauth::Trouble::OtherBrowser),
-        ConnectError::Store(_) => pages::trouble(visitor, &oauth::Trouble::Store),
+        ConnectError::Store(error) => pages::trouble(visitor, &error.into()),
     }
 }
 
-fn notice(visitor: &Visitor, words: Words, what: Option<String>) -> Response {
-    let Words { status, code, title, what: usual, remedy } = words;
+fn notice(visitor: &Visitor, code: &str, words: Words, what: Option<String>) -> Response {
+    let Words { status, title, what: usual, remedy } = words;
     let what = what.unwrap_or_else(|| usual.to_owned());
     Notice { host: "", title, what, remedy, code, back: None, request_id: &visitor.request_id }.show(status)
 }

@@ -66,17 +66,6 @@ impl Kept {
     pub(super) fn open(record: &ConnectionRecord) -> Option<Self> {
         serde_json::from_slice(record.secrets.as_ref()?.expose_secret()).ok()
     }
-
-    /// The headers that show the credential. None where the configuration now wants something else than was kept.
-    pub(super) fn headers(&self, mode: &AuthMode) -> Option<Vec<(HeaderName, HeaderValue)>> {
-        match (self, mode) {
-            (Self::Tokens(tokens), AuthMode::UserOAuth(_) | AuthMode::SharedOAuth(_)) => Some(bearer(&tokens.set)),
-            (Self::Values(values), AuthMode::UserKey(fields)) => {
-                fields.iter().map(|field| header(field, &values.get(&field.name)?.0)).collect()
-            }
-            _ => None,
-        }
-    }
 }
 
 /// The one header of a bearer token (RFC 6750 §2.1).
@@ -102,7 +91,7 @@ pub(super) fn renewal(now: Timestamp, end: Timestamp, chance: u64) -> Timestamp 
     end.minus(ahead + ahead * percent / 100)
 }
 
-/// A record as a credential at hand.
+/// A record as a credential at hand. None where the configuration now wants something else than was kept.
 pub(super) fn held(
     record: &ConnectionRecord,
     kept: &Kept,
@@ -110,8 +99,31 @@ pub(super) fn held(
     configuration: u64,
     now: Timestamp,
 ) -> Option<Held> {
-    let credential = UpstreamCredential::new(record.id.as_str(), record.version, kept.headers(mode)?);
-    let can_be_renewed = matches!(kept, Kept::Tokens(tokens) if tokens.set.refresh_token.is_some());
+    match (kept, mode) {
+        (Kept::Tokens(tokens), mode) => held_tokens(record, tokens, mode, configuration, now),
+        (Kept::Values(values), AuthMode::UserKey(fields)) => {
+            let headers = fields.iter().map(|field| header(field, &values.get(&field.name)?.0));
+            let credential =
+                UpstreamCredential::new(record.id.as_str(), record.version, headers.collect::<Option<_>>()?);
+            Some(Held::new(credential, configuration, record.expires_at, None))
+        }
+        (Kept::Values(_), _) => None,
+    }
+}
+
+/// The same of tokens.
+pub(super) fn held_tokens(
+    record: &ConnectionRecord,
+    tokens: &Tokens,
+    mode: &AuthMode,
+    configuration: u64,
+    now: Timestamp,
+) -> Option<Held> {
+    if !matches!(mode, AuthMode::UserOAuth(_) | AuthMode::SharedOAuth(_)) {
+        return None;
+    }
+    let credential = UpstreamCredential::new(record.id.as_str(), record.version, bearer(&tokens.set));
+    let can_be_renewed = tokens.set.refresh_token.is_some();
     let renew_at = record.expires_at.filter(|_| can_be_renewed).map(|end| renewal(now, end, chance(&record.id)));
     Some(Held::new(credential, configuration, record.expires_at, renew_at))
 }

@@ -220,8 +220,7 @@ impl ConnectionBook {
     }
 
     fn as_held(&self, record: &ConnectionRecord, tokens: &Tokens, errand: &Errand) -> Option<super::slot::Held> {
-        let kept = Kept::Tokens(Box::new(tokens.clone()));
-        kept::held(record, &kept, &errand.auth.mode, self.0.routes.version(), self.0.clock.now())
+        kept::held_tokens(record, tokens, &errand.auth.mode, self.0.routes.version(), self.0.clock.now())
     }
 
     /// Where the connection is refreshed, or why it cannot be: what is of one authorization server is never shown to

@@ -62,7 +62,8 @@ pub struct Discovered {
     pub names_itself: bool,
     /// Does it take the URL of a document as a client's id?
     pub client_documents: bool,
-    /// How all this was found.
+    /// How all this was found. It is for whoever waits for what comes of it, and not kept.
+    #[serde(skip)]
     pub transcript: Transcript,
 }
 

@@ -40,10 +40,9 @@ impl Lack {
 
     /// Nothing that the caller could mend; worth another try after `pause`.
     pub(super) fn for_now(message: impl Into<Cow<'static, str>>, pause: Duration) -> Self {
-        let seconds = pause.as_secs_f64().ceil().max(1.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a pause is a minute at most")]
-        let header = HeaderValue::from(seconds as u64);
-        Self::Refused(Refusal::new(Reason::CredentialUnavailable, message).with_header(RETRY_AFTER, header))
+        let seconds = (pause.as_secs() + u64::from(pause.subsec_nanos() > 0)).max(1);
+        let refusal = Refusal::new(Reason::CredentialUnavailable, message);
+        Self::Refused(refusal.with_header(RETRY_AFTER, HeaderValue::from(seconds)))
     }
 }
 

@@ -4,7 +4,7 @@
 //! never ended is known of, and a store that cannot be written to is noticed while the old token is still good. What was
 //! redeemed is kept whatever happens: it is in memory and in the journal until the store has it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use portcullis_policies::kit::{
     clock::Timestamp,
@@ -14,9 +14,9 @@ use portcullis_policies::kit::{
 
 use super::{
     ConnectionBook,
-    flight::{Errand, Goal, Lack},
+    flight::{Errand, Goal, Lack, Outcome},
     kept::{self, Kept, Tokens},
-    slot::{Slot, lock},
+    slot::{Held, Slot, lock},
     stored::Refreshed,
 };
 use crate::{
@@ -33,11 +33,22 @@ struct Counter {
     registration: Registration,
 }
 
+/// A refresh that is under way.
+struct Refresh<'a> {
+    book: &'a ConnectionBook,
+    slot: &'a Slot,
+    errand: &'a Errand,
+    claim: Claim,
+    /// What was there before.
+    tokens: Tokens,
+    counter: Counter,
+}
+
 impl ConnectionBook {
     /// Fetches new tokens for a connection whose present ones are over, or nearly so, or were refused with `challenge`.
     pub(super) async fn refresh(
         &self,
-        slot: &Arc<Slot>,
+        slot: &Slot,
         errand: &Errand,
         record: ConnectionRecord,
         tokens: Tokens,
@@ -64,7 +75,7 @@ impl ConnectionBook {
                 None => Refreshed::LookAgain,
             });
         };
-        self.redeem_refresh_token(slot, errand, claim, tokens, &counter).await
+        Refresh { book: self, slot, errand, claim, tokens, counter }.redeem().await
     }
 
     async fn claim(&self, record: &ConnectionRecord) -> Result<Option<Claim>, StoreError> {
@@ -75,72 +86,6 @@ impl ConnectionBook {
         Ok(claim)
     }
 
-    async fn redeem_refresh_token(
-        &self,
-        slot: &Arc<Slot>,
-        errand: &Errand,
-        claim: Claim,
-        tokens: Tokens,
-        counter: &Counter,
-    ) -> Result<Refreshed, StoreError> {
-        let Some(refresh_token) = &tokens.set.refresh_token else { return Ok(Refreshed::LookAgain) };
-        if claim.unfinished {
-            let (subject, upstream) = (&*slot.subject, &*slot.upstream);
-            tracing::warn!(subject, upstream, "an earlier refresh never ended; its refresh token is tried once more");
-        }
-        let began = self.0.clock.now();
-        let Counter { server, registration } = counter;
-        match self.0.oauth.refresh(server, registration, refresh_token, &[]).await {
-            Ok(set) => self.keep(slot, errand, claim, tokens, set, counter, began).await,
-            Err(error) => self.not_refreshed(slot, errand, claim, &tokens, &error).await,
-        }
-    }
-
-    /// Writes down what was redeemed, in the place of what was claimed.
-    #[expect(clippy::too_many_arguments, reason = "all that is known at the end of a refresh")]
-    async fn keep(
-        &self,
-        slot: &Arc<Slot>,
-        errand: &Errand,
-        claim: Claim,
-        old: Tokens,
-        set: TokenSet,
-        counter: &Counter,
-        began: Timestamp,
-    ) -> Result<Refreshed, StoreError> {
-        lock(&slot.pause).end();
-        let Claim { mut record, fence, .. } = claim;
-        record.summary.expires_at = set.expires_in.map(|lasting| began.plus(lasting));
-        let set = TokenSet {
-            refresh_token: set.refresh_token.or(old.set.refresh_token),
-            scope: set.scope.or(old.set.scope),
-            ..set
-        };
-        record.summary.scope.clone_from(&set.scope);
-        let Counter { server, registration } = counter;
-        let kept = Tokens { set, asked: old.asked, server: server.clone(), registration: registration.clone() };
-        record.secrets = Some(Kept::Tokens(Box::new(kept.clone())).seal()?);
-        "refreshed".clone_into(&mut record.summary.because);
-        let is_kept = match self.write_refreshed(&record, fence).await {
-            Ok(is_kept) => is_kept,
-            Err(error) => {
-                self.write_later(&record, fence, &error).await;
-                true
-            }
-        };
-        if !is_kept {
-            // Overtaken: the person disconnected or connected anew meanwhile. Nobody will ever use these.
-            self.revoke_in_background(slot, kept);
-            return Ok(Refreshed::LookAgain);
-        }
-        record.summary.version += 1;
-        tracing::debug!(subject = &*slot.subject, upstream = &*slot.upstream, version = record.version, "refreshed");
-        let Some(held) = self.as_held(&record, &kept, errand) else { return Ok(Refreshed::LookAgain) };
-        let credential = held.credential.clone();
-        slot.hold(held);
-        Ok(Refreshed::Decided(Ok(credential)))
-    }
-
     /// Of the record's version, the next one is kept; `false` if it was overtaken.
     pub(super) async fn write_refreshed(&self, record: &ConnectionRecord, fence: i64) -> Result<bool, StoreError> {
         let mut work = self.0.store.begin(&self.0.tenant).await?;
@@ -149,35 +94,15 @@ impl ConnectionBook {
         Ok(is_kept)
     }
 
-    async fn not_refreshed(
-        &self,
-        slot: &Arc<Slot>,
-        errand: &Errand,
-        claim: Claim,
-        tokens: &Tokens,
-        error: &GrantError,
-    ) -> Result<Refreshed, StoreError> {
-        let (subject, upstream) = (&*slot.subject, &*slot.upstream);
-        tracing::warn!(subject, upstream, %error, "a connection could not be refreshed");
-        let record = &claim.record;
-        if error.is_end_of_grant() {
-            let because = if claim.unfinished {
-                "an earlier refresh was interrupted, and the upstream takes its token no more"
-            } else {
-                "the upstream's sign-in ended it"
-            };
-            return self.over(slot, errand, record, because).await;
+    /// The same, into the journal if the store does not take it.
+    async fn write_somewhere(&self, record: &ConnectionRecord, fence: i64) -> bool {
+        match self.write_refreshed(record, fence).await {
+            Ok(is_kept) => is_kept,
+            Err(error) => {
+                self.write_later(record, fence, &error).await;
+                true
+            }
         }
-        if error.is_unknown_client() && tokens.registration.kind == RegistrationKind::Dynamic {
-            self.forget_registration(&tokens.registration).await?;
-            return self.over(slot, errand, record, "the upstream's sign-in has forgotten this gateway").await;
-        }
-        self.release(&claim).await?;
-        if let GrantError::Refused { code, .. } = error {
-            return Ok(Refreshed::Decided(Err(Lack::Refused(refused_by_server(code)))));
-        }
-        let pause = lock(&slot.pause).lengthen();
-        Ok(Refreshed::Decided(self.wait_it_out(slot, errand, record, tokens, pause)))
     }
 
     async fn release(&self, claim: &Claim) -> Result<(), StoreError> {
@@ -206,7 +131,7 @@ impl ConnectionBook {
         record: &ConnectionRecord,
         tokens: &Tokens,
         pause: Duration,
-    ) -> Result<portcullis_policies::kit::credential::UpstreamCredential, Lack> {
+    ) -> Outcome {
         let now = self.0.clock.now();
         let is_alive = record.expires_at.is_none_or(|end| now < end);
         let may_go_on = is_alive && matches!(errand.goal, Goal::Any | Goal::Ahead);
@@ -219,7 +144,7 @@ impl ConnectionBook {
         Err(Lack::for_now("The upstream's sign-in does not answer, so the credential cannot be renewed.", pause))
     }
 
-    fn as_held(&self, record: &ConnectionRecord, tokens: &Tokens, errand: &Errand) -> Option<super::slot::Held> {
+    fn as_held(&self, record: &ConnectionRecord, tokens: &Tokens, errand: &Errand) -> Option<Held> {
         kept::held_tokens(record, tokens, &errand.auth.mode, self.0.routes.version(), self.0.clock.now())
     }
 
@@ -253,6 +178,81 @@ impl ConnectionBook {
         }
         Ok(Counter { server: server.clone(), registration })
     }
+}
+
+impl Refresh<'_> {
+    async fn redeem(self) -> Result<Refreshed, StoreError> {
+        let Some(refresh_token) = &self.tokens.set.refresh_token else { return Ok(Refreshed::LookAgain) };
+        if self.claim.unfinished {
+            let (subject, upstream) = (&*self.slot.subject, &*self.slot.upstream);
+            tracing::warn!(subject, upstream, "an earlier refresh never ended; its refresh token is tried once more");
+        }
+        let began = self.book.0.clock.now();
+        let Counter { server, registration } = &self.counter;
+        let redeemed = self.book.0.oauth.refresh(server, registration, refresh_token, &[]).await;
+        match redeemed {
+            Ok(set) => self.keep(set, began).await,
+            Err(error) => self.fail(&error).await,
+        }
+    }
+
+    /// Writes down what was redeemed, in the place of what was claimed.
+    async fn keep(self, set: TokenSet, began: Timestamp) -> Result<Refreshed, StoreError> {
+        let Self { book, slot, errand, claim, tokens, counter } = self;
+        lock(&slot.pause).end();
+        let tokens = renewed(tokens, set, counter);
+        let Claim { mut record, fence, .. } = claim;
+        record.summary.expires_at = tokens.set.expires_in.map(|lasting| began.plus(lasting));
+        record.summary.scope.clone_from(&tokens.set.scope);
+        "refreshed".clone_into(&mut record.summary.because);
+        record.secrets = Some(Kept::Tokens(Box::new(tokens.clone())).seal()?);
+        if !book.write_somewhere(&record, fence).await {
+            // Overtaken: the person disconnected or connected anew meanwhile. Nobody will ever use these.
+            book.revoke_in_background(slot, tokens);
+            return Ok(Refreshed::LookAgain);
+        }
+        record.summary.version += 1;
+        tracing::debug!(subject = &*slot.subject, upstream = &*slot.upstream, version = record.version, "refreshed");
+        let Some(held) = book.as_held(&record, &tokens, errand) else { return Ok(Refreshed::LookAgain) };
+        let credential = held.credential.clone();
+        slot.hold(held);
+        Ok(Refreshed::Decided(Ok(credential)))
+    }
+
+    /// Nothing was redeemed: is the connection over, or is it worth another try?
+    async fn fail(self, error: &GrantError) -> Result<Refreshed, StoreError> {
+        let Self { book, slot, errand, claim, tokens, .. } = &self;
+        let (subject, upstream, record) = (&*slot.subject, &*slot.upstream, &claim.record);
+        tracing::warn!(subject, upstream, %error, "a connection could not be refreshed");
+        if error.is_end_of_grant() {
+            let because = if claim.unfinished {
+                "an earlier refresh was interrupted, and the upstream takes its token no more"
+            } else {
+                "the upstream's sign-in ended it"
+            };
+            return book.over(slot, errand, record, because).await;
+        }
+        if error.is_unknown_client() && tokens.registration.kind == RegistrationKind::Dynamic {
+            book.forget_registration(&tokens.registration).await?;
+            return book.over(slot, errand, record, "the upstream's sign-in has forgotten this gateway").await;
+        }
+        book.release(claim).await?;
+        if let GrantError::Refused { code, .. } = error {
+            return Ok(Refreshed::Decided(Err(Lack::Refused(refused_by_server(code)))));
+        }
+        let pause = lock(&slot.pause).lengthen();
+        Ok(Refreshed::Decided(book.wait_it_out(slot, errand, record, tokens, pause)))
+    }
+}
+
+/// What is kept from now on. Servers may leave out what has not changed (RFC 6749 §5.1, §6).
+fn renewed(old: Tokens, new: TokenSet, counter: Counter) -> Tokens {
+    let set = TokenSet {
+        refresh_token: new.refresh_token.or(old.set.refresh_token),
+        scope: new.scope.or(old.set.scope),
+        ..new
+    };
+    Tokens { set, asked: old.asked, server: counter.server, registration: counter.registration }
 }
 
 pub(super) fn oauth_upstream(mode: &AuthMode) -> Option<&OAuthUpstream> {

@@ -5,6 +5,7 @@ mod harness;
 
 mod bad_answers;
 mod connect;
+mod connections;
 mod first_call;
 mod headers;
 mod limits;

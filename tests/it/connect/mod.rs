@@ -57,15 +57,19 @@ impl Story {
 }
 
 /// Somebody with a client that is signed in, and with a browser.
-struct Person {
-    browser: Browser,
-    place: Place,
-    tokens: Tokens,
+pub(crate) struct Person {
+    pub(crate) browser: Browser,
+    pub(crate) place: Place,
+    pub(crate) tokens: Tokens,
 }
 
 impl Person {
     async fn at(gateway: &impl Reachable, name: &str) -> Self {
-        let client = OAuthClient::register(gateway).await;
+        Self::with(&OAuthClient::register(gateway).await, gateway, name).await
+    }
+
+    /// With a client that is registered already.
+    pub(crate) async fn with(client: &OAuthClient, gateway: &impl Reachable, name: &str) -> Self {
         let mut browser = Browser::at(gateway);
         let code = client.code(&mut browser, "/mcp", name).await;
         let tokens = Tokens::of(&client.redeem(gateway, &code).await);
@@ -73,13 +77,13 @@ impl Person {
     }
 
     /// Calls a tool that says in whose name.
-    async fn call(&self) -> Reply {
+    pub(crate) async fn call(&self) -> Reply {
         let request = Request::post("/mcp", &call(1, "whoami", &json!({}))).bearer(&self.tokens.access);
         self.place.ask(&request).await
     }
 
     /// The link that a call gets while nobody is connected.
-    async fn link(&self) -> String {
+    pub(crate) async fn link(&self) -> String {
         let reply = self.call().await;
         let link = reply.text().find(&format!("{}/connect/", self.place.origin));
         let link = &reply.text()[link.unwrap_or_else(|| panic!("no link in {}", reply.text()))..];
@@ -88,13 +92,13 @@ impl Person {
     }
 
     /// Says yes on our page; returns where the browser is sent.
-    async fn agree(&mut self, link: &str) -> String {
+    pub(crate) async fn agree(&mut self, link: &str) -> String {
         let page = self.browser.open(link).await.page();
         decide(&mut self.browser, &page, "connect").await.elsewhere()
     }
 
     /// Connects, as `account` over there.
-    async fn connect(&mut self, vendor: &Vendor, account: &str) -> Page {
+    pub(crate) async fn connect(&mut self, vendor: &Vendor, account: &str) -> Page {
         let link = self.link().await;
         let asked = self.agree(&link).await;
         self.browser.open(&vendor.says_yes(&asked, account)).await.page()
@@ -102,7 +106,7 @@ impl Person {
 }
 
 /// Presses a button of a page's first form.
-async fn decide(browser: &mut Browser, page: &Page, decision: &str) -> Landed {
+pub(crate) async fn decide(browser: &mut Browser, page: &Page, decision: &str) -> Landed {
     let seal = page.field("form");
     browser.submit(path(&page.at), &[("form", &seal), ("decision", decision)]).await
 }

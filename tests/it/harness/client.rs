@@ -124,6 +124,11 @@ impl Client {
         self.write(&request.bytes(self.host)).await;
     }
 
+    /// Sends to somebody who may be gone.
+    pub(crate) async fn try_send(&mut self, request: &Request) -> Result<(), Broken> {
+        self.try_write(&request.bytes(self.host)).await.map_err(|_| Broken)
+    }
+
     /// Sends, and waits for the head of the answer.
     pub(crate) async fn start(mut self, request: &Request) -> Answering {
         self.send(request).await;

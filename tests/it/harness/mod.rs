@@ -22,7 +22,7 @@ use std::{future::Future, time::Duration};
 pub(crate) use self::{
     answer::{Answer, Gate},
     browser::{Browser, Landed, Page, form},
-    client::{Answering, Client, Reply, Request},
+    client::{Answering, Broken, Client, Reply, Request},
     document_host::DocumentHost,
     forge::{forge, hs256, sign},
     gateway::{Gateway, Route, Setup},

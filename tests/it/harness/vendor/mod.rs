@@ -218,6 +218,13 @@ impl Vendor {
         self.state().access.clear();
     }
 
+    /// The access tokens of somebody are worth nothing any more; their refresh tokens are.
+    pub(crate) fn expires_tokens_of(&self, person: &str) {
+        let mut state = self.state();
+        let State { access, connections, .. } = &mut *state;
+        access.retain(|_, access| connections.get(&access.connection).is_none_or(|whose| whose.person != person));
+    }
+
     /// All connections of somebody end.
     pub(crate) fn revokes(&self, person: &str) {
         self.state().connections.retain(|_, connection| connection.person != person);
@@ -228,6 +235,13 @@ impl Vendor {
         self.resource.forget();
         self.server.forget();
         self.state().calls.clear();
+    }
+
+    /// The calls since this was last asked, which are forgotten.
+    pub(crate) fn takes_calls(&self) -> Vec<VendorCall> {
+        self.resource.forget();
+        self.server.forget();
+        std::mem::take(&mut self.state().calls)
     }
 
     // What it has seen ----------------------------------------------------------------------------

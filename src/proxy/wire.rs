@@ -215,10 +215,11 @@ fn data_or_error(frame: hyper::Result<Frame<Bytes>>) -> hyper::Result<Bytes> {
 /// Connections at rest, ready for the next request to the same upstream with the same credential.
 ///
 /// They rest for at most [`Pool::REST`]: common servers close after five seconds, and a request that meets a closing
-/// connection has an unknown outcome.
+/// connection has an unknown outcome. Credentials are spread over shelves, so that a thousand people who take turns find
+/// their connections again, and quickly.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    resting: Mutex<Vec<Resting>>,
+    shelves: [Mutex<Vec<Resting>>; Self::SHELVES],
 }
 
 #[derive(Debug)]
@@ -229,15 +230,17 @@ struct Resting {
 
 impl Pool {
     const REST: Duration = Duration::from_secs(4);
+    const SHELVES: usize = 16;
+    /// On one shelf.
     const MOST: usize = 256;
 
     /// The connection with this credential that was used last, if it is still good.
     pub(super) fn take(&self, owner: Option<&UpstreamCredential>, now: Instant) -> Option<Wire> {
         loop {
-            let mut all = lock(&self.resting);
-            let at = all.iter().rposition(|resting| resting.wire.is_of(owner))?;
-            let Resting { mut wire, since } = all.remove(at);
-            drop(all);
+            let mut shelf = self.shelf(owner);
+            let at = shelf.iter().rposition(|resting| resting.wire.is_of(owner))?;
+            let Resting { mut wire, since } = shelf.remove(at);
+            drop(shelf);
             if now - since < Self::REST && wire.is_reusable() {
                 return Some(wire);
             }
@@ -248,21 +251,30 @@ impl Pool {
         if wire.is_over() {
             return;
         }
-        let mut resting = lock(&self.resting);
+        let mut shelf = self.shelf(wire.owner.as_ref());
         // One of somebody who calls now is worth more than one of somebody who has not called for a while.
-        let oldest = (resting.len() >= Self::MOST).then(|| resting.remove(0));
-        resting.push(Resting { wire, since: Instant::now() });
-        drop(resting);
+        let oldest = (shelf.len() >= Self::MOST).then(|| shelf.remove(0));
+        shelf.push(Resting { wire, since: Instant::now() });
+        drop(shelf);
         drop(oldest);
+    }
+
+    /// Where connections with this credential rest. Names of connections are drawn by chance, so their letters spread.
+    fn shelf(&self, owner: Option<&UpstreamCredential>) -> MutexGuard<'_, Vec<Resting>> {
+        let name = owner.map(UpstreamCredential::connection).unwrap_or_default();
+        let sum = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        lock(&self.shelves[sum % Self::SHELVES])
     }
 
     /// Closes connections that have rested long enough, or whose credential is over. To be called every second or so.
     pub(super) fn sweep(&self) {
-        let mut resting = lock(&self.resting);
-        let is_closed = |resting: &mut Resting| resting.wire.is_over() || resting.since.elapsed() >= Self::REST;
-        let closing: Vec<_> = resting.extract_if(.., is_closed).collect();
-        drop(resting);
-        drop(closing);
+        for shelf in &self.shelves {
+            let mut resting = lock(shelf);
+            let is_closed = |resting: &mut Resting| resting.wire.is_over() || resting.since.elapsed() >= Self::REST;
+            let closing: Vec<_> = resting.extract_if(.., is_closed).collect();
+            drop(resting);
+            drop(closing);
+        }
     }
 }
 

@@ -11,10 +11,10 @@ use std::{
 use portcullis_policies::kit::clock::SystemClock;
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{Caller, assert_own, busy, connected};
+use super::{Caller, assert_own, connected, nodes::shared};
 use crate::{
     connect::Person,
-    harness::{Dice, Gateway, Vendor, pause},
+    harness::{Dice, Place, Vendor, pause},
 };
 
 /// People, and calls of each.
@@ -104,8 +104,8 @@ async fn somebody(vendor: Arc<Vendor>, mut person: Person, name: String, calls: 
 
 async fn everybody(size: Size) {
     let vendor = Arc::new(Vendor::new(Arc::new(SystemClock)).await);
-    let gateway = busy(&vendor).start().await;
-    let people = connect_all(&gateway, &vendor, size.people).await;
+    let gateway = shared(&vendor).spawn();
+    let people = connect_all(&gateway.place().await, &vendor, size.people).await;
     vendor.forgets_calls();
     let turned_away = vendor.counts().turned_away;
     let (mut seen, done, began) = (Seen::default(), Arc::new(AtomicBool::new(false)), Instant::now());
@@ -135,12 +135,13 @@ async fn everybody(size: Size) {
     println!("{} people × {} calls, {changes:?}: {:?}", size.people, size.calls, began.elapsed());
 }
 
-/// Everybody is connected.
-async fn connect_all(gateway: &Gateway, vendor: &Vendor, people: usize) -> Vec<(String, Person)> {
+/// Everybody is connected, and has called once.
+async fn connect_all(gateway: &Place, vendor: &Vendor, people: usize) -> Vec<(String, Person)> {
     let mut all = Vec::new();
     for number in 0..people {
         let name = format!("person-{number}");
         let person = connected(gateway, vendor, &name).await;
+        assert_eq!(person.call().await.said(), name);
         all.push((name, person));
     }
     all

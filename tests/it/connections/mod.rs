@@ -2,7 +2,9 @@
 //!
 //! Those that take minutes are ignored; `.ci/run` runs them one by one. Each has a smaller sister that always runs.
 
+mod canaries;
 mod crowd;
+mod killed;
 mod nodes;
 mod storm;
 
@@ -77,4 +79,12 @@ fn assert_own(reply: &Reply, id: u64, nonce: &str, name: &str) {
     let message = reply.messages().pop().unwrap_or_default();
     let expected = json!({ "person": name, "arguments": { "nonce": nonce } });
     assert_eq!((&message["id"], &message["result"]["structuredContent"]), (&json!(id), &expected), "{reply:?}");
+}
+
+/// The path of the link in an answer, which is there.
+fn link_in(reply: &Reply) -> String {
+    let text = reply.text();
+    let from = text.find("/connect/").unwrap_or_else(|| panic!("no link: {reply:?}"));
+    let link = text[from..].chars().take_while(|c| c.is_ascii_alphanumeric() || "/-_.".contains(*c));
+    link.collect::<String>().trim_end_matches('.').to_owned()
 }

@@ -8,7 +8,7 @@ use std::{
 use portcullis_policies::kit::clock::SystemClock;
 use tokio::task::JoinSet;
 
-use super::{Caller, assert_own, busy, connected};
+use super::{Caller, assert_own, busy, connected, link_in};
 use crate::{
     connect::Person,
     harness::{Answer, Gateway, MCP, Reply, VENDOR_TOKEN, Vendor, soon},
@@ -62,19 +62,12 @@ impl Story {
 
     /// Everybody is asked to connect once more, on one link.
     fn assert_reconsent(replies: &BTreeMap<String, Reply>) {
-        let links: BTreeSet<_> = replies.values().map(link).collect();
+        let links: BTreeSet<_> = replies.values().map(link_in).collect();
         assert_eq!((replies.len(), links.len()), (CROWD, 1), "{links:?}");
         for reply in replies.values() {
             assert!(reply.text().contains("once more"), "{reply:?}");
         }
     }
-}
-
-/// The link in an answer, which is there.
-fn link(reply: &Reply) -> String {
-    let text = reply.text();
-    let from = text.find("/connect/").unwrap_or_else(|| panic!("no link: {reply:?}"));
-    text[from..].chars().take_while(|c| c.is_ascii_alphanumeric() || "/-_".contains(*c)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

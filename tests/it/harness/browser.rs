@@ -93,13 +93,17 @@ impl Browser {
 
     /// Sends any request with this browser's cookies, and stays where it is.
     pub(crate) async fn ask(&mut self, request: Request) -> Reply {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = if cookies.is_empty() { request } else { request.header("Cookie", &cookies.join("; ")) };
-        let reply = Client::to(self.gateway.address).await.ask(&request).await;
+        let reply = Client::to(self.gateway.address).await.ask(&self.with_cookies(request)).await;
         for cookie in reply.all("set-cookie") {
             self.take(cookie);
         }
         reply
+    }
+
+    /// A request with this browser's cookies.
+    pub(crate) fn with_cookies(&self, request: Request) -> Request {
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if cookies.is_empty() { request } else { request.header("Cookie", &cookies.join("; ")) }
     }
 
     async fn go(&mut self, mut request: Request, mut at: String) -> Landed {

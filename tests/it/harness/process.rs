@@ -122,6 +122,12 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// Ends it at once, whatever it is doing (`SIGKILL`).
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// The memory that it really uses.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

@@ -163,6 +163,11 @@ impl Provider {
         self.server.requests().iter().filter(|request| request.path() == path).count()
     }
 
+    /// All requests that it got.
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.server.requests()
+    }
+
     /// Everything secret that it gave out, and the gateway's own secret.
     pub(crate) fn secrets(&self) -> Vec<String> {
         [self.state().minted.clone(), vec![SECRET.to_owned()]].concat()

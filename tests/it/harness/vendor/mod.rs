@@ -257,6 +257,16 @@ impl Vendor {
         all.into_iter().filter(|request| request.path().split('?').next() == Some(path)).collect()
     }
 
+    /// All requests that its MCP server got.
+    pub(crate) fn at_resource(&self) -> Vec<Received> {
+        self.resource.requests()
+    }
+
+    /// All requests that its authorization server got.
+    pub(crate) fn at_server(&self) -> Vec<Received> {
+        self.server.requests()
+    }
+
     /// The form of the last request for a path.
     pub(crate) fn last_form(&self, path: &str) -> HashMap<String, String> {
         let received = self.received(path);

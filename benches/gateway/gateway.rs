@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::tools;
+use crate::upstream::TOKEN;
 
 const LOG: &str = "log";
 /// The route that asks who is calling, where there is one.
 pub(crate) const SIGNED_IN: &str = "/mcp/signed-in";
+/// The route that calls in the name of whoever calls, where there is one.
+pub(crate) const CONNECTED: &str = "/mcp/connected";
 
 /// What differs between the scenarios.
 #[derive(Clone, Copy)]
@@ -20,11 +23,23 @@ pub(crate) struct Setup {
     pub(crate) access_log: bool,
     /// One route more, which asks who is calling.
     pub(crate) sign_in: bool,
+    /// One route more, which also shows the upstream a credential of theirs.
+    pub(crate) connect: bool,
 }
 
 impl Setup {
-    pub(crate) const USUAL: Self = Self { routes: 1, access_log: false, sign_in: false };
+    pub(crate) const USUAL: Self = Self { routes: 1, access_log: false, sign_in: false, connect: false };
     pub(crate) const SIGNED_IN: Self = Self { sign_in: true, ..Self::USUAL };
+    pub(crate) const CONNECTED: Self = Self { connect: true, ..Self::USUAL };
+
+    /// The route that asks who is calling.
+    pub(crate) fn personal(self) -> Option<&'static str> {
+        match self {
+            Self { connect: true, .. } => Some(CONNECTED),
+            Self { sign_in: true, .. } => Some(SIGNED_IN),
+            _ => None,
+        }
+    }
 
     /// The route that is called: the worst one, if routes were searched one after the other.
     pub(crate) fn path(self) -> String {
@@ -96,7 +111,30 @@ fn routes(upstream: SocketAddr, setup: Setup) -> Map<String, Value> {
         let policies = json!([{ "policy": "dev-login" }, "fair-use", "some-tools"]);
         routes.insert(SIGNED_IN.to_owned(), json!({ "upstream": { "url": url }, "policies": policies }));
     }
+    if setup.connect {
+        let policies = json!([
+            { "policy": "dev-login" },
+            { "policy": "upstream-auth-retry" },
+            { "policy": "mcp-token-exchange", "options": by_oauth(upstream) },
+            "fair-use",
+            "some-tools",
+        ]);
+        routes.insert(CONNECTED.to_owned(), json!({ "upstream": { "url": url }, "policies": policies }));
+    }
     routes
+}
+
+/// Everybody's own token; the upstream plays the authorization server too.
+fn by_oauth(upstream: SocketAddr) -> Value {
+    json!({
+        "id": "bench",
+        "displayName": "Bench",
+        "clientRegistration": { "mode": "manual", "clientId": "gateway", "clientSecret": "bench-secret" },
+        "classicOAuth": {
+            "authorizeUrl": format!("http://{upstream}/authorize"),
+            "tokenUrl": format!("http://{upstream}{TOKEN}"),
+        },
+    })
 }
 
 fn route(number: usize) -> String {

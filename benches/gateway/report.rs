@@ -75,6 +75,11 @@ impl Row {
         Self { note: note.into(), ..self }
     }
 
+    /// What the baseline needs.
+    pub(crate) fn baseline(&self) -> f64 {
+        self.figures.baseline.median
+    }
+
     /// How much more the subject needs than the baseline.
     pub(crate) fn difference(&self) -> f64 {
         self.figures.subject.median - self.figures.baseline.median

@@ -16,7 +16,7 @@ use crate::report::Row;
 use calls::{Calls, against_floor};
 
 /// In the order in which they run.
-pub(crate) const NAMES: [&str; 14] = [
+pub(crate) const NAMES: [&str; 15] = [
     "small",
     "small1",
     "list",
@@ -31,6 +31,7 @@ pub(crate) const NAMES: [&str; 14] = [
     "access-log",
     "signed-in",
     "new-tokens",
+    "connected",
 ];
 
 pub(crate) async fn run(name: &'static str, bench: &Bench<'_>) -> Result<Vec<Row>> {
@@ -49,6 +50,7 @@ pub(crate) async fn run(name: &'static str, bench: &Bench<'_>) -> Result<Vec<Row
         "access-log" => calls::access_log(bench).await,
         "signed-in" => return signed_in::known(bench).await,
         "new-tokens" => return signed_in::new(bench).await,
+        "connected" => return signed_in::connected(bench).await,
         unknown => bail!("no scenario {unknown:?}"),
     };
     Ok(vec![row?])

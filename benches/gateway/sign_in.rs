@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use url::form_urlencoded::{Serializer, parse};
 
 use crate::connection::{Answered, Connection};
-use crate::gateway::SIGNED_IN;
+use crate::gateway::CONNECTED;
 
 /// Nothing listens there: the code is in the address that a browser would be sent to.
 const REDIRECT: &str = "http://127.0.0.1:33418/callback";
@@ -34,11 +34,16 @@ struct Grant {
 }
 
 impl Grants {
-    pub(crate) async fn of(gateway: SocketAddr, count: u32) -> Result<Self> {
+    /// For a route; where it leads on to the upstream in the name of its callers, they are connected there.
+    pub(crate) async fn of(gateway: SocketAddr, route: &str, count: u32) -> Result<Self> {
         let (mut tokens, mut all) = (Vec::new(), Vec::new());
         for number in 0..count {
             // Names of one length, so that the tokens have one length too.
-            let (token, grant) = sign_in(gateway, &format!("bench-{number:03}")).await?;
+            let (mut browser, name) = (Browser::at(gateway).await?, format!("bench-{number:03}"));
+            let (token, grant) = sign_in(&mut browser, route, &name).await?;
+            if route == CONNECTED {
+                connect(&mut browser, route, &token).await.context("connecting")?;
+            }
             tokens.push(token);
             all.push(Arc::new(Mutex::new(grant)));
         }
@@ -77,10 +82,9 @@ async fn new_tokens(gateway: SocketAddr, grant: Arc<Mutex<Grant>>, count: u32) -
 }
 
 /// From the registration to the first access token.
-async fn sign_in(gateway: SocketAddr, name: &str) -> Result<(String, Grant)> {
-    let mut browser = Browser::at(gateway).await?;
-    let client = register(&mut browser).await?;
-    let code = consent(&mut browser, &client, name).await?;
+async fn sign_in(browser: &mut Browser, route: &str, name: &str) -> Result<(String, Grant)> {
+    let client = register(browser).await?;
+    let code = consent(browser, route, &client, name).await?;
     let fields =
         [("grant_type", "authorization_code"), ("code", &code), ("code_verifier", VERIFIER), ("client_id", &client)];
     let answer = json_of(&browser.submit("/oauth/token", &fields).await?, "200")?;
@@ -99,22 +103,45 @@ async fn register(browser: &mut Browser) -> Result<String> {
 }
 
 /// The person's part: says yes, and who it is. The code that the client gets.
-async fn consent(browser: &mut Browser, client: &str, name: &str) -> Result<String> {
+async fn consent(browser: &mut Browser, route: &str, client: &str, name: &str) -> Result<String> {
     let query = encoded(&[
         ("response_type", "code"),
         ("client_id", client),
         ("redirect_uri", REDIRECT),
         ("code_challenge", CHALLENGE),
         ("code_challenge_method", "S256"),
-        ("resource", &format!("http://{}{SIGNED_IN}", browser.gateway)),
+        ("resource", &format!("http://{}{route}", browser.gateway)),
     ]);
     let page = browser.get(&format!("/oauth/authorize?{query}")).await?;
-    let request = page.body.split_once(r#"name="request" value=""#).and_then(|(_, rest)| rest.split_once('"'));
-    let (request, _) = request.with_context(|| format!("not the page of consent: {}{}", page.head, page.body))?;
-    let onward = browser.submit("/oauth/consent", &[("request", request), ("decision", "allow")]).await?;
+    let request = field(&page, "request")?;
+    let onward = browser.submit("/oauth/consent", &[("request", &request), ("decision", "allow")]).await?;
     let state = sent_with(&onward, "state")?;
     let back = browser.submit("/oauth/dev-login", &[("state", &state), ("name", name)]).await?;
     sent_with(&back, "code")
+}
+
+/// From the link that a call is answered with to the connection at the upstream, which says yes to everything.
+async fn connect(browser: &mut Browser, route: &str, token: &str) -> Result<()> {
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "echo" } });
+    let answered = browser.call(route, token, &message.to_string()).await?;
+    let link = answered.body.split_once("/connect/").map(|(_, rest)| rest);
+    let link = link.with_context(|| format!("no link: {}{}", answered.head, answered.body))?;
+    let token: String = link.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    let page = browser.get(&format!("/connect/{token}")).await?;
+    let fields = [("form", &*field(&page, "form")?), ("decision", "connect")];
+    let onward = browser.submit(&format!("/connect/{token}"), &fields).await?;
+    let (state, back) = (sent_with(&onward, "state")?, sent_with(&onward, "redirect_uri")?);
+    let back = back.trim_start_matches(&format!("http://{}", browser.gateway)).to_owned();
+    let done = browser.get(&format!("{back}?{}", encoded(&[("code", "yes"), ("state", &state)]))).await?;
+    ensure!(done.body.contains("is connected"), "not connected: {}{}", done.head, done.body);
+    Ok(())
+}
+
+/// A field of the form on a page.
+fn field(page: &Answered, name: &str) -> Result<String> {
+    let field = page.body.split_once(&format!(r#"name="{name}" value=""#)).and_then(|(_, rest)| rest.split_once('"'));
+    let (value, _) = field.with_context(|| format!("no {name} on the page: {}{}", page.head, page.body))?;
+    Ok(value.to_owned())
 }
 
 /// One connection that keeps its cookies.
@@ -138,8 +165,19 @@ impl Browser {
     }
 
     async fn post(&mut self, path: &str, kind: &str, body: &str) -> Result<Answered> {
-        let headers = format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
+        let origin = format!("Origin: http://{}\r\nSec-Fetch-Site: same-origin", self.gateway);
+        let headers = format!("{origin}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
         self.ask(&format!("POST {path}"), &headers, body).await
+    }
+
+    async fn call(&mut self, route: &str, token: &str, message: &str) -> Result<Answered> {
+        let accept = "application/json, text/event-stream";
+        let headers = format!(
+            "Authorization: Bearer {token}\r\nAccept: {accept}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n",
+            message.len()
+        );
+        self.ask(&format!("POST {route}"), &headers, message).await
     }
 
     async fn ask(&mut self, what: &str, headers: &str, body: &str) -> Result<Answered> {

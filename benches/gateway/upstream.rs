@@ -19,6 +19,10 @@ use crate::call::{BURST_EVENTS, DOWN, STREAM_PACE};
 use crate::events::Events;
 use crate::{process, tools};
 
+/// Where it gives tokens, good for a day, to whoever asks.
+pub(crate) const TOKEN: &str = "/token";
+const TOKENS: &str = r#"{"access_token":"a-token-of-the-upstream","token_type":"Bearer","expires_in":86400}"#;
+
 type Body = Either<Full<Bytes>, Events>;
 
 /// Longer than any run.
@@ -72,6 +76,9 @@ async fn connection(socket: TcpStream) {
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Body>, hyper::Error> {
+    if request.uri().path() == TOKEN {
+        return Ok(respond("application/json", Either::Left(Full::from(TOKENS))));
+    }
     let body = request.into_body().collect().await?.to_bytes();
     Ok(match serde_json::from_slice::<Message<'_>>(&body) {
         Ok(message) => message.answer(),

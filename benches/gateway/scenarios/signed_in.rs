@@ -1,4 +1,5 @@
-//! Calls with an access token: one that the gateway has seen before, and one that it made and that nobody has shown it yet.
+//! Calls with an access token: one that the gateway has seen before, and one that it made and that nobody has shown it yet;
+//! and such calls that go on to the upstream with a token of their person, which is at hand.
 
 use anyhow::Result;
 use std::time::Duration;
@@ -28,6 +29,22 @@ pub(crate) async fn known(bench: &Bench<'_>) -> Result<Vec<Row>> {
 
 pub(crate) async fn new(bench: &Bench<'_>) -> Result<Vec<Row>> {
     rows(bench, ["new-tokens", "new-tokens check"], 2.1, Shown::New).await
+}
+
+/// What a credential at hand adds to a call, as a part of what the floor needs for one: at most so much.
+const CREDENTIAL: f64 = 0.05;
+
+/// Beside the floor; and beside a route that asks who is calling and shows the upstream nothing, which is what is judged.
+pub(crate) async fn connected(bench: &Bench<'_>) -> Result<Vec<Row>> {
+    let cost = async || bench.pair_of(Setup::CONNECTED).await;
+    let cost = compare(bench, "connected", Shown::Known, cost).await?;
+    let without_and_with = async || bench.gateways(Setup::SIGNED_IN, Setup::CONNECTED).await;
+    let check = compare(bench, "connected check", Shown::Known, without_and_with).await?;
+    let (micros, share) = (check.difference(), check.difference() / cost.baseline());
+    let note = format!(
+        "gateway, no credential / a credential: {micros:.2} µs, {share:.3} of the floor (at most {CREDENTIAL})"
+    );
+    Ok(vec![cost, check.note(note)])
 }
 
 /// Beside the floor, and beside a route of the gateway that asks for no token.

@@ -3,16 +3,16 @@
 //! A vendor that gives each refresh token once leaves a window in which a gateway that dies has lost it: from the vendor's
 //! answer to the first byte of it on our disk. Outside this window nothing is lost; inside, the person is told.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use portcullis_policies::kit::clock::SystemClock;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 use tokio::{
     task::{JoinSet, yield_now},
     time::Instant,
 };
 
-use super::{Caller, assert_own, nodes::shared, person};
+use super::{Caller, assert_own, nodes::shared, person, store_of};
 use crate::{
     connect::{Person, decide},
     harness::{Client, Dice, Place, Process, Reply, Request, Vendor, form, pause},
@@ -68,7 +68,7 @@ impl Town {
         let vendor = Arc::new(Vendor::new(Arc::new(SystemClock)).await);
         let gateway = shared(&vendor).spawn();
         let place = gateway.place().await;
-        let store = open(gateway.folder()).await;
+        let store = store_of(gateway.folder()).await;
         Self { vendor, gateway, place, store, dice: Dice::new(0x5EED) }
     }
 
@@ -183,10 +183,6 @@ impl Town {
             lapse.execute(&mut self.store).await.unwrap();
         }
     }
-}
-
-async fn open(folder: &Path) -> SqliteConnection {
-    SqliteConnection::connect(&format!("sqlite:{}/portcullis.db", folder.display())).await.unwrap()
 }
 
 async fn killed_again_and_again(size: Size) {

@@ -4,11 +4,16 @@
 
 mod canaries;
 mod crowd;
+mod faults;
 mod killed;
 mod nodes;
+mod postgres;
 mod storm;
 
+use std::path::Path;
+
 use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
 
 use crate::{
     connect::Person,
@@ -72,6 +77,11 @@ impl Caller {
         self.client.try_send(&request).await?;
         self.client.reply().await
     }
+}
+
+/// The store of a gateway in this folder, beside the gateway.
+async fn store_of(folder: &Path) -> SqliteConnection {
+    SqliteConnection::connect(&format!("sqlite:{}/portcullis.db", folder.display())).await.unwrap()
 }
 
 /// The answer is the one to this very call, and was given to this person.

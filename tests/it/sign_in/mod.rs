@@ -14,7 +14,7 @@ mod hostile;
 mod limits;
 mod metadata;
 mod nodes;
-mod postgres;
+pub(crate) mod postgres;
 mod provider;
 mod provider_faults;
 mod provider_refresh;

@@ -18,7 +18,7 @@ use crate::harness::{
 };
 
 /// A database of its own on the server.
-async fn database(name: &str) -> Url {
+pub(crate) async fn database(name: &str) -> Url {
     let server = std::env::var("PORTCULLIS_TEST_POSTGRES").expect("PORTCULLIS_TEST_POSTGRES is the URL of a server");
     let mut admin = PgConnection::connect(&server).await.expect("the server of PORTCULLIS_TEST_POSTGRES answers");
     let name = format!("story_{name}_{}", std::process::id());

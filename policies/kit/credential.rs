@@ -132,6 +132,13 @@ pub struct ClientAuth {
     pub method: ClientAuthMethod,
 }
 
+impl ClientAuth {
+    /// Has it something to prove itself with, that is worth stealing?
+    pub fn has_secret(&self) -> bool {
+        !matches!(self.method, ClientAuthMethod::None)
+    }
+}
+
 /// How a client proves to be itself at a token endpoint (OpenID Connect Core §9).
 #[derive(Clone, Debug)]
 pub enum ClientAuthMethod {

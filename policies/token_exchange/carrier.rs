@@ -85,20 +85,32 @@ impl Carrier {
             let Ok(mut response) = answer.await;
             match refused(&mut response, &credential) {
                 None => Ok(response),
-                Some(refused) => Ok(carrier.pass_on(response, refused, ask.as_ref())),
+                Some(refused) => Ok(carrier.pass_on(response, refused, ask.as_ref()).await),
             }
         })
     }
 
     /// The upstream did not take the credential of a call that was not sent before. Whoever stands outside sends it once
     /// more; where nobody does (`ask`), the next call is better off.
-    fn pass_on(&self, mut response: Response, refused: CredentialRefused, ask: Option<&Ask>) -> Response {
+    async fn pass_on(&self, mut response: Response, refused: CredentialRefused, ask: Option<&Ask>) -> Response {
         let Some(ask) = ask else {
             response.extensions_mut().insert(refused);
             return response;
         };
-        self.connections.suspect(&refused);
-        ask.refuse(again_later())
+        if refused.challenge.status == StatusCode::UNAUTHORIZED {
+            self.connections.suspect(&refused);
+            return ask.refuse(again_later());
+        }
+        // The upstream asks for more than the person said yes to, which no repetition mends.
+        let obtained = match self.connections.renew(ask.wanted(&self.auth), &refused, None) {
+            Obtaining::Ready(obtained) => obtained,
+            Obtaining::Pending(obtaining) => obtaining.await,
+        };
+        match obtained {
+            Ok(_) => ask.refuse(again_later()),
+            Err(NoCredential::Refused(refusal)) => ask.refuse(refusal),
+            Err(NoCredential::Connect(required)) => self.unconnected.answer(ask, &required, None, false, None).await,
+        }
     }
 
     async fn take_time(&self, mut request: Request, inner: &RouteService) -> Response {
@@ -183,7 +195,7 @@ impl Carrier {
                 response
             }
             Some(refused) if is_renewal => self.give_up(ask, &refused, session).await,
-            Some(refused) => return self.pass_on(response, refused, (!resendable).then_some(ask)),
+            Some(refused) => return self.pass_on(response, refused, (!resendable).then_some(ask)).await,
         };
         if is_renewal {
             response.extensions_mut().insert(UpstreamAttempts(2));

@@ -12,6 +12,8 @@ mod unconnected;
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
+
 pub use self::options::{
     AuthMethod, ClassicOptions, ClientOptions, ClientRegistration, ExchangeOptions, HeaderOptions, IdJagOptions,
     IdpOptions, KeyOptions, Mode, RegistrationMode, ResourceAsOptions, SubjectTokenOption, TokenExchangeOptions,
@@ -77,7 +79,15 @@ impl Policy for TokenExchange {
 
 /// `shared-key`: there is nothing to look up, and nothing to renew.
 fn constant(id: &str, headers: Vec<(http::HeaderName, http::HeaderValue)>) -> RouteLayer {
-    let credential = UpstreamCredential::new(format!("shared-key:{id}"), 0, headers);
+    // Another name for other keys, the same on every node: sessions and connections are kept apart by it.
+    let mut sum = digest::Context::new(&digest::SHA256);
+    for (name, value) in &headers {
+        sum.update(name.as_str().as_bytes());
+        sum.update(&value.len().to_be_bytes());
+        sum.update(value.as_bytes());
+    }
+    let name = sum.finish().as_ref()[..16].iter().fold(String::new(), |name, byte| name + &format!("{byte:02x}"));
+    let credential = UpstreamCredential::new(format!("shared-key:{id}:{name}"), 0, headers);
     gate(move |request| {
         request.extensions_mut().insert(credential.clone());
         Ok(())

@@ -89,13 +89,15 @@ async fn connect(
     token: &str,
     form: &mut Parameters,
 ) -> Result<Response, Trouble> {
+    let person = console.authority.person(guest, &link.route);
+    let subject = person.as_ref().map_or("", |person| person.subject());
     if let AuthMode::UserKey(fields) = &link.auth.mode {
         let values = typed(fields, form);
-        let connected = console.book.put_key(token, &link.subject, &values).await?;
+        let connected = console.book.put_key(token, subject, &values).await?;
         return Ok(Done::new(console.authority.host(), &connected).show());
     }
     let browser = guest.browser().ok_or(ConnectError::Gone)?;
-    let departure = console.book.begin(token, &link.subject, browser).await?;
+    let departure = console.book.begin(token, subject, browser).await?;
     Ok(see_other(departure.url.as_str()))
 }
 
@@ -105,7 +107,8 @@ async fn find(console: &Console, token: &str) -> Result<LinkView, Trouble> {
 }
 
 fn who(console: &Console, guest: &Guest, link: &LinkView) -> Result<Who, Trouble> {
-    if !link.auth.mode.is_personal() {
+    // A link of one person stays theirs, also if the route has come to share one connection since.
+    if link.subject.is_empty() {
         return Ok(Who::Holder);
     }
     if !console.authority.has_sign_in(&link.route) {

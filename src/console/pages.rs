@@ -192,7 +192,7 @@ impl From<ConnectionView> for Row {
             summary: view.summary.as_deref().map(plain),
             target_host: plain(&view.target_host),
             state,
-            because: (view.standing == Standing::ReconsentRequired).then(|| plain(&view.because)),
+            because: (view.standing == ConnectionStage::ReconsentRequired).then(|| plain(&view.because)),
             since: view.connected_at.map(day),
             scope: view.scope.as_deref().map(plain).filter(|scope| !scope.is_empty()),
             is_connected: view.standing == ConnectionStage::Connected,

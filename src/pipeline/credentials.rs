@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use portcullis_policies::{
     kit::{
         credential::{AuthMode, UpstreamAuth},
+        fetch::is_loopback,
         policy::{Fact, PolicyKind, Problem},
     },
     upstream_auth_retry::UpstreamAuthRetry,
 };
+
+use url::Url;
 
 use crate::config::{Checked, Link, PlannedRoute, Pointer};
 
@@ -26,6 +29,7 @@ pub(super) fn credential_problems(checked: &Checked) -> Vec<Problem> {
     let uses: Vec<_> =
         routes.flat_map(|route| checked.links(route).filter_map(move |link| used(route, link))).collect();
     let mut problems = ids_that_mean_two_things(&uses);
+    problems.extend(checked.routes.iter().flat_map(|route| in_the_clear(checked, route)));
     for one in &uses {
         problems.extend(nobody_can_connect(checked, one));
         problems.extend(without_retry(checked, one));
@@ -92,6 +96,19 @@ fn without_sign_in(one: &Use<'_>) -> Option<Problem> {
     let why = format!("the built-in demo server has no sign-in, so `{name}` cannot get a token for it");
     let hint = "run `portcullis demo-server --oauth`, and give its address as the route's `upstream.url`";
     Some(Problem::new(one.at.as_str(), why).hint(hint))
+}
+
+/// Whoever sits between here and there reads the credentials.
+fn in_the_clear(checked: &Checked, route: &PlannedRoute) -> Option<Problem> {
+    let url = Url::parse(route.upstream.url.as_deref()?).ok()?;
+    if url.scheme() != "http" || is_loopback(&url) {
+        return None;
+    }
+    let shows = |link: &Link| link.kind.gives.contains(&Fact::UPSTREAM_CREDENTIAL);
+    let (_, link) = checked.links(route).find(|(_, link)| shows(link))?;
+    let why = format!("`{}` shows credentials to an upstream without TLS: whoever is between reads them", link.name);
+    let at = route.at.join("upstream").join("url");
+    Some(Problem::new(at, why).hint("use https, unless nobody can be between").warning())
 }
 
 /// Tokens end before their time: whoever calls next would get an error that one more try mends.

@@ -18,6 +18,7 @@ use portcullis_policies::kit::{
     chain::{Request, UpstreamHeaders, crosses_to_upstream},
     credential::UpstreamCredential,
     headers::{has, values},
+    host::Caller,
     refusal::{Reason, Refusal},
 };
 use smallvec::SmallVec;
@@ -45,10 +46,7 @@ impl SessionTag {
 
     fn open(self, owner: Owner<'_>, id: &HeaderValue) -> Option<HeaderValue> {
         let rest = id.to_str().ok()?.strip_prefix(&*self.to_string())?;
-        let upstream_id = match owner {
-            None => rest,
-            Some(_) => rest.get(MARK..)?,
-        };
+        let upstream_id = if owner.credential.is_some() { rest.get(MARK..)? } else { rest };
         rest.strip_prefix(&*self.mark(owner, upstream_id)).and_then(|id| HeaderValue::from_str(id).ok())
     }
 
@@ -56,11 +54,12 @@ impl SessionTag {
     /// can make the mark of their own connection for somebody else's session. Computed only for sessions, which few
     /// requests have.
     fn mark(self, owner: Owner<'_>, upstream_id: &str) -> String {
-        let Some(credential) = owner else { return String::new() };
+        let Owner { credential: Some(credential), subject } = owner else { return String::new() };
         let tag = self.0.to_be_bytes();
         let connection = credential.connection().as_bytes();
         let mut sum = digest::Context::new(&digest::SHA256);
-        for part in [&tag, &connection.len().to_be_bytes()[..], connection, upstream_id.as_bytes()] {
+        let lengths = [connection.len(), subject.len()].map(usize::to_be_bytes);
+        for part in [&tag, &lengths[0][..], connection, &lengths[1], subject.as_bytes(), upstream_id.as_bytes()] {
             sum.update(part);
         }
         let sum = sum.finish();
@@ -73,8 +72,19 @@ impl SessionTag {
     }
 }
 
-/// Whose connection a request goes out with.
-type Owner<'a> = Option<&'a UpstreamCredential>;
+/// Whose connection a request goes out with, and who sent it: all callers may share a connection, and never a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner<'a> {
+    credential: Option<&'a UpstreamCredential>,
+    subject: &'a str,
+}
+
+impl<'a> Owner<'a> {
+    pub(super) fn of(request: &'a Request) -> Self {
+        let facts = request.extensions();
+        Self { credential: facts.get(), subject: facts.get::<Caller>().map_or("", |caller| &caller.subject) }
+    }
+}
 
 /// Letters of a mark, the hyphen at its end included.
 const MARK: usize = 32;
@@ -119,7 +129,7 @@ impl Template {
 /// The headers of the request to the upstream.
 pub(super) fn to_upstream(template: &Template, request: &Request, session: SessionTag) -> Result<HeaderMap, Refusal> {
     let mut headers = template.0.clone();
-    let owner = request.extensions().get::<UpstreamCredential>();
+    let owner = Owner::of(request);
     let mut version = None;
     let ends_here = named_by_connection(request.headers());
     for (name, value) in request.headers() {
@@ -160,7 +170,7 @@ pub(super) fn to_upstream(template: &Template, request: &Request, session: Sessi
         let own = own.iter().filter(|(name, _)| theirs(name));
         headers.extend(own.map(|(name, value)| (name.clone(), value.clone())));
     }
-    if let Some(credential) = owner {
+    if let Some(credential) = owner.credential {
         for (name, value) in credential.headers() {
             headers.insert(name, value.clone());
         }
@@ -281,25 +291,29 @@ mod tests {
             ("x-hop", "1"),
             ("connection", "x-hop"),
         ]);
-        to_client(&mut headers, SessionTag(1), None, false);
+        to_client(&mut headers, SessionTag(1), Owner { credential: None, subject: "" }, false);
         assert_eq!(headers, map(&[("content-type", "application/json"), ("mcp-session-id", "00000001-1")]));
     }
 
     #[test]
-    fn sb_05_sec_b3_a_session_is_unknown_with_another_connection_whatever_stands_before_its_id() {
+    fn sb_05_sec_b3_a_session_is_unknown_to_others_whatever_stands_before_its_id() {
         let session = SessionTag::of("/mcp/notes");
         let credential = |connection: &str, version| UpstreamCredential::new(connection, version, Vec::new());
-        let (ada, bob) = (credential("ada's connection", 1), credential("bob's connection", 1));
+        let (one, other) = (credential("one connection", 1), credential("another connection", 1));
+        let newer = credential("one connection", 2);
+        let owner = |credential, subject| Owner { credential: Some(credential), subject };
+        let nobody = Owner { credential: None, subject: "" };
         let upstream_id = HeaderValue::from_static("session-1");
-        let adas = session.seal(Some(&ada), &upstream_id).unwrap();
-        assert_eq!(session.open(Some(&credential("ada's connection", 2)), &adas), Some(upstream_id.clone()));
-        assert_eq!(session.open(Some(&bob), &adas), None);
-        assert_eq!(session.open(None, &adas).as_ref().map(|id| id == upstream_id), Some(false));
-        assert_eq!(SessionTag::of("/mcp/mail").open(Some(&ada), &adas), None);
+        let adas = session.seal(owner(&one, "ada"), &upstream_id).unwrap();
+        assert_eq!(session.open(owner(&newer, "ada"), &adas), Some(upstream_id.clone()));
+        assert_eq!(session.open(owner(&other, "ada"), &adas), None);
+        assert_eq!(session.open(owner(&one, "bob"), &adas), None, "whoever shares a connection shares no session");
+        assert_eq!(session.open(nobody, &adas).as_ref().map(|id| id == upstream_id), Some(false));
+        assert_eq!(SessionTag::of("/mcp/mail").open(owner(&one, "ada"), &adas), None);
         // Bob knows the mark of a session of his own; on hers it is not good.
-        let bobs = session.seal(Some(&bob), &HeaderValue::from_static("session-2")).unwrap();
+        let bobs = session.seal(owner(&other, "bob"), &HeaderValue::from_static("session-2")).unwrap();
         let forged = bobs.to_str().unwrap().replace("session-2", "session-1");
-        assert_eq!(session.open(Some(&bob), &HeaderValue::from_str(&forged).unwrap()), None);
-        assert_eq!(session.open(Some(&bob), &session.seal(None, &upstream_id).unwrap()), None);
+        assert_eq!(session.open(owner(&other, "bob"), &HeaderValue::from_str(&forged).unwrap()), None);
+        assert_eq!(session.open(owner(&other, "bob"), &session.seal(nobody, &upstream_id).unwrap()), None);
     }
 }

@@ -120,7 +120,7 @@ impl Forward {
         let mut response = http::Response::new(reply);
         *response.status_mut() = upstream.status;
         *response.headers_mut() = upstream.headers;
-        headers::to_client(response.headers_mut(), self.session, credential, events);
+        headers::to_client(response.headers_mut(), self.session, headers::Owner::of(request), events);
         Ok(response)
     }
 }

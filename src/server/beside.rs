@@ -56,5 +56,5 @@ pub async fn book_beside(file: &Path, tools: &Toolbox, store: Store) -> anyhow::
         subjects: Arc::new(services.tokens.clone()),
         journal: journal(gateway, folder),
     };
-    Ok(ConnectionBook::open(foundation).await)
+    Ok(ConnectionBook::open(foundation))
 }

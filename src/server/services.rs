@@ -145,7 +145,8 @@ impl Services {
         tokio::spawn(ring.keep_house());
         self.tokens.open(Arc::clone(&authority));
         tokio::spawn(authority.keep_house());
-        let book = ConnectionBook::open(of_connections).await;
+        let book = ConnectionBook::open(of_connections);
+        book.replay().await;
         self.connections.open(book.clone());
         tokio::spawn(book.keep_house());
         Ok(notice)

@@ -144,8 +144,8 @@ fn replaced(message: &Message, state: &Asked) -> Option<Message> {
         })
         .ok()?;
     out.push_str(text.get(copied..)?);
-    // It has been judged by the route's limits already.
-    Message::read(out.into(), &Limits::ANSWER).ok()
+    // What the state brings along has not been judged by the limits of any route.
+    Message::read(out.into(), &Limits::MESSAGE).ok()
 }
 
 fn members(reader: &mut Reader<'_>, text: &str, state: &Asked) -> Result<Vec<String>, Flaw> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    bench::{Bench, START, T, in_minutes, write},
+    bench::{Bench, T, in_minutes, write},
     connections::secrets,
     nodes::{CALLERS, at_once},
     samples::{connection, connection_key},

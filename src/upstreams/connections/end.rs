@@ -7,11 +7,10 @@ use tokio::time::timeout;
 use super::{
     ConnectionBook,
     kept::{Kept, Tokens},
-    slot::Slot,
     transition::Transition,
 };
 use crate::{
-    store::{ConnectionKey, ConnectionStage, StoreError},
+    store::{ConnectionKey, ConnectionRecord, ConnectionStage, ConnectionSummary, StoreError},
     upstreams::oauth::GrantError,
 };
 
@@ -43,10 +42,28 @@ impl ConnectionBook {
         self.0.slots.of(&key.upstream, &key.subject).iter().for_each(|slot| slot.outdate(version));
     }
 
-    /// Revokes tokens that nobody is to use any more.
-    pub(super) fn revoke_in_background(&self, slot: &Slot, tokens: Tokens) {
-        let key = ConnectionKey { upstream: slot.upstream.to_string(), subject: slot.subject.to_string() };
-        self.revoke(key, tokens);
+    /// Somebody connects: from now on the connection has this version, whatever it had before.
+    pub(super) fn renumber(&self, key: &ConnectionKey, version: i64) {
+        self.0.slots.of(&key.upstream, &key.subject).iter().for_each(|slot| slot.renumber(version));
+    }
+
+    /// What the store says of a connection, without its secrets.
+    pub(super) async fn summary(&self, key: &ConnectionKey) -> Result<Option<ConnectionSummary>, StoreError> {
+        let all = self.0.store.connections_of(&self.0.tenant, &key.subject).await?;
+        Ok(all.into_iter().find(|summary| summary.key == *key))
+    }
+
+    /// Revokes tokens that nobody is to use any more, as the connection ended while they were fetched. Not if the person
+    /// has connected anew: some servers would take back what they just said yes to.
+    pub(super) fn revoke_overtaken(
+        &self,
+        record: &ConnectionRecord,
+        tokens: Tokens,
+        present: Option<&ConnectionSummary>,
+    ) {
+        if present.is_none_or(|present| present.id == record.id) {
+            self.revoke(record.key.clone(), tokens);
+        }
     }
 
     fn revoke(&self, key: ConnectionKey, tokens: Tokens) {

@@ -185,7 +185,8 @@ impl ConnectionBook {
             Ok(set) => set,
             Err(error) => {
                 self.not_connected(&key, &error).await?;
-                if error.is_unknown_client() {
+                // What a browser brings, anybody can make up.
+                if error.is_unknown_client() && query.error.is_none() {
                     self.forget_registration(&registration).await?;
                 }
                 return Err(self.not_granted(error, &key.upstream));
@@ -216,7 +217,7 @@ impl ConnectionBook {
     /// Nothing came of it. What was connected before stays so.
     async fn not_connected(&self, key: &ConnectionKey, error: &GrantError) -> Result<(), StoreError> {
         tracing::warn!(key.subject, key.upstream, %error, "somebody did not get connected");
-        if self.0.store.connection(&self.0.tenant, key).await?.is_some() {
+        if self.summary(key).await?.is_some() {
             return Ok(());
         }
         let because = if error.is_denied() { "the person said no" } else { "the upstream's sign-in gave nothing" };
@@ -277,7 +278,7 @@ impl ConnectionBook {
             key,
         };
         let record = ConnectionRecord { summary, secrets };
-        let before = self.0.store.connection(&self.0.tenant, &record.key).await?;
+        let before = self.summary(&record.key).await?;
         let transition = Transition {
             key: &record.key,
             from: before.map_or(ConnectionStage::Authenticating, |before| before.state.into()),
@@ -292,7 +293,7 @@ impl ConnectionBook {
         let version = work.put_connection(&record).await?;
         transition.record(&mut work, now).await?;
         work.commit().await?;
-        self.outdate(&record.key, version);
+        self.renumber(&record.key, version);
         transition.log();
         Ok(())
     }

@@ -47,6 +47,7 @@ impl ConnectionBook {
             Ok(set) => Ok(self.hold_token(slot, &set, now)),
             Err(GrantError::Refused { code, words }) => {
                 tracing::warn!(upstream = &*slot.upstream, subject = &*slot.subject, code, words, "no token was given");
+                lock(&slot.pause).lengthen();
                 Err(Lack::Refused(refused_by_server(&code)))
             }
             Err(error) => {

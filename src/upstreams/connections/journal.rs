@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, zeroize::Zeroizing};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use super::{ConnectionBook, slot::lock};
+use super::{ConnectionBook, kept::Kept, slot::lock};
 use crate::store::{ConnectionKey, ConnectionRecord, ConnectionSummary, Digest, StoreError};
 
 /// What the store would not take.
@@ -49,9 +49,12 @@ impl Journal {
         Self { folder, unwritten: Mutex::default() }
     }
 
-    fn path(&self, key: &ConnectionKey) -> PathBuf {
-        let name = Digest::of(format!("{}:{}{}", key.upstream.len(), key.upstream, key.subject).as_bytes());
-        self.folder.join(format!("{name}.{ENDING}"))
+    /// Another file for each refresh, so that none is taken for another.
+    fn path(&self, unwritten: &Unwritten) -> PathBuf {
+        let Unwritten { record, fence } = unwritten;
+        let ConnectionKey { upstream, subject } = &record.key;
+        let name = format!("{}:{upstream}{subject}:{}:{}:{fence}", upstream.len(), record.id, record.version);
+        self.folder.join(format!("{}.{ENDING}", Digest::of(name.as_bytes())))
     }
 
     fn keys(&self) -> Vec<ConnectionKey> {
@@ -66,7 +69,7 @@ impl ConnectionBook {
         tracing::error!(key.subject, key.upstream, %error, "refreshed tokens are not in the store yet; they are kept here");
         let unwritten = Arc::new(Unwritten { record: record.clone(), fence });
         lock(&self.0.journal.unwritten).insert(key.clone(), Arc::clone(&unwritten));
-        let (book, path) = (self.clone(), self.0.journal.path(key));
+        let (book, path) = (self.clone(), self.0.journal.path(&unwritten));
         let written = spawn_blocking(move || {
             let sealed = book.0.store.sealer().seal(PURPOSE, &name(&path), &unwritten.to_bytes()?);
             write_whole(&path, &sealed)
@@ -81,7 +84,12 @@ impl ConnectionBook {
     /// Tries once more to write what the store would not take of this connection. Returns it, if it is in vain.
     pub(super) async fn write_again(&self, key: &ConnectionKey) -> Option<ConnectionRecord> {
         let unwritten = lock(&self.0.journal.unwritten).get(key).cloned()?;
-        if let Err(error) = self.write_refreshed(&unwritten.record, unwritten.fence).await {
+        let written = match self.write_refreshed(&unwritten.record, unwritten.fence).await {
+            Ok(true) => Ok(()),
+            Ok(false) => self.overtaken(&unwritten.record).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
             tracing::debug!(%error, "the store still takes nothing");
             let mut record = unwritten.record.clone();
             record.summary.version += 1;
@@ -92,6 +100,22 @@ impl ConnectionBook {
         None
     }
 
+    /// The store has something else than what was refreshed: it was changed meanwhile, or the write was done and its answer
+    /// lost.
+    async fn overtaken(&self, record: &ConnectionRecord) -> Result<(), StoreError> {
+        let present = self.summary(&record.key).await?;
+        let version = record.version + 1;
+        if present.as_ref().is_some_and(|present| present.id == record.id && present.version == version) {
+            return Ok(());
+        }
+        // What was refreshed is at hand under the version that the change has in the store.
+        self.outdate(&record.key, version + 1);
+        if let Some(Kept::Tokens(tokens)) = Kept::open(record) {
+            self.revoke_overtaken(record, *tokens, present.as_ref());
+        }
+        Ok(())
+    }
+
     async fn settle(&self, key: &ConnectionKey, unwritten: &Arc<Unwritten>) {
         {
             let mut all = lock(&self.0.journal.unwritten);
@@ -100,7 +124,7 @@ impl ConnectionBook {
             }
             all.remove(key);
         }
-        let path = self.0.journal.path(key);
+        let path = self.0.journal.path(unwritten);
         let _ = spawn_blocking(move || fs::remove_file(path)).await;
         tracing::info!(key.subject, key.upstream, "refreshed tokens are in the store now");
     }
@@ -115,7 +139,7 @@ impl ConnectionBook {
     }
 
     /// Takes up what an earlier run could not write.
-    pub(super) async fn replay(&self) {
+    pub async fn replay(&self) {
         let book = self.clone();
         let found = spawn_blocking(move || book.read_journal()).await.unwrap_or_default();
         for unwritten in found {

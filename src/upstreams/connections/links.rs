@@ -38,8 +38,8 @@ pub(super) struct Offer {
     digest: Digest,
 }
 
-/// Whose link, to what, from where, and for which scopes.
-type Key = (Box<str>, Box<str>, Box<str>, Arc<[Box<str>]>);
+/// Whose link, to what, at which address, from where, and for which scopes.
+type Key = (Box<str>, Box<str>, Box<str>, Box<str>, Arc<[Box<str>]>);
 
 /// The links that this node gave lately.
 #[derive(Debug)]
@@ -63,8 +63,8 @@ impl Offers {
 impl ConnectionBook {
     /// A link for this purpose: the one that was given before if it is still good, however many ask at once.
     pub(super) async fn offer(&self, purpose: Purpose<'_>) -> Result<Arc<Offer>, StoreError> {
-        let Purpose { upstream, subject, route, scopes, .. } = &purpose;
-        let key: Key = ((*upstream).into(), (*subject).into(), (*route).into(), Arc::clone(scopes));
+        let Purpose { upstream, subject, route, target, scopes, .. } = &purpose;
+        let key: Key = ((*upstream).into(), (*subject).into(), (*route).into(), (*target).into(), Arc::clone(scopes));
         if let Some(offer) = self.0.offers.0.get(&key).await
             && !self.is_still_good(&offer).await?
         {
@@ -94,7 +94,7 @@ impl ConnectionBook {
             used_at: None,
         };
         let key = ConnectionKey { upstream: link.upstream.clone(), subject: link.subject.clone() };
-        let is_first = self.0.store.connection(&self.0.tenant, &key).await?.is_none();
+        let is_first = self.summary(&key).await?.is_none();
         let transition = Transition {
             key: &key,
             from: ConnectionStage::None,
@@ -132,7 +132,7 @@ impl ConnectionBook {
     /// Is there a connection already, good or not, in the place of which this link puts another one?
     pub(super) async fn was_connected(&self, link: &ConnectLink) -> Result<bool, StoreError> {
         let key = ConnectionKey { upstream: link.upstream.clone(), subject: link.subject.clone() };
-        Ok(self.0.store.connection(&self.0.tenant, &key).await?.is_some())
+        Ok(self.summary(&key).await?.is_some())
     }
 
     /// The link with this token and the route that it is for, as long as both are what they were.
@@ -182,8 +182,9 @@ impl ConnectionBook {
     }
 
     /// Has this node given somebody a link for this route lately that is still good?
-    pub(super) async fn has_offered(&self, upstream: &str, subject: &str, route: &str) -> Result<bool, StoreError> {
-        let key: Key = (upstream.into(), subject.into(), route.into(), Arc::default());
+    pub(super) async fn has_offered(&self, subject: &str, route: &UpstreamRoute) -> Result<bool, StoreError> {
+        let (upstream, target) = (&*route.auth.id, &*route.target.0);
+        let key: Key = (upstream.into(), subject.into(), (&*route.path).into(), target.into(), Arc::default());
         match self.0.offers.0.get(&key).await {
             Some(offer) => self.is_still_good(&offer).await,
             None => Ok(false),

@@ -36,7 +36,7 @@ impl ConnectionBook {
         let record = record.filter(|record| *record.target == *route.target.0);
         let standing = match &record {
             Some(record) => record.state.into(),
-            None if self.has_offered(&route.auth.id, subject, &route.path).await? => ConnectionStage::Authenticating,
+            None if self.has_offered(subject, route).await? => ConnectionStage::Authenticating,
             None => ConnectionStage::None,
         };
         Ok(ConnectionView {

@@ -116,9 +116,9 @@ const LAST: Duration = Duration::from_secs(10);
 
 impl ConnectionBook {
     /// Opens the book.
-    pub async fn open(foundation: Foundation) -> Self {
+    pub fn open(foundation: Foundation) -> Self {
         let Foundation { origin, store, tenant, clock, fetch, routes, subjects, journal } = foundation;
-        let book = Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             client_name: format!("Portcullis at {}", origin.host_str().unwrap_or_default()),
             origin,
             oauth: UpstreamOAuth::new(fetch, Arc::clone(&clock)),
@@ -133,9 +133,7 @@ impl ConnectionBook {
             setups: Setups::default(),
             offers: Offers::new(),
             flights: Arc::new(Semaphore::new(FLIGHTS as usize)),
-        }));
-        book.replay().await;
-        book
+        }))
     }
 
     /// Runs what runs beside the requests, until it is dropped.

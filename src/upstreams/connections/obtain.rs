@@ -1,12 +1,12 @@
 //! What a call asks: its credential, at once where it is at hand.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, pin::Pin, sync::Arc, time::Duration};
 
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use portcullis_policies::kit::{
     credential::{
         AuthMode, ConnectRequired, ConnectState, Connections, CredentialRefused, NoCredential, Obtained, Obtaining,
-        UpstreamAuth, UpstreamCredential, Wanted,
+        SubjectToken, UpstreamAuth, UpstreamCredential, Wanted,
     },
     refusal::{Reason, Refusal},
 };
@@ -17,19 +17,19 @@ use super::{
     links::Purpose,
     slot::Slot,
 };
-use crate::store::StoreError;
+use crate::store::{Digest, StoreError};
 
 /// Flights that a call waits for at most. One that was under way already may bring less than the call needs.
 const FLIGHTS: usize = 4;
 
 impl Connections for ConnectionBook {
     fn obtain<'a>(&'a self, wanted: Wanted<'a>, inbound: Option<&'a str>) -> Obtaining<'a> {
-        let subject = match subject(&wanted) {
+        let subject = match holder(&wanted, inbound) {
             Ok(subject) => subject,
             Err(refusal) => return Obtaining::Ready(Err(NoCredential::Refused(refusal))),
         };
         let (now, configuration) = (self.0.clock.now(), self.0.routes.version());
-        let ready = self.0.slots.with(&wanted.auth.id, &wanted.target.0, subject, |slot| {
+        let ready = self.0.slots.with(&wanted.auth.id, &wanted.target.0, &subject, |slot| {
             let (credential, is_due) = slot.ready(now, configuration)?;
             if is_due {
                 self.board(slot, || Errand::new(wanted, inbound, Goal::Ahead));
@@ -48,7 +48,7 @@ impl Connections for ConnectionBook {
         refused: &'a CredentialRefused,
         inbound: Option<&'a str>,
     ) -> Obtaining<'a> {
-        match subject(&wanted) {
+        match holder(&wanted, inbound) {
             Ok(subject) => {
                 let goal = Goal::Newer(Box::new(refused.clone()));
                 Obtaining::Pending(Box::pin(self.fetch(wanted, subject, inbound, goal)))
@@ -67,7 +67,7 @@ impl Connections for ConnectionBook {
                 Ok(subject) => subject,
                 Err(refusal) => return NoCredential::Refused(refusal),
             };
-            match self.fetch(wanted, subject, None, Goal::GiveUp(Box::new(refused.clone()))).await {
+            match self.fetch(wanted, subject.into(), None, Goal::GiveUp(Box::new(refused.clone()))).await {
                 Err(lack) => lack,
                 Ok(_) => NoCredential::Refused(Refusal::new(
                     Reason::CredentialUnavailable,
@@ -97,9 +97,21 @@ fn subject<'a>(wanted: &Wanted<'a>) -> Result<&'a str, Refusal> {
     })
 }
 
+/// Whose credential is at hand: where the call's own token is exchanged, what came of one token is not for calls with
+/// another one, which may be worth less.
+fn holder<'a>(wanted: &Wanted<'a>, inbound: Option<&str>) -> Result<Cow<'a, str>, Refusal> {
+    let subject = subject(wanted)?;
+    Ok(match (&wanted.auth.mode, inbound) {
+        (AuthMode::TokenExchange(exchange), Some(token)) if exchange.subject_token == SubjectToken::Inbound => {
+            format!("{subject} by {}", Digest::of(token.as_bytes())).into()
+        }
+        _ => subject.into(),
+    })
+}
+
 impl ConnectionBook {
-    async fn fetch(&self, wanted: Wanted<'_>, subject: &str, inbound: Option<&str>, goal: Goal) -> Obtained {
-        let slot = self.0.slots.slot(&wanted.auth.id, &wanted.target.0, subject);
+    async fn fetch(&self, wanted: Wanted<'_>, subject: Cow<'_, str>, inbound: Option<&str>, goal: Goal) -> Obtained {
+        let slot = self.0.slots.slot(&wanted.auth.id, &wanted.target.0, &subject);
         for _ in 0..FLIGHTS {
             if let Some(credential) = self.at_hand(wanted.auth, &slot, &goal) {
                 return Ok(credential);
@@ -108,11 +120,11 @@ impl ConnectionBook {
             match flight.outcome().await {
                 Ok(credential) if goal.is_reached_by(&credential) => return Ok(credential),
                 Ok(_) => {}
-                Err(lack) => return Err(self.tell(lack, wanted, subject).await),
+                Err(lack) => return Err(self.tell(lack, wanted, &subject).await),
             }
         }
         let lack = Lack::for_now("The credential for the upstream changes faster than it can be used.", PAUSE);
-        Err(self.tell(lack, wanted, subject).await)
+        Err(self.tell(lack, wanted, &subject).await)
     }
 
     fn at_hand(&self, auth: &UpstreamAuth, slot: &Slot, goal: &Goal) -> Option<UpstreamCredential> {

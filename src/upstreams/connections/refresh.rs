@@ -163,6 +163,11 @@ impl ConnectionBook {
             None => None,
         };
         let server = setup.as_ref().map_or(&tokens.server, |setup| &setup.server);
+        let names_another = upstream.issuer.as_ref().is_some_and(|issuer| *issuer != tokens.server.issuer);
+        let moved = upstream.classic.as_ref().is_some_and(|known| known.token_endpoint != tokens.server.token_endpoint);
+        if names_another || moved {
+            return Err("the configuration names another sign-in of the upstream now");
+        }
         if server.issuer != tokens.server.issuer {
             return Err("the upstream trusts another sign-in now");
         }
@@ -208,7 +213,8 @@ impl Refresh<'_> {
         record.secrets = Some(Kept::Tokens(Box::new(tokens.clone())).seal()?);
         if !book.write_somewhere(&record, fence).await {
             // Overtaken: the person disconnected or connected anew meanwhile. Nobody will ever use these.
-            book.revoke_in_background(slot, tokens);
+            let present = book.summary(&record.key).await?;
+            book.revoke_overtaken(&record, tokens, present.as_ref());
             return Ok(Refreshed::LookAgain);
         }
         record.summary.version += 1;
@@ -237,10 +243,10 @@ impl Refresh<'_> {
             return book.over(slot, errand, record, "the upstream's sign-in has forgotten this gateway").await;
         }
         book.release(claim).await?;
+        let pause = lock(&slot.pause).lengthen();
         if let GrantError::Refused { code, .. } = error {
             return Ok(Refreshed::Decided(Err(Lack::Refused(refused_by_server(code)))));
         }
-        let pause = lock(&slot.pause).lengthen();
         Ok(Refreshed::Decided(book.wait_it_out(slot, errand, record, tokens, pause)))
     }
 }

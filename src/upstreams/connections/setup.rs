@@ -45,6 +45,8 @@ type Known = tokio::sync::Mutex<LastTime>;
 struct LastTime {
     setup: Option<Arc<Setup>>,
     failure: Option<(SetupError, u64, Instant)>,
+    /// The first issuer that a secret of the configuration was for, and whose secret it is.
+    pinned: Option<(String, String)>,
 }
 
 /// How long a set-up is believed, and a failure.
@@ -89,7 +91,20 @@ impl Setups {
 
     /// What was found out does not count any more.
     pub(super) fn forget(&self, upstream: &str, target: &UpstreamTarget) {
-        lock(&self.0).remove(&(Box::from(upstream), Arc::clone(&target.0)));
+        if let Some(known) = lock(&self.0).get(&(Box::from(upstream), Arc::clone(&target.0)))
+            && let Ok(mut last) = known.try_lock()
+        {
+            (last.setup, last.failure) = (None, None);
+        }
+    }
+
+    /// The same of all upstreams.
+    fn forget_all(&self) {
+        for known in lock(&self.0).values() {
+            if let Ok(mut last) = known.try_lock() {
+                (last.setup, last.failure) = (None, None);
+            }
+        }
     }
 
     /// Forgets what nothing is known of any more.
@@ -97,13 +112,42 @@ impl Setups {
         let is_fresh = |known: &Arc<Known>| {
             let Ok(last) = known.try_lock() else { return true };
             let failed = last.failure.as_ref().is_some_and(|(_, _, at)| at.elapsed() < BAD);
-            failed || last.setup.as_ref().is_some_and(|setup| setup.at.elapsed() < GOOD)
+            failed || last.pinned.is_some() || last.setup.as_ref().is_some_and(|setup| setup.at.elapsed() < GOOD)
         };
         lock(&self.0).retain(|_, known| is_fresh(known));
     }
 }
 
 impl LastTime {
+    /// A secret that an operator got at one authorization server is not shown to another one because the upstream's
+    /// metadata name it now, unless the configuration does too.
+    fn pin(
+        &mut self,
+        upstream: &OAuthUpstream,
+        found: (Discovered, Registration),
+    ) -> Result<(Discovered, Registration), NoSetup> {
+        let client = upstream.client.as_ref().filter(|client| client.has_secret() && upstream.issuer.is_none());
+        let Some(client) = client else { return Ok(found) };
+        let issuer = &found.0.issuer;
+        match &self.pinned {
+            Some((id, pinned)) if *id == client.client_id && pinned != issuer => {
+                let words = format!(
+                    "the upstream names the authorization server {issuer} now, and named {pinned} before; if that is \
+                     right, say so with `authorizationServer`, as the gateway's secret would be shown there"
+                );
+                Err(NoSetup::Failed(SetupError {
+                    code: SetupCode::IssuerNotTrusted,
+                    words,
+                    transcript: found.0.transcript,
+                }))
+            }
+            _ => {
+                self.pinned = Some((client.client_id.clone(), issuer.clone()));
+                Ok(found)
+            }
+        }
+    }
+
     /// What need not be found out again.
     fn recent(&self, configuration: u64, believed: Duration) -> Option<Result<Arc<Setup>, NoSetup>> {
         let fits = |setup: &&Arc<Setup>| setup.configuration == configuration && setup.at.elapsed() < believed;
@@ -132,10 +176,11 @@ impl ConnectionBook {
         if let Some(recent) = last.recent(configuration, believed) {
             return recent;
         }
-        match self.find_out(auth, upstream, flow, target, challenge).await {
+        let found = self.find_out(auth, upstream, flow, target, challenge).await;
+        match found.and_then(|found| last.pin(upstream, found)) {
             Ok((server, registration)) => {
                 let setup = Arc::new(Setup { server, registration, configuration, at: Instant::now() });
-                *last = LastTime { setup: Some(Arc::clone(&setup)), failure: None };
+                *last = LastTime { setup: Some(Arc::clone(&setup)), failure: None, pinned: last.pinned.take() };
                 Ok(setup)
             }
             Err(NoSetup::Failed(error)) => {
@@ -221,7 +266,7 @@ impl ConnectionBook {
         let mut work = self.0.store.begin(&self.0.tenant).await?;
         work.delete_upstream_client(&registration.issuer, redirect_uri, client_id).await?;
         work.commit().await?;
-        lock(&self.0.setups.0).clear();
+        self.0.setups.forget_all();
         Ok(())
     }
 }

@@ -127,15 +127,26 @@ impl Slot {
             Some(present) if stays(present, &held) => Some(Arc::clone(present)),
             _ => Some(Arc::clone(&held)),
         });
-        let Some(before) = before else { return };
-        if before.credential.version() < held.credential.version() {
+        if let Some(before) = before.filter(|before| before.credential.version() < held.credential.version()) {
             before.credential.end();
         }
+        // It may have been ended between the first look and now.
+        self.drop_older(self.floor.load(Ordering::Acquire));
     }
 
     /// The credential has this version now, or is gone: what is older is over, and is not put at hand any more.
     pub(super) fn outdate(&self, version: i64) {
+        self.floor.fetch_max(version, Ordering::AcqRel);
+        self.drop_older(version);
+    }
+
+    /// The same for one that begins anew: its versions may begin anew too.
+    pub(super) fn renumber(&self, version: i64) {
         self.floor.store(version, Ordering::Release);
+        self.drop_older(version);
+    }
+
+    fn drop_older(&self, version: i64) {
         let is_older = |held: &Arc<Held>| held.credential.version() < version;
         let before = self.held.rcu(|present| present.clone().filter(|present| !is_older(present)));
         if let Some(before) = before.filter(is_older) {

@@ -56,8 +56,14 @@ impl ConnectionBook {
         let began = Instant::now();
         let mut pause = FIRST_LOOK;
         while began.elapsed() < PATIENCE {
-            let Some(record) = self.record(slot).await? else {
-                return Err(Lack::not_connected("nobody has connected it for you yet"));
+            let record = match self.record(slot).await {
+                Ok(Some(record)) => record,
+                Ok(None) => return Err(Lack::not_connected("nobody has connected it for you yet")),
+                Err(error @ StoreError::Unsealable { .. }) => {
+                    tracing::error!(upstream = &*slot.upstream, subject = &*slot.subject, %error, "a connection is lost");
+                    return Err(Lack::once_more("what was kept of it does not open any more"));
+                }
+                Err(error) => return Err(error.into()),
             };
             match self.judge(slot, errand, &record) {
                 Verdict::Good(held) => {
@@ -89,7 +95,8 @@ impl ConnectionBook {
     /// The connection, as new as anybody here knows it.
     async fn record(&self, slot: &Slot) -> Result<Option<ConnectionRecord>, StoreError> {
         let key = ConnectionKey { upstream: slot.upstream.to_string(), subject: slot.subject.to_string() };
-        if let Some(unwritten) = self.write_again(&key).await {
+        // While nothing is heard of other nodes, nobody knows whether the person has disconnected there.
+        if let Some(unwritten) = self.write_again(&key).await.filter(|_| !self.0.feed.is_deaf()) {
             return Ok(Some(unwritten));
         }
         self.0.store.connection(&self.0.tenant, &key).await

@@ -33,16 +33,19 @@ pub fn step_up(asked: &[Box<str>], challenge: &UpstreamChallenge) -> Option<Vec<
     (wanted.len() > asked.len()).then_some(wanted)
 }
 
+/// Scopes of one list.
+const MOST_SCOPES: usize = 256;
+
 /// The scopes of both lists, each once, in their order.
 pub(super) fn union(first: &[Box<str>], second: &[Box<str>]) -> Vec<Box<str>> {
     let more = second.iter().filter(|scope| !first.contains(scope));
     first.iter().chain(more).cloned().collect()
 }
 
-/// The scopes in a list of them, each once.
+/// The scopes in a list of them, each once. Whoever lists more than anybody could ask for is not read to the end.
 pub(super) fn scopes(list: &str) -> Vec<Box<str>> {
     let mut scopes: Vec<Box<str>> = Vec::new();
-    for scope in list.split(' ').filter(|scope| is_scope(scope)) {
+    for scope in list.split(' ').filter(|scope| is_scope(scope)).take(MOST_SCOPES) {
         if !scopes.iter().any(|known| **known == *scope) {
             scopes.push(scope.into());
         }

@@ -43,7 +43,12 @@ pub(super) fn authenticate(
     form: &mut Form,
 ) -> Result<Option<HeaderValue>, GrantError> {
     match &client.method {
-        ClientAuthMethod::Basic(secret) => return basic(&client.client_id, secret).map(Some),
+        ClientAuthMethod::Basic(secret) => {
+            let header = basic(&client.client_id, secret)?;
+            form.hide(secret.clone());
+            form.hide(header.to_str().unwrap_or_default().trim_start_matches("Basic ").into());
+            return Ok(Some(header));
+        }
         ClientAuthMethod::None => {}
         ClientAuthMethod::Post(secret) => form.push_secret("client_secret", secret),
         ClientAuthMethod::PrivateKey { key, algorithm, key_id } => {

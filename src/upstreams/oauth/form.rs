@@ -39,7 +39,16 @@ impl Form {
 
     pub(super) fn push_secret(&mut self, name: &str, value: &SecretString) {
         self.push(name, value.expose_secret());
-        self.secrets.push(value.clone());
+        self.hide(value.clone());
+    }
+
+    /// Something that goes with the form and must not be repeated to anybody either, as it is or as forms write it.
+    pub(super) fn hide(&mut self, secret: SecretString) {
+        let written = Zeroizing::new(byte_serialize(secret.expose_secret().as_bytes()).collect::<String>());
+        if *written != secret.expose_secret() {
+            self.secrets.push(SecretString::from(written.as_str()));
+        }
+        self.secrets.push(secret);
     }
 
     /// The body, and what must not be repeated to anybody: some servers quote in their refusals what they were sent.

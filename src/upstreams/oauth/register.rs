@@ -57,6 +57,9 @@ impl UpstreamOAuth {
             expires_at,
         };
         if let Some(client) = &upstream.client {
+            if server.is_guess && client.has_secret() {
+                return Err(nobody_in_particular(server));
+            }
             return Ok(as_client(client.clone(), RegistrationKind::Configured, None));
         }
         let mut attempt = Attempt { server, redirect_uri, transcript: server.transcript.clone() };
@@ -86,6 +89,13 @@ impl UpstreamOAuth {
 }
 
 /// Can the server fetch the document? Only by https, unless both it and the gateway are on this machine.
+/// What an operator got at one server is not shown to whoever answers at a guessed address.
+fn nobody_in_particular(server: &Discovered) -> SetupError {
+    let words = "the upstream publishes no metadata, so nobody says whose the gateway's registration is; name the server in \
+                 `authorizationServer`, or its addresses in `classicOAuth`";
+    SetupError::new(super::SetupCode::NoAuthorizationServerMetadata, words, server.transcript.clone())
+}
+
 fn takes_document(server: &Discovered, document: &Url) -> bool {
     let reachable = document.scheme() == "https" || (is_loopback(document) && is_loopback(&server.token_endpoint));
     server.client_documents && reachable

@@ -138,7 +138,8 @@ impl Town {
             subjects: Arc::new(NoTokens),
             journal: self.journal().to_owned(),
         };
-        let book = ConnectionBook::open(foundation).await;
+        let book = ConnectionBook::open(foundation);
+        book.replay().await;
         Node { book, store, routes: Arc::clone(&self.routes) }
     }
 

@@ -8,12 +8,14 @@ mod forms;
 mod keys;
 mod links;
 mod others;
+mod renewal;
+mod revoked;
 mod subject_tokens;
 
 use std::sync::Arc;
 
 use portcullis_policies::kit::clock::{Clock, SystemClock};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{
     Browser, Gateway, Landed, OAuthClient, Page, Place, Reachable, Reply, Request, Route, Setup, Tokens, Vendor, call,
@@ -31,9 +33,31 @@ fn to(vendor: &Vendor, id: &str) -> Route {
     Route::url(&vendor.url()).policy("dev-login", &json!({})).policy("mcp-token-exchange", &options)
 }
 
+/// The policies of a route to a vendor, behind its sign-in: what is refused is renewed and sent once more.
+fn renewing(route: Route, more: &Value) -> Route {
+    let mut options = json!({ "id": "vendor", "displayName": "Vendor & Sons" });
+    options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    route.policy("upstream-auth-retry", &json!({})).policy("mcp-token-exchange", &options)
+}
+
+/// A route on which people sign in by name.
+fn by_name(vendor: &Vendor) -> Route {
+    Route::url(&vendor.url()).policy("dev-login", &json!({}))
+}
+
+async fn vendor() -> Vendor {
+    Vendor::new(Arc::new(SystemClock)).await
+}
+
 impl Story {
     async fn begin() -> Self {
         Self::by(Arc::new(SystemClock)).await
+    }
+
+    /// With `upstream-auth-retry`, and with more options of `mcp-token-exchange`.
+    async fn renewing(vendor: Vendor, more: &Value) -> Self {
+        let gateway = Setup::new().route("/mcp", renewing(by_name(&vendor), more)).start().await;
+        Self { vendor, gateway }
     }
 
     async fn by(clock: Arc<dyn Clock>) -> Self {
@@ -78,13 +102,23 @@ impl Person {
 
     /// Calls a tool that says in whose name.
     pub(crate) async fn call(&self) -> Reply {
-        let request = Request::post("/mcp", &call(1, "whoami", &json!({}))).bearer(&self.tokens.access);
-        self.place.ask(&request).await
+        self.use_tool("whoami").await
+    }
+
+    async fn use_tool(&self, tool: &str) -> Reply {
+        self.ask(Request::post("/mcp", &call(1, tool, &json!({})))).await
+    }
+
+    async fn ask(&self, request: Request) -> Reply {
+        self.place.ask(&request.bearer(&self.tokens.access)).await
     }
 
     /// The link that a call gets while nobody is connected.
     pub(crate) async fn link(&self) -> String {
-        let reply = self.call().await;
+        self.link_in(&self.call().await)
+    }
+
+    fn link_in(&self, reply: &Reply) -> String {
         let link = reply.text().find(&format!("{}/connect/", self.place.origin));
         let link = &reply.text()[link.unwrap_or_else(|| panic!("no link in {}", reply.text()))..];
         let inside = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
@@ -103,6 +137,13 @@ impl Person {
         let asked = self.agree(&link).await;
         self.browser.open(&vendor.says_yes(&asked, account)).await.page()
     }
+}
+
+/// Whoever was connected is asked to connect once more.
+fn assert_once_more(reply: &Reply) {
+    let message = reply.messages().pop().unwrap_or_default();
+    let required = &message["result"]["_meta"]["portcullis/connectRequired"];
+    assert_eq!(required["state"], "reconsent_required", "{reply:?}");
 }
 
 /// Presses a button of a page's first form.

@@ -10,6 +10,7 @@ mod links;
 mod others;
 mod renewal;
 mod revoked;
+mod scopes;
 mod subject_tokens;
 
 use std::sync::Arc;

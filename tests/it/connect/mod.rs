@@ -11,6 +11,7 @@ mod others;
 mod renewal;
 mod revoked;
 mod scopes;
+mod sessions;
 mod subject_tokens;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ mod flow;
 mod forms;
 mod keys;
 mod links;
+mod modes;
 mod others;
 mod renewal;
 mod revoked;

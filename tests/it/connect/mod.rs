@@ -9,6 +9,7 @@ mod keys;
 mod links;
 mod modes;
 mod others;
+mod registration;
 mod renewal;
 mod revoked;
 mod scopes;

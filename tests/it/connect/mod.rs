@@ -15,6 +15,7 @@ mod renewal;
 mod revoked;
 mod scopes;
 mod sessions;
+mod signed_in;
 mod subject_tokens;
 
 use std::sync::Arc;

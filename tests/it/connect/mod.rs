@@ -2,6 +2,7 @@
 
 mod audience;
 mod callback;
+mod command;
 mod connections;
 mod documents;
 mod flow;

@@ -122,6 +122,11 @@ impl Setup {
         self
     }
 
+    /// Where such a file is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// With what runs beside the requests: reloads on change, and the sweeping of connections.
     pub(crate) fn with_background(mut self) -> Self {
         self.background = true;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{boot::SOME_KEY, setup};
-use crate::harness::{OAuthClient, Process, Request, Route, Setup, list_tools, until};
+use crate::harness::{OAuthClient, Process, Request, Route, Setup, call, list_tools, until};
 
 const NEXT_KEY: &str = "3b0e7f5a9c1d48e26f7083b5c4d92ae1170f8b6d5e3c2a9484d1f0b7a6958c3e";
 
@@ -11,9 +11,11 @@ fn stderr(output: &std::process::Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// A gateway with an open route beside those that ask for a sign-in.
+/// A gateway with an open route beside those that ask for a sign-in, and one whose credential is in the store.
 fn with_open_route() -> Setup {
-    setup().route("/open", Route::demo())
+    let options = json!({ "id": "vendor", "displayName": "Vendor", "authMode": "shared-oauth" });
+    let shared = Route::url("http://127.0.0.1:9/mcp").policy("mcp-token-exchange", &options);
+    setup().route("/open", Route::demo()).route("/shared", shared)
 }
 
 /// It runs, serves what needs no store, and refuses the rest with a reason.
@@ -30,6 +32,11 @@ async fn is_closed(gateway: &Process, why: &str) {
     let shown = place.ask(&Request::post("/mcp", &list_tools(1)).bearer("ey.J.x")).await;
     assert_eq!(shown.status, 503, "{shown:?}");
     assert!(shown.text().contains("sign_in_unavailable"), "{}", shown.text());
+    for message in [list_tools(1), call(2, "whoami", &json!({}))] {
+        let closed = place.ask(&Request::post("/shared", &message)).await;
+        assert_eq!((closed.status, closed.reason().as_str()), (503, "vault_closed"), "{closed:?}");
+        assert!(closed.text().contains("gateway.encryptionKey"), "{closed:?}");
+    }
 }
 
 #[tokio::test]
@@ -48,9 +55,11 @@ async fn fault_kek_missing_with_postgresql_the_gateway_starts_and_refuses_what_n
 #[tokio::test]
 async fn fault_kek_command_that_fails_closes_the_vault_and_the_next_start_opens_it() {
     let command = |script: &str| json!(["sh", "-c", script]);
-    let gateway = with_open_route().gateway("encryptionKeyCommand", command("echo s3cret; exit 7")).spawn();
+    let failing = with_open_route().file("secret", "canary-s3cret\n");
+    let script = format!("cat {0}; cat {0} >&2; exit 7", failing.path("secret").display());
+    let gateway = failing.gateway("encryptionKeyCommand", command(&script)).spawn();
     is_closed(&gateway, "exit status: 7").await;
-    assert!(gateway.line("s3cret").is_none_or(|line| line.contains("encryptionKeyCommand")), "it is not shown");
+    assert!(gateway.line("canary-s3cret").is_none(), "{:?}", gateway.lines());
     let works = with_open_route().gateway("encryptionKeyCommand", command(&format!("echo {SOME_KEY}"))).spawn();
     let place = works.place().await;
     let tokens = OAuthClient::register(&place).await.sign_in(&place, "/mcp", "ada").await;

@@ -85,7 +85,11 @@ async fn a_refused_token_that_was_replaced_meanwhile_costs_no_refresh() {
 
 #[tokio::test]
 async fn cl_08_oauth_92_a_step_up_asks_the_person_for_all_scopes_and_at_most_twice() {
-    let (_town, node) = Town::with_ada().await;
+    let town = Town::new().await;
+    let reading = OAuthUpstream { scopes: vec!["read".into()], ..oauth_upstream() };
+    town.routes.put(AuthMode::UserOAuth(reading), &town.vendor.target());
+    let node = town.node().await;
+    node.connect("ada").await.unwrap();
     let credential = node.obtain("ada").await.unwrap();
     let challenges = [
         r#"Bearer error="insufficient_scope", scope="write""#,
@@ -106,7 +110,7 @@ async fn cl_08_oauth_92_a_step_up_asks_the_person_for_all_scopes_and_at_most_twi
     let token = link.strip_prefix("https://gateway.example.com/connect/").unwrap();
     let departure = node.book.begin(token, "ada", browser("ada")).await.unwrap();
     let scope = departure.url.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned();
-    assert_eq!(scope, "admin");
+    assert_eq!(scope, "read admin", "what she said yes to, and what was asked for last");
     let changed = format!("{token}x");
     assert!(node.book.link(&changed).await.unwrap().is_none(), "nobody writes scopes into a link");
 }

@@ -65,7 +65,8 @@ impl Canaries {
 
 /// A secret as it is, in hexadecimal, percent-encoded, and in base64, wherever in a longer text it stands.
 fn writings(secret: &str) -> Vec<Vec<u8>> {
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let digits = secret.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+    let hex: String = digits.map(|digit| char::from_digit(digit.into(), 16).unwrap()).collect();
     let mut all = vec![secret.to_owned(), hex.to_uppercase(), hex];
     all.push(utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string());
     for before in 0..3 {

@@ -94,6 +94,8 @@ async fn somebody(vendor: Arc<Vendor>, mut person: Person, name: String, calls: 
         if dice.below(DISCONNECTS) == 0 {
             person.disconnect().await;
             person.connect(&vendor, &name).await;
+            // Meanwhile the gateway may have closed a connection on which nobody asked for anything.
+            caller = Caller::of(&person).await;
             changes.reconnected += 1;
         }
         let (id, nonce) = (dice.below(IDS), format!("{name}/{number}"));

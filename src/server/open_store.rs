@@ -11,16 +11,16 @@ use portcullis_policies::kit::clock::Clock;
 
 use crate::{
     config::Gateway,
-    store::{KeyError, Location, MasterKey, Store, VaultClosed},
+    store::{KeyError, Location, MasterKey, Store},
 };
 
 /// What the operator must know of the key.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum KeyNotice {
     /// A new one was made, in this file.
     New(PathBuf),
     /// There is none.
-    Missing(VaultClosed),
+    Missing(KeyError),
 }
 
 impl fmt::Display for KeyNotice {
@@ -32,10 +32,10 @@ impl fmt::Display for KeyNotice {
                  `gateway.encryptionKey` can hold one instead.",
                 file.display()
             ),
-            Self::Missing(closed) => write!(
+            Self::Missing(why) => write!(
                 f,
-                "NOBODY CAN SIGN IN, and no upstream credential can be used: {closed}.\n  Everything that needs the store is \
-                 answered 503 until then."
+                "NOBODY CAN SIGN IN, and no upstream credential can be used: the store is closed, for it has no key: \
+                 {why}.\n  Everything that needs the store is answered 503 until then."
             ),
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     fetch,
     oauth::{Authority, Foundation, Origin, Resources, Routes, TokenJudge},
     pipeline::{Live, Route, fetch_roots},
-    store::{Location, Tenant, Vault},
+    store::{Location, Tenant},
     upstreams::connections::{self, ConnectionBook, UpstreamRoute, UpstreamRoutes},
 };
 
@@ -32,7 +32,6 @@ pub struct Services {
     pub(super) tokens: TokenJudge,
     keys: KeyJudge,
     pub(super) connections: connections::Handle,
-    vault: Vault,
     pub(super) fetch: fetch::Handle,
     clock: Arc<dyn Clock>,
     opening: Arc<Mutex<()>>,
@@ -54,7 +53,6 @@ impl Services {
             tokens: TokenJudge::default(),
             keys: KeyJudge::default(),
             connections: connections::Handle::default(),
-            vault: Vault::default(),
             fetch: fetch::Handle::default(),
             clock,
             opening: Arc::default(),
@@ -76,11 +74,6 @@ impl Services {
     /// The authorization server, if one is open.
     pub fn authority(&self) -> Option<&Arc<Authority>> {
         self.tokens.authority()
-    }
-
-    /// Where the store is found, once it is open.
-    pub fn vault(&self) -> &Vault {
-        &self.vault
     }
 
     /// Closes what was opened, when nothing is served any more.
@@ -111,9 +104,8 @@ impl Services {
         let Some(fetch) = self.fetch.get().cloned() else { bail!("the client for documents of others is not there") };
         let key = match find_key(&gateway, &place.folder).await {
             Err(absent) if absent.is_absence() => {
-                let closed = self.vault.close(absent);
-                tracing::error!("{closed}");
-                return Ok(Some(KeyNotice::Missing(closed)));
+                tracing::error!("the store stays closed, for it has no key: {absent}");
+                return Ok(Some(KeyNotice::Missing(absent)));
             }
             found => found?,
         };
@@ -138,7 +130,6 @@ impl Services {
             options: gateway.oauth,
         };
         let authority = Authority::open(foundation).await?;
-        self.vault.open(store.clone());
         tokio::spawn(store.clone().keep_resealing());
         let ring = Arc::new(KeyRing::new(store, Tenant::DEFAULT, Arc::clone(&self.clock)));
         self.keys.open(Arc::clone(&ring));
@@ -223,5 +214,5 @@ impl UpstreamRoutes for LiveRoutes {
 /// A route as connections see it.
 pub(super) fn upstream_route(route: &Route) -> Option<UpstreamRoute> {
     let (auth, target) = route.upstream_auth.clone()?;
-    Some(UpstreamRoute { path: Arc::clone(&route.path), auth, target, sign_in: route.sign_in.clone() })
+    Some(UpstreamRoute { path: Arc::clone(&route.path), auth, target })
 }

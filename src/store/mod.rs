@@ -47,7 +47,6 @@ mod tenant;
 #[cfg(test)]
 mod tests;
 mod upstream_clients;
-mod vault;
 mod work;
 
 use std::sync::Arc;
@@ -80,7 +79,6 @@ pub use self::{
     signing_keys::{KeyState, SigningKeyRecord},
     tenant::Tenant,
     upstream_clients::UpstreamClientRecord,
-    vault::{Vault, VaultClosed},
     work::Work,
 };
 

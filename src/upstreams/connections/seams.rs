@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use portcullis_policies::kit::{
     credential::{UpstreamAuth, UpstreamTarget},
     host::Caller,
-    sign_in::SignIn,
 };
 use secrecy::SecretString;
 
@@ -19,8 +18,6 @@ pub struct UpstreamRoute {
     pub auth: Arc<UpstreamAuth>,
     /// Where they go.
     pub target: UpstreamTarget,
-    /// How people sign in there, if they do.
-    pub sign_in: Option<Arc<SignIn>>,
 }
 
 /// The routes of the configuration in force, as far as their upstreams ask for credentials.

@@ -87,7 +87,7 @@ impl UpstreamRoutes for OneRoute {
 
 fn route(mode: AuthMode, target: &str) -> UpstreamRoute {
     let auth = UpstreamAuth { id: "notes".into(), display_name: "Notes".to_owned(), summary: None, mode };
-    UpstreamRoute { path: ROUTE.into(), auth: Arc::new(auth), target: UpstreamTarget(target.into()), sign_in: None }
+    UpstreamRoute { path: ROUTE.into(), auth: Arc::new(auth), target: UpstreamTarget(target.into()) }
 }
 
 #[derive(Debug)]

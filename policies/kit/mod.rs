@@ -21,3 +21,4 @@ pub mod refusal;
 pub mod reply;
 pub mod scopes;
 pub mod sign_in;
+pub mod words;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_policies::kit::jwt::KeySet;
+use portcullis_policies::kit::{jwt::KeySet, words::plain};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -145,7 +145,7 @@ impl Client {
     /// The name for people to read: its own, without what could mislead the eye, or its id.
     pub(super) fn shown_name(&self) -> String {
         let name = self.metadata.client_name.as_deref().unwrap_or_default();
-        let clean: String = name.chars().filter(|c| !is_misleading(*c)).collect();
+        let clean = plain(name, LONGEST_NAME);
         if clean.trim().is_empty() { self.id.clone() } else { clean.trim().to_owned() }
     }
 
@@ -229,11 +229,4 @@ impl ClientKeys {
 fn has_private_part(jwks: &Value) -> bool {
     let keys = jwks["keys"].as_array().into_iter().flatten();
     keys.into_iter().any(|key| ["d", "p", "q", "dp", "dq", "qi", "k"].iter().any(|part| key.get(part).is_some()))
-}
-
-/// Characters that are not seen, or that change the direction of those around them.
-pub(super) fn is_misleading(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{00AD}')
-        || matches!(c, '\u{E0000}'..='\u{E007F}' | '\u{FE00}'..='\u{FE0F}')
 }

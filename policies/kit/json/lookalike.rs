@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{Flaw, FlawKind, Reader, Str};
+use crate::kit::words::is_invisible;
 
 impl<'a> Reader<'a> {
     /// The key's text, unless it is another spelling of a reserved one, in case or in a compatibility form: a lenient
@@ -42,10 +43,4 @@ fn fold(key: &str) -> String {
         }
     }
     folded
-}
-
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\u{e0000}'..='\u{e0fff}')
 }

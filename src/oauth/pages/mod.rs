@@ -14,12 +14,13 @@ use http::{
 use portcullis_policies::kit::{
     host::Identity,
     sign_in::{Provider, SignIn},
+    words,
 };
 
 pub(crate) use self::trouble::{Back, Notice, Trouble, or_trouble, trouble};
 use super::{
     browser::SetCookie,
-    client::{Client, ClientOrigin, is_misleading},
+    client::{Client, ClientOrigin},
     origin::Origin,
     redirect_uri::RedirectUri,
     request::AuthorizationRequest,
@@ -136,7 +137,7 @@ const LONGEST_TEXT: usize = 300;
 
 /// Text of others, short, and without what is not seen or hides something else.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().filter(|c| !is_misleading(*c)).take(LONGEST_TEXT).collect()
+    words::plain(text, LONGEST_TEXT)
 }
 
 /// The host of an origin or issuer, for people to look at.

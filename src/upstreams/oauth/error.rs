@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use portcullis_policies::kit::fetch::FetchError;
+use portcullis_policies::kit::{fetch::FetchError, words};
 
-use super::transcript::{Transcript, plain, shortened};
+use super::transcript::{Transcript, plain};
 
 /// Why the gateway and an upstream's authorization server do not come together. Someone has to change something; the
 /// transcript says what was seen.
@@ -24,7 +24,7 @@ const LONGEST: usize = 1_000;
 impl SetupError {
     pub(super) fn new(code: SetupCode, words: &str, mut transcript: Transcript) -> Self {
         transcript.decided("ended", code.as_str());
-        Self { code, words: shortened(words, LONGEST), transcript }
+        Self { code, words: words::plain(words, LONGEST), transcript }
     }
 }
 

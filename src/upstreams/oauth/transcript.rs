@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use portcullis_policies::kit::words;
 use url::{Position, Url};
 
 /// The steps of a set-up, for the log and for whoever has to find out why it failed. There is no secret, no token and
@@ -60,15 +61,8 @@ impl fmt::Display for Transcript {
 const LONGEST: usize = 300;
 
 /// Words of somebody else, made short and plain enough to stand in a log and on a page.
-pub(super) fn plain(words: &str) -> String {
-    shortened(words, LONGEST)
-}
-
-/// Words without what moves a cursor or turns the direction of writing, and so many letters of them at most.
-pub(super) fn shortened(words: &str, longest: usize) -> String {
-    let is_hidden =
-        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !is_hidden(*c)).take(longest).collect()
+pub(super) fn plain(text: &str) -> String {
+    words::plain(text, LONGEST)
 }
 
 /// An address without its query, which may hold secrets.

@@ -29,7 +29,7 @@ pub(super) fn credential_problems(checked: &Checked) -> Vec<Problem> {
     let uses: Vec<_> =
         routes.flat_map(|route| checked.links(route).filter_map(move |link| used(route, link))).collect();
     let mut problems = ids_that_mean_two_things(&uses);
-    problems.extend(checked.routes.iter().flat_map(|route| in_the_clear(checked, route)));
+    problems.extend(checked.routes.iter().filter_map(|route| in_the_clear(checked, route)));
     for one in &uses {
         problems.extend(nobody_can_connect(checked, one));
         problems.extend(without_retry(checked, one));

@@ -3,25 +3,23 @@
 //! What comes back counts only in the browser that left, for the person who said yes, and once. Everything that is needed
 //! to judge it was noted, sealed, before the browser left.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use portcullis_policies::kit::credential::{AuthMode, KeyField, UpstreamAuth, UpstreamTarget};
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use portcullis_policies::kit::credential::{UpstreamAuth, UpstreamTarget};
+use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 
 use super::{
     ConnectError, Connected, ConnectionBook, Departure, SetupFailure, UpstreamRoute,
-    kept::{self, Kept, Tokens, Value},
+    kept::{Kept, Tokens},
     links::scopes_of,
+    made::Made,
     refresh::oauth_upstream,
     setup::NoSetup,
     transition::Transition,
 };
 use crate::{
-    store::{
-        ConnectFlow, ConnectLink, ConnectionKey, ConnectionRecord, ConnectionStage, ConnectionState, ConnectionSummary,
-        Digest, StoreError, random,
-    },
+    store::{ConnectFlow, ConnectLink, ConnectionKey, ConnectionStage, Digest, StoreError, random},
     upstreams::oauth::{CallbackParameters, Discovered, Flow, GrantError, PendingGrant, Registration},
 };
 
@@ -38,19 +36,6 @@ struct Noted {
     pending: PendingGrant,
     server: Discovered,
     registration: Registration,
-}
-
-/// A connection that is to be kept.
-struct Made<'a> {
-    key: ConnectionKey,
-    target: &'a str,
-    kept: Kept,
-    issuer: Option<String>,
-    scope: Option<String>,
-    lasting: Option<Duration>,
-    because: &'static str,
-    /// The link that is used up by it, if it is not yet.
-    link: Option<Digest>,
 }
 
 impl From<NoSetup> for ConnectError {
@@ -107,7 +92,11 @@ impl ConnectionBook {
     }
 
     /// The link with this token, if `subject` may use it.
-    async fn link_of(&self, token: &str, subject: &str) -> Result<(ConnectLink, UpstreamRoute), ConnectError> {
+    pub(super) async fn link_of(
+        &self,
+        token: &str,
+        subject: &str,
+    ) -> Result<(ConnectLink, UpstreamRoute), ConnectError> {
         let (link, route) = self.good_link(token).await?.ok_or(ConnectError::Gone)?;
         if !link.subject.is_empty() && link.subject != subject {
             let (upstream, owner) = (&link.upstream, &link.subject);
@@ -234,79 +223,4 @@ impl ConnectionBook {
         transition.log();
         Ok(())
     }
-
-    /// `subject` typed in their key, each value under the name of its field: uses the link up.
-    pub async fn put_key(
-        &self,
-        token: &str,
-        subject: &str,
-        values: &[(String, SecretString)],
-    ) -> Result<Connected, ConnectError> {
-        let (link, route) = self.link_of(token, subject).await?;
-        let AuthMode::UserKey(fields) = &route.auth.mode else { return Err(ConnectError::Gone) };
-        let values = fields.iter().map(|field| typed(field, values)).collect::<Result<BTreeMap<_, _>, _>>()?;
-        let made = Made {
-            key: ConnectionKey { upstream: link.upstream, subject: link.subject },
-            target: &link.target,
-            kept: Kept::Values(values),
-            issuer: None,
-            scope: None,
-            lasting: None,
-            because: "the person gave their key",
-            link: Some(link.digest),
-        };
-        self.connect(made).await?;
-        Ok(Connected { display_name: route.auth.display_name.clone() })
-    }
-
-    /// Somebody has connected: that counts from the next call on, here at once and elsewhere within a second.
-    async fn connect(&self, made: Made<'_>) -> Result<(), ConnectError> {
-        let Made { key, target, kept, issuer, scope, lasting, because, link } = made;
-        let now = self.0.clock.now();
-        let secrets = Some(kept.seal()?);
-        let summary = ConnectionSummary {
-            target: target.to_owned(),
-            id: random::id(),
-            version: 0,
-            state: ConnectionState::Connected,
-            because: because.to_owned(),
-            issuer,
-            scope,
-            expires_at: lasting.map(|lasting| now.plus(lasting)),
-            created_at: now,
-            changed_at: now,
-            key,
-        };
-        let record = ConnectionRecord { summary, secrets };
-        let before = self.summary(&record.key).await?;
-        let transition = Transition {
-            key: &record.key,
-            from: before.map_or(ConnectionStage::Authenticating, |before| before.state.into()),
-            to: ConnectionStage::Connected,
-            because,
-            request_id: None,
-        };
-        let mut work = self.0.store.begin(&self.0.tenant).await?;
-        if let Some(link) = link {
-            work.use_connect_link(&link, now).await?.ok_or(ConnectError::Gone)?;
-        }
-        let version = work.put_connection(&record).await?;
-        transition.record(&mut work, now).await?;
-        work.commit().await?;
-        self.renumber(&record.key, version);
-        transition.log();
-        Ok(())
-    }
-}
-
-/// The value of a field, as it was typed.
-fn typed(field: &KeyField, values: &[(String, SecretString)]) -> Result<(String, Value), ConnectError> {
-    let value = values.iter().find(|(name, _)| *name == field.name).map(|(_, value)| value.expose_secret().trim());
-    let value = value.filter(|value| !value.is_empty());
-    let value = SecretString::from(value.ok_or_else(|| ConnectError::Unusable(format!("{} is missing", field.label)))?);
-    if kept::header(field, &value).is_none() {
-        let words = format!("{} has characters that cannot be sent: copy it once more", field.label);
-        return Err(ConnectError::Unusable(words));
-    }
-    Ok((field.name.clone(), Value(value)))
 }

@@ -9,8 +9,8 @@
 //! A call asks for its credential ([`Connections`](portcullis_policies::kit::credential::Connections)). Mostly it is at hand
 //! in a `slot`. If not, one `flight` fetches it for all who wait: it reads the store, refreshes what is over (`refresh`),
 //! or asks an authorization server (`granted`). Whoever must connect gets a link (`links`) to our own page, goes from there
-//! to the upstream's authorization server and comes back (`flow`). Each change of state is written down with its cause
-//! (`transition`), and other nodes hear of it within a second.
+//! to the upstream's authorization server and comes back (`flow`); what came of it is kept (`made`). Each change of state is
+//! written down with its cause (`transition`), and other nodes hear of it within a second.
 
 mod end;
 mod error;
@@ -22,6 +22,7 @@ mod journal;
 mod kept;
 mod links;
 mod list;
+mod made;
 mod obtain;
 mod refresh;
 mod seams;

@@ -175,10 +175,13 @@ async fn sec_a8_the_token_of_the_call_itself_is_exchanged_and_never_passed_on() 
         assert_eq!(whoami(&gateway, token).await.said(), name);
         assert_eq!(vendor.last_form(VENDOR_TOKEN)["subject_token"], *token);
     }
-    // Another token of hers is exchanged only when it is needed.
+    assert_eq!(whoami(&gateway, &ada).await.said(), "ada");
+    assert_eq!(vendor.counts().direct, 2);
+    // Another token of hers may be worth less: what came of the first is not for it.
     let next = issuer.token("ada", 6);
     assert_eq!(whoami(&gateway, &next).await.said(), "ada");
-    assert_eq!(vendor.counts().direct, 2);
+    assert_eq!(vendor.last_form(VENDOR_TOKEN)["subject_token"], next);
+    assert_eq!(vendor.counts().direct, 3);
     vendor.expires_tokens();
     assert_eq!(whoami(&gateway, &next).await.said(), "ada");
     assert_eq!(vendor.last_form(VENDOR_TOKEN)["subject_token"], next);

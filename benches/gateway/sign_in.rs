@@ -185,7 +185,14 @@ impl Browser {
         let request = format!("{what} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookies}\r\n{headers}\r\n{body}");
         let answered = self.connection.ask(request.as_bytes()).await?;
         let set = answered.headers("set-cookie").filter_map(|cookie| cookie.split(';').next());
-        self.cookies.extend(set.filter(|cookie| !cookie.ends_with('=')).map(str::to_owned));
+        for cookie in set {
+            // One name is set for several paths, with one value.
+            let name = cookie.split_inclusive('=').next().unwrap_or(cookie);
+            self.cookies.retain(|known| !known.starts_with(name));
+            if !cookie.ends_with('=') {
+                self.cookies.push(cookie.to_owned());
+            }
+        }
         Ok(answered)
     }
 }

@@ -77,6 +77,7 @@ pub fn main(kinds: Vec<PolicyKind>) -> ExitCode {
         kinds,
         demo: crate::upstreams::demo_server(),
         host: services.host(random::seed()),
+        shared: services.shared.clone(),
         listen: arguments.listen.clone(),
     };
     match run(arguments, Parts { tools, services }) {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     Document, Pointer,
-    file::{Gateway, RouteClocks, RouteLimits, RouteOptions, RoutesFile, Upstream, network, no_options},
+    file::{Era, Gateway, RouteClocks, RouteLimits, RouteOptions, RoutesFile, Upstream, network, no_options},
     shape::Shape,
 };
 
@@ -58,6 +58,8 @@ pub struct PlannedRoute {
     pub clocks: RouteClocks,
     /// Methods beyond those that MCP defines.
     pub allow_methods: Vec<String>,
+    /// Which clients it serves.
+    pub era: Era,
 }
 
 /// Policies in order.
@@ -252,7 +254,8 @@ impl Check<'_> {
         let limits = self.read(&value["limits"], &at.join("limits")).unwrap_or_default();
         let clocks = self.read(&value["clocks"], &at.join("clocks")).unwrap_or_default();
         let allow_methods = self.read(&value["allowMethods"], &at.join("allowMethods")).unwrap_or_default();
-        Some(PlannedRoute { path: path.to_owned(), at, upstream: upstream?, chain, limits, clocks, allow_methods })
+        let era = self.read(&value["era"], &at.join("era")).unwrap_or_default();
+        Some(PlannedRoute { path: path.to_owned(), at, upstream: upstream?, chain, limits, clocks, allow_methods, era })
     }
 
     fn chain(&mut self, value: &Value, at: &Pointer, named: &BTreeMap<&str, usize>, document: &Value) -> Chain {

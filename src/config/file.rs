@@ -351,6 +351,25 @@ pub(super) struct RouteOptions {
     /// Methods to let through beyond those that MCP defines.
     #[serde(default)]
     pub(super) allow_methods: Vec<String>,
+    /// Which clients the route serves: those with sessions (revisions up to 2025-11-25), those without (2026-07-28 and
+    /// later), or `both`, whatever the upstream speaks.
+    #[serde(default)]
+    pub(super) era: Era,
+}
+
+/// Which clients a route serves.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Era {
+    /// All. Where the upstream speaks only the other era, the gateway translates.
+    #[default]
+    Both,
+    /// Those whose era the upstream speaks. Nothing is translated.
+    Upstream,
+    /// Only those with sessions (revisions up to 2025-11-25).
+    Legacy,
+    /// Only those without (2026-07-28 and later).
+    Modern,
 }
 
 /// The MCP server behind a route.
@@ -481,6 +500,15 @@ pub struct RouteClocks {
     /// Silence after which the client's event stream gets a comment.
     #[schemars(range(min = 0.001, max = 86400.0))]
     pub keep_alive: f64,
+    /// A subscription (`subscriptions/listen`), which no other clock ends. Clients open another one.
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub listen: f64,
+    /// A session that the gateway itself holds at the upstream, after its last use.
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub idle_session: f64,
+    /// For which a person may think before they answer what the upstream asks in the middle of a call.
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub input: f64,
 }
 
 impl Default for RouteClocks {
@@ -493,6 +521,9 @@ impl Default for RouteClocks {
             idle_events: 300.0,
             total: 600.0,
             keep_alive: 15.0,
+            listen: 3600.0,
+            idle_session: 300.0,
+            input: 600.0,
         }
     }
 }

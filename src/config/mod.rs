@@ -16,8 +16,8 @@ pub use self::{
     check::{Chain, ChainLink, Checked, Link, PlannedRoute, check, own_paths},
     document::Document,
     file::{
-        ClientDocuments, ConfiguredClient, FetchOptions, Gateway, Hidden, ListenerLimits, Log, LogFormat, OAuthOptions,
-        Registration, RouteClocks, RouteLimits, Telemetry, TlsFiles, Upstream, UpstreamTls,
+        ClientDocuments, ConfiguredClient, Era, FetchOptions, Gateway, Hidden, ListenerLimits, Log, LogFormat,
+        OAuthOptions, Registration, RouteClocks, RouteLimits, Telemetry, TlsFiles, Upstream, UpstreamTls,
     },
     interpolate::{Secrets, Surroundings},
     pointer::Pointer,

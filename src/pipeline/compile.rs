@@ -24,8 +24,8 @@ use super::{
     trust,
 };
 use crate::{
-    config::{ChainLink, Checked, Link, PlannedRoute, Pointer, RouteClocks, RouteLimits, Surroundings, Upstream},
-    proxy::{AnswerLimits, Clocks, Connector, Endpoint, Forward, Local, SessionTag},
+    config::{ChainLink, Checked, Era, Link, PlannedRoute, Pointer, RouteClocks, RouteLimits, Surroundings, Upstream},
+    proxy::{AnswerLimits, Clocks, Connector, Destination, Endpoint, Forward, Local, Serves},
 };
 
 /// Compiles everything that was checked; all problems, or a generation.
@@ -80,7 +80,17 @@ impl Compiler<'_> {
         let clocks = clocks(&route.clocks);
         let endpoint = self.endpoint(route, &clocks)?;
         let layers = layers.into_iter().collect::<Option<Vec<_>>>()?;
-        let forward = Forward::new(endpoint, SessionTag::of(&route.path), clocks, answer_limits(&route.limits));
+        let forward = Forward::new(
+            Destination {
+                route: route.path.as_str().into(),
+                upstream: route.upstream.to_string().into(),
+                endpoint,
+                clocks,
+                limits: answer_limits(&route.limits),
+                serves: serves(route.era),
+            },
+            &self.tools.shared,
+        );
         let chain = stack(layers).layer(no_foreign_origin().layer(forward.into_service()));
         let links = || checked.links(route).map(|(_, link)| link);
         Some(Route {
@@ -164,6 +174,18 @@ fn clocks(clocks: &RouteClocks) -> Clocks {
         idle_events: seconds(clocks.idle_events),
         total: seconds(clocks.total),
         keep_alive: seconds(clocks.keep_alive),
+        listen: seconds(clocks.listen),
+        idle_session: seconds(clocks.idle_session),
+        input: seconds(clocks.input),
+    }
+}
+
+fn serves(era: Era) -> Serves {
+    match era {
+        Era::Both => Serves::Both,
+        Era::Upstream => Serves::Upstream,
+        Era::Legacy => Serves::Legacy,
+        Era::Modern => Serves::Modern,
     }
 }
 

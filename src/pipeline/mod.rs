@@ -28,7 +28,7 @@ pub use self::{
 };
 use crate::{
     config::{self, ChainLink, Checked, Document, Link, PlannedRoute, Report, Surroundings},
-    proxy::LocalServer,
+    proxy::{LocalServer, Shared},
 };
 
 /// What a configuration is compiled with: everything that is not in the file.
@@ -40,6 +40,8 @@ pub struct Toolbox {
     pub demo: Option<LocalServer>,
     /// What policies may ask for.
     pub host: Host,
+    /// What all routes share, across reloads.
+    pub shared: Shared,
     /// Listens here instead of where the file says.
     pub listen: Option<String>,
 }

@@ -19,6 +19,12 @@ pub struct Clocks {
     pub total: Duration,
     /// Silence after which a client's event stream gets a comment, so that nothing on the way gives it up.
     pub keep_alive: Duration,
+    /// A subscription (`subscriptions/listen`), which no other clock ends.
+    pub listen: Duration,
+    /// A session that the gateway itself holds at the upstream, after its last use.
+    pub idle_session: Duration,
+    /// For which a person may think before they answer what an upstream asks in the middle of a call.
+    pub input: Duration,
 }
 
 impl Default for Clocks {
@@ -31,6 +37,9 @@ impl Default for Clocks {
             idle_events: Duration::from_mins(5),
             total: Duration::from_mins(10),
             keep_alive: Duration::from_secs(15),
+            listen: Duration::from_hours(1),
+            idle_session: Duration::from_mins(5),
+            input: Duration::from_mins(10),
         }
     }
 }

@@ -4,12 +4,8 @@
 //! `Authorization` and `Cookie` never cross; what an upstream needs is put there by policies, as [`UpstreamHeaders`] or
 //! [`UpstreamCredential`].
 
-use std::{
-    fmt::{self, Write},
-    sync::LazyLock,
-};
+use std::sync::LazyLock;
 
-use aws_lc_rs::digest;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
@@ -18,82 +14,15 @@ use portcullis_policies::kit::{
     chain::{Request, UpstreamHeaders, crosses_to_upstream},
     credential::UpstreamCredential,
     headers::{has, values},
-    host::Caller,
     refusal::{Reason, Refusal},
 };
 use smallvec::SmallVec;
 
+use super::session::Session;
+
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// Marks the sessions of one route, so that a session id is good for nothing on another; nor with another connection, where
-/// the route has any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionTag(u32);
-
-impl SessionTag {
-    /// The tag of a route: the same on every node and after every restart.
-    pub fn of(route: &str) -> Self {
-        // FNV-1a, because it must never change.
-        Self(route.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)))
-    }
-
-    fn seal(self, owner: Owner<'_>, upstream_id: &HeaderValue) -> Option<HeaderValue> {
-        let upstream_id = upstream_id.to_str().ok()?;
-        HeaderValue::from_str(&format!("{self}{}{upstream_id}", self.mark(owner, upstream_id))).ok()
-    }
-
-    fn open(self, owner: Owner<'_>, id: &HeaderValue) -> Option<HeaderValue> {
-        let rest = id.to_str().ok()?.strip_prefix(&*self.to_string())?;
-        let upstream_id = if owner.credential.is_some() { rest.get(MARK..)? } else { rest };
-        rest.strip_prefix(&*self.mark(owner, upstream_id)).and_then(|id| HeaderValue::from_str(id).ok())
-    }
-
-    /// Binds a session to the connection that it was begun with. Its id is random and never leaves the gateway, so nobody
-    /// can make the mark of their own connection for somebody else's session. Computed only for sessions, which few
-    /// requests have.
-    fn mark(self, owner: Owner<'_>, upstream_id: &str) -> String {
-        let Owner { credential: Some(credential), subject } = owner else { return String::new() };
-        let tag = self.0.to_be_bytes();
-        let connection = credential.connection().as_bytes();
-        let mut sum = digest::Context::new(&digest::SHA256);
-        let lengths = [connection.len(), subject.len()].map(usize::to_be_bytes);
-        for part in [&tag, &lengths[0][..], connection, &lengths[1], subject.as_bytes(), upstream_id.as_bytes()] {
-            sum.update(part);
-        }
-        let sum = sum.finish();
-        let mut mark = sum.as_ref()[..MARK / 2].iter().fold(String::with_capacity(MARK), |mut mark, byte| {
-            let _ = write!(mark, "{byte:02x}");
-            mark
-        });
-        mark.replace_range(MARK - 1.., "-");
-        mark
-    }
-}
-
-/// Whose connection a request goes out with, and who sent it: all callers may share a connection, and never a session.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Owner<'a> {
-    credential: Option<&'a UpstreamCredential>,
-    subject: &'a str,
-}
-
-impl<'a> Owner<'a> {
-    pub(super) fn of(request: &'a Request) -> Self {
-        let facts = request.extensions();
-        Self { credential: facts.get(), subject: facts.get::<Caller>().map_or("", |caller| &caller.subject) }
-    }
-}
-
-/// Letters of a mark, the hyphen at its end included.
-const MARK: usize = 32;
-
-impl fmt::Display for SessionTag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}-", self.0)
-    }
-}
 
 /// What the gateway itself says to an upstream. Each request takes a copy, which has a place for every header that nearly
 /// all of them add: a map that grows is made twice.
@@ -126,10 +55,18 @@ impl Template {
     }
 }
 
+/// The session that a request names; refused if it is unknown.
+pub(super) fn session(
+    headers: &HeaderMap,
+    open: impl Fn(&HeaderValue) -> Option<Session>,
+) -> Result<Option<Session>, Refusal> {
+    let known = |id| open(id).ok_or_else(|| Reason::UnknownSession.into());
+    values(headers, &SESSION).next().map(known).transpose()
+}
+
 /// The headers of the request to the upstream.
-pub(super) fn to_upstream(template: &Template, request: &Request, session: SessionTag) -> Result<HeaderMap, Refusal> {
+pub(super) fn to_upstream(template: &Template, request: &Request, session: Option<&Session>) -> HeaderMap {
     let mut headers = template.0.clone();
-    let owner = Owner::of(request);
     let mut version = None;
     let ends_here = named_by_connection(request.headers());
     for (name, value) in request.headers() {
@@ -138,8 +75,9 @@ pub(super) fn to_upstream(template: &Template, request: &Request, session: Sessi
         }
         match name.as_str() {
             "mcp-session-id" => {
-                let unknown = || Refusal::from(Reason::UnknownSession);
-                headers.append(SESSION, session.open(owner, value).ok_or_else(unknown)?);
+                if let Some(id) = session.and_then(Session::upstream_id) {
+                    headers.insert(SESSION, id);
+                }
             }
             "mcp-protocol-version" if version.is_none() => version = Some(value),
             _ if crosses_to_upstream(name) => {
@@ -170,12 +108,12 @@ pub(super) fn to_upstream(template: &Template, request: &Request, session: Sessi
         let own = own.iter().filter(|(name, _)| theirs(name));
         headers.extend(own.map(|(name, value)| (name.clone(), value.clone())));
     }
-    if let Some(credential) = owner.credential {
+    if let Some(credential) = request.extensions().get::<UpstreamCredential>() {
         for (name, value) in credential.headers() {
             headers.insert(name, value.clone());
         }
     }
-    Ok(headers)
+    headers
 }
 
 /// What `Connection` names is meant for this hop only.
@@ -189,9 +127,9 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 /// Makes the headers of an upstream's answer those of the answer to the client.
-pub(super) fn to_client(headers: &mut HeaderMap, session: SessionTag, owner: Owner<'_>, events: bool) {
+pub(super) fn to_client(headers: &mut HeaderMap, events: bool, seal: impl Fn(&HeaderValue) -> Option<HeaderValue>) {
     if has(headers, &SESSION) {
-        let sealed: Vec<_> = headers.get_all(SESSION).iter().filter_map(|value| session.seal(owner, value)).collect();
+        let sealed: Vec<_> = headers.get_all(SESSION).iter().filter_map(seal).collect();
         headers.remove(SESSION);
         headers.extend(sealed.into_iter().map(|value| (SESSION, value)));
     }
@@ -254,7 +192,7 @@ mod tests {
         *request.headers_mut() = map(headers);
         request.extensions_mut().insert(UpstreamHeaders(map(own)));
         let template = Template::http1(HeaderValue::from_static("upstream.test"));
-        to_upstream(&template, &request, SessionTag::of("/mcp")).unwrap()
+        to_upstream(&template, &request, None)
     }
 
     #[test]
@@ -291,29 +229,7 @@ mod tests {
             ("x-hop", "1"),
             ("connection", "x-hop"),
         ]);
-        to_client(&mut headers, SessionTag(1), Owner { credential: None, subject: "" }, false);
-        assert_eq!(headers, map(&[("content-type", "application/json"), ("mcp-session-id", "00000001-1")]));
-    }
-
-    #[test]
-    fn sb_05_sec_b3_a_session_is_unknown_to_others_whatever_stands_before_its_id() {
-        let session = SessionTag::of("/mcp/notes");
-        let credential = |connection: &str, version| UpstreamCredential::new(connection, version, Vec::new());
-        let (one, other) = (credential("one connection", 1), credential("another connection", 1));
-        let newer = credential("one connection", 2);
-        let owner = |credential, subject| Owner { credential: Some(credential), subject };
-        let nobody = Owner { credential: None, subject: "" };
-        let upstream_id = HeaderValue::from_static("session-1");
-        let adas = session.seal(owner(&one, "ada"), &upstream_id).unwrap();
-        assert_eq!(session.open(owner(&newer, "ada"), &adas), Some(upstream_id.clone()));
-        assert_eq!(session.open(owner(&other, "ada"), &adas), None);
-        assert_eq!(session.open(owner(&one, "bob"), &adas), None, "whoever shares a connection shares no session");
-        assert_eq!(session.open(nobody, &adas).as_ref().map(|id| id == upstream_id), Some(false));
-        assert_eq!(SessionTag::of("/mcp/mail").open(owner(&one, "ada"), &adas), None);
-        // Bob knows the mark of a session of his own; on hers it is not good.
-        let bobs = session.seal(owner(&other, "bob"), &HeaderValue::from_static("session-2")).unwrap();
-        let forged = bobs.to_str().unwrap().replace("session-2", "session-1");
-        assert_eq!(session.open(owner(&other, "bob"), &HeaderValue::from_str(&forged).unwrap()), None);
-        assert_eq!(session.open(owner(&other, "bob"), &session.seal(nobody, &upstream_id).unwrap()), None);
+        to_client(&mut headers, false, |id| (id == "1").then(|| HeaderValue::from_static("sealed")));
+        assert_eq!(headers, map(&[("content-type", "application/json"), ("mcp-session-id", "sealed")]));
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     console,
     oauth::{self, TokenJudge},
     pipeline::{Live, Reloaded, Watcher, watch},
+    proxy::Shared,
 };
 
 /// A gateway that only needs a listener.
@@ -70,7 +71,7 @@ impl Assembly {
     /// Starts what runs beside the requests: reloads when `file` or a certificate changes or `again` says so, and the
     /// closing of connections that nobody uses.
     pub fn start_background(&self, file: Option<&Path>, again: mpsc::Receiver<()>) -> anyhow::Result<()> {
-        tokio::spawn(sweep(Arc::clone(&self.live)));
+        tokio::spawn(sweep(Arc::clone(&self.live), self.services.shared.clone()));
         let (changed, changes) = mpsc::channel(1);
         let watcher = file.map(|file| watch(file, changed)).transpose()?;
         let reloader = Reloader {
@@ -96,12 +97,13 @@ impl Assembly {
     }
 }
 
-async fn sweep(live: Arc<Live>) {
+async fn sweep(live: Arc<Live>, shared: Shared) {
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         second.tick().await;
         live.current().sweep();
+        shared.sweep();
     }
 }
 

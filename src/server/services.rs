@@ -21,6 +21,7 @@ use crate::{
     fetch,
     oauth::{Authority, Foundation, Origin, Resources, Routes, TokenJudge},
     pipeline::{Live, Route, fetch_roots},
+    proxy::Shared,
     store::{Location, Tenant},
     upstreams::connections::{self, ConnectionBook, UpstreamRoute, UpstreamRoutes},
 };
@@ -33,6 +34,8 @@ pub struct Services {
     keys: KeyJudge,
     pub(super) connections: connections::Handle,
     pub(super) fetch: fetch::Handle,
+    /// What all routes share, across reloads.
+    pub shared: Shared,
     clock: Arc<dyn Clock>,
     opening: Arc<Mutex<()>>,
 }
@@ -54,6 +57,7 @@ impl Services {
             keys: KeyJudge::default(),
             connections: connections::Handle::default(),
             fetch: fetch::Handle::default(),
+            shared: Shared::new(),
             clock,
             opening: Arc::default(),
         }
@@ -110,6 +114,7 @@ impl Services {
             found => found?,
         };
         let (store, notice) = open_with(&gateway, &place.folder, key, Arc::clone(&self.clock)).await?;
+        self.shared.seal().use_key(&store.sealer().prf("what clients keep", b""));
         let of_connections = connections::Foundation {
             origin: origin.as_str().parse().context("gateway.publicUrl is no URL")?,
             store: store.clone(),

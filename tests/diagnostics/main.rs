@@ -197,6 +197,7 @@ fn plan_with(kinds: Vec<PolicyKind>, case: &Path) -> Plan {
         kinds,
         demo: portcullis::upstreams::demo_server(),
         host: fakes::host(Services::new(Arc::new(SystemClock)).host(0)),
+        shared: portcullis::proxy::Shared::new(),
         listen: None,
     };
     let plan = plan(&name(case), &fs::read_to_string(case).unwrap(), &surroundings, &tools);

@@ -75,6 +75,7 @@ fn tools() -> pipeline::Toolbox {
         kinds: STANDARD.to_vec(),
         demo: portcullis::upstreams::demo_server(),
         host: Services::new(Arc::new(SystemClock)).host(0),
+        shared: portcullis::proxy::Shared::new(),
         listen: None,
     }
 }

@@ -152,6 +152,7 @@ impl Setup {
             kinds: portcullis_policies::STANDARD.to_vec(),
             demo: demo_server(),
             host: services.host(0),
+            shared: services.shared.clone(),
             listen: None,
         };
         let Plan { generation, report, .. } = plan_file(&file, &self.text(), &tools);

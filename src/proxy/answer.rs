@@ -1,0 +1,88 @@
+//! What of an upstream's answer may be shown.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use portcullis_policies::kit::{
+    headers::{has, values},
+    refusal::{Reason, Refusal},
+    reply::Reply,
+};
+
+/// Statuses that must not reach the client as they are: a redirect would leave us.
+pub(super) fn judge_status(status: StatusCode) -> Result<(), Refusal> {
+    match status {
+        _ if status.is_redirection() || status.is_informational() => {
+            let message = format!("The upstream answered {status}, which the gateway does not follow.");
+            Err(Refusal::new(Reason::UpstreamInvalid, message)
+                .with_remedy("Give the address that it redirects to as the route's `upstream.url`."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A complete body, if it may be shown as the answer. `answers`: a request was sent, and not a notification or a response.
+pub(super) fn complete(
+    kind: MediaType,
+    bytes: Bytes,
+    whole: bool,
+    status: StatusCode,
+    answers: bool,
+) -> Result<Reply, Refusal> {
+    match kind {
+        // Without a length, only the message itself says whether it is all there.
+        MediaType::Json if !whole && !bytes.is_empty() && !is_json(&bytes) => {
+            Err(unknown_outcome(Reason::UpstreamTruncated.into()))
+        }
+        MediaType::Json if is_object(&bytes) => Ok(bytes.into()),
+        _ if !answers && status.is_success() => Ok(Reply::Empty),
+        _ if status.is_success() => {
+            let message = "The upstream's answer is neither JSON nor an event stream.";
+            Err(unknown_outcome(Refusal::new(Reason::UpstreamInvalid, message)))
+        }
+        _ => Err(Refusal::new(Reason::UpstreamStatus, format!("The upstream answered {status}.")).with_status(status)),
+    }
+}
+
+/// The upstream had the request and did not refuse it: the call may have had an effect, whatever came of the answer.
+pub(super) fn unknown_outcome(refusal: Refusal) -> Refusal {
+    refusal.with_data("outcome", "unknown")
+}
+
+/// A look at both ends, which events, pages and compressed bytes under the name of JSON do not pass.
+fn is_object(bytes: &[u8]) -> bool {
+    let message = bytes.trim_ascii();
+    message.starts_with(b"{") && message.ends_with(b"}")
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+/// What an upstream says its answer is; compared exactly, after parsing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MediaType {
+    Json,
+    Events,
+    Other,
+}
+
+impl MediaType {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut types = values(headers, &header::CONTENT_TYPE);
+        let (Some(value), None) = (types.next(), types.next()) else { return Self::Other };
+        if has(headers, &header::CONTENT_ENCODING) {
+            return Self::Other;
+        }
+        if value == "application/json" {
+            return Self::Json;
+        }
+        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        if essence.eq_ignore_ascii_case(b"application/json") {
+            Self::Json
+        } else if essence.eq_ignore_ascii_case(b"text/event-stream") {
+            Self::Events
+        } else {
+            Self::Other
+        }
+    }
+}

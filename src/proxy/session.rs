@@ -1,0 +1,140 @@
+//! Sessions of revisions up to 2025-11-25, without a table of them: what there is to know stands sealed in the id that the
+//! client gets, so any node can serve the next request.
+//!
+//! The seal is bound to the route, the caller and the caller's connection to the upstream. To anybody else, and anywhere
+//! else, the id is unknown.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use portcullis_policies::kit::{chain::Request, credential::UpstreamCredential, host::Caller};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::seal::Seal;
+
+const PURPOSE: &str = "session";
+
+/// Whose connection a request goes out with, and who sent it: all callers may share a connection, and never a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner<'a> {
+    /// What the upstream sees of the caller.
+    pub(super) credential: Option<&'a UpstreamCredential>,
+    /// The caller; empty where nobody signs in.
+    pub(super) subject: &'a str,
+}
+
+impl<'a> Owner<'a> {
+    pub(super) fn of(request: &'a Request) -> Self {
+        let facts = request.extensions();
+        Self { credential: facts.get(), subject: facts.get::<Caller>().map_or("", |caller| &caller.subject) }
+    }
+
+    /// The connection's id; empty where the upstream asks for no credential.
+    pub(super) fn connection(&self) -> &'a str {
+        self.credential.map_or("", UpstreamCredential::connection)
+    }
+}
+
+/// One session, as its id tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Session {
+    /// The revision that was agreed on, once that is known.
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<String>,
+    /// Whose session it is behind the gateway.
+    #[serde(flatten)]
+    pub(super) held: Held,
+    /// The version of the credential that it was begun with.
+    #[serde(rename = "c", default)]
+    pub(super) credential_version: i64,
+}
+
+/// Who else knows of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Held {
+    /// The upstream does, under this id.
+    #[serde(rename = "u")]
+    ByUpstream(String),
+    /// Nobody: the upstream has no sessions, and each request tells it what the client declared.
+    #[serde(rename = "g")]
+    ByGateway(Declared),
+}
+
+/// What a client said in `initialize`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Declared {
+    /// `capabilities`.
+    #[serde(rename = "c")]
+    pub(super) capabilities: Value,
+    /// `clientInfo`.
+    #[serde(rename = "i")]
+    pub(super) info: Value,
+}
+
+/// The sessions of one route.
+#[derive(Clone, Debug)]
+pub(super) struct Sessions {
+    seal: Seal,
+    route: Arc<str>,
+}
+
+impl Sessions {
+    pub(super) fn new(seal: Seal, route: Arc<str>) -> Self {
+        Self { seal, route }
+    }
+
+    /// The id under which the client knows a session.
+    pub(super) fn seal(&self, owner: Owner<'_>, session: &Session) -> Option<HeaderValue> {
+        let plain = serde_json::to_vec(session).ok()?;
+        HeaderValue::try_from(self.seal.seal(PURPOSE, &self.place(owner), &plain)).ok()
+    }
+
+    /// The session that an id means, on this route, to this caller.
+    pub(super) fn open(&self, owner: Owner<'_>, id: &HeaderValue) -> Option<Session> {
+        let plain = self.seal.open(PURPOSE, &self.place(owner), id.to_str().ok()?)?;
+        serde_json::from_slice(&plain).ok()
+    }
+
+    fn place<'a>(&'a self, owner: Owner<'a>) -> [&'a str; 3] {
+        [&self.route, owner.subject, owner.connection()]
+    }
+}
+
+impl Session {
+    /// The upstream's own id.
+    pub(super) fn upstream_id(&self) -> Option<HeaderValue> {
+        match &self.held {
+            Held::ByUpstream(id) => HeaderValue::from_str(id).ok(),
+            Held::ByGateway(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(id: &str) -> Session {
+        Session { version: None, held: Held::ByUpstream(id.to_owned()), credential_version: 1 }
+    }
+
+    #[test]
+    fn sb_05_sec_b3_tr_11_a_session_is_unknown_to_others_and_elsewhere() {
+        let seal = Seal::new();
+        let sessions = Sessions::new(seal.clone(), "/mcp/notes".into());
+        let credential = |connection: &str, version| UpstreamCredential::new(connection, version, Vec::new());
+        let (one, other) = (credential("one connection", 1), credential("another connection", 1));
+        let newer = credential("one connection", 2);
+        let owner = |credential, subject| Owner { credential: Some(credential), subject };
+        let nobody = Owner { credential: None, subject: "" };
+        let adas = sessions.seal(owner(&one, "ada"), &held("session-1")).unwrap();
+        assert_eq!(sessions.open(owner(&newer, "ada"), &adas), Some(held("session-1")));
+        assert_eq!(sessions.open(owner(&other, "ada"), &adas), None);
+        assert_eq!(sessions.open(owner(&one, "bob"), &adas), None, "whoever shares a connection shares no session");
+        assert_eq!(sessions.open(nobody, &adas), None);
+        assert_eq!(Sessions::new(seal, "/mcp/mail".into()).open(owner(&one, "ada"), &adas), None);
+        assert_eq!(sessions.open(nobody, &HeaderValue::from_static("session-1")), None);
+        assert!(!adas.to_str().unwrap().contains("session-1"));
+    }
+}

@@ -1,0 +1,87 @@
+//! What all routes share, and what outlives a configuration: reloads leave sessions and what is known of upstreams alone.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+use moka::sync::Cache;
+
+use super::{aside::Asides, bridge, eras::Eras, seal::Seal};
+
+/// Upstreams of which something is remembered. An operator names them all, so there are few.
+const UPSTREAMS: u64 = 10_000;
+
+/// Held once by a process. All clones are the same.
+#[derive(Clone, Debug)]
+pub struct Shared(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    seal: Seal,
+    node: u64,
+    eras: Cache<Arc<str>, Arc<Eras>>,
+    asides: Asides,
+    modern_clients: bridge::modern_client::Rooms,
+    legacy_clients: bridge::legacy_client::Rooms,
+}
+
+impl Shared {
+    /// Nothing is known yet.
+    ///
+    /// # Panics
+    /// If the operating system has no random bytes.
+    pub fn new() -> Self {
+        let mut node = [0; 8];
+        rand::fill(&mut node).expect("the operating system gives random bytes");
+        Self(Arc::new(Inner {
+            seal: Seal::new(),
+            node: u64::from_be_bytes(node),
+            eras: Cache::new(UPSTREAMS),
+            asides: Asides::default(),
+            modern_clients: bridge::modern_client::Rooms::default(),
+            legacy_clients: bridge::legacy_client::Rooms::default(),
+        }))
+    }
+
+    /// Seals what clients keep.
+    pub fn seal(&self) -> &Seal {
+        &self.0.seal
+    }
+
+    /// Tells this process from others that have the same key.
+    pub(super) fn node(&self) -> u64 {
+        self.0.node
+    }
+
+    /// What is known of the upstream with this address.
+    pub(super) fn eras(&self, upstream: &Arc<str>) -> Arc<Eras> {
+        self.0.eras.get_with_by_ref(upstream, Arc::default)
+    }
+
+    /// What upstreams say beside their answers.
+    pub(super) fn asides(&self) -> &Asides {
+        &self.0.asides
+    }
+
+    /// What is held open for clients of 2026-07-28 at upstreams of before.
+    pub(super) fn modern_clients(&self) -> &bridge::modern_client::Rooms {
+        &self.0.modern_clients
+    }
+
+    /// What is held open for clients of before 2026-07-28 at upstreams of it.
+    pub(super) fn legacy_clients(&self) -> &bridge::legacy_client::Rooms {
+        &self.0.legacy_clients
+    }
+
+    /// Closes what nobody has used for long enough. To be called every second or so.
+    pub fn sweep(&self) {
+        self.0.asides.sweep();
+        self.0.modern_clients.sweep();
+        self.0.legacy_clients.sweep();
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self::new()
+    }
+}

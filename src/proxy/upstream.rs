@@ -1,0 +1,110 @@
+//! One route's upstream, as messages are exchanged with it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use portcullis_policies::kit::{
+    chain::{Arrival, Request, RequestId},
+    credential::{UpstreamChallenge, UpstreamCredential},
+    refusal::{Reason, Refusal},
+    reply::Reply,
+};
+
+use super::{
+    AnswerLimits,
+    answer::{MediaType, complete, judge_status, unknown_outcome},
+    clocks::Clocks,
+    endpoint::{Answered, Endpoint},
+    relay::Relay,
+};
+
+/// An upstream, with the patience and the limits of a route.
+#[derive(Clone, Debug)]
+pub(super) struct Upstream {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) clocks: Clocks,
+    pub(super) limits: AnswerLimits,
+}
+
+/// One message on its way to an upstream.
+pub(super) struct Sending<'a> {
+    /// All headers of the request.
+    pub(super) headers: HeaderMap,
+    /// The message.
+    pub(super) message: Bytes,
+    /// The id of the request whose answer is waited for, as JSON text; none for what is not answered.
+    pub(super) awaiting: Option<&'a str>,
+    /// On whose behalf.
+    pub(super) behalf: Behalf<'a>,
+}
+
+/// On whose behalf something is asked of an upstream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Behalf<'a> {
+    /// Whose connections to the upstream it may use. The credential itself stands in the headers.
+    pub(super) credential: Option<&'a UpstreamCredential>,
+    /// The client's request, for errors.
+    pub(super) request_id: Option<RequestId>,
+}
+
+impl<'a> Behalf<'a> {
+    pub(super) fn of(request: &'a Request) -> Self {
+        let facts = request.extensions();
+        let request_id = facts.get::<Arrival>().map(|arrival| arrival.request_id);
+        Self { credential: facts.get(), request_id }
+    }
+}
+
+/// What an upstream answered.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) status: StatusCode,
+    /// As the upstream wrote them.
+    pub(super) headers: HeaderMap,
+    pub(super) reply: Reply,
+}
+
+/// What the client is told instead of an answer, and what policies are told of it.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) refusal: Refusal,
+    /// What the upstream asks for. Its 401 does not reach the client, to whom it would speak of *our* token.
+    pub(super) challenge: Option<Box<UpstreamChallenge>>,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, challenge: None }
+    }
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Refusal::from(reason).into()
+    }
+}
+
+impl Upstream {
+    /// Posts one message, at most once.
+    pub(super) async fn post(&self, sending: Sending<'_>) -> Result<Received, Failure> {
+        let Sending { headers, message, awaiting, behalf: Behalf { credential, request_id } } = sending;
+        let Answered { head, body } = self.endpoint.send(headers, message, credential, &self.clocks).await?;
+        if let Some(challenge) = UpstreamChallenge::of(head.status, &head.headers) {
+            return Err(Failure { refusal: Reason::UpstreamUnauthorized.into(), challenge: Some(Box::new(challenge)) });
+        }
+        judge_status(head.status)?;
+        let kind = MediaType::of(&head.headers);
+        let reply = match kind {
+            MediaType::Events if head.status.is_success() => {
+                Reply::Events(Box::new(Relay::new(body, self.limits.events, self.clocks, awaiting, request_id)))
+            }
+            _ => {
+                let whole = body.says_where_it_ends(&head.headers);
+                let bytes = body.collect(self.limits.json_bytes, &self.clocks).await.map_err(unknown_outcome)?;
+                complete(kind, bytes, whole, head.status, awaiting.is_some())?
+            }
+        };
+        Ok(Received { status: head.status, headers: head.headers, reply })
+    }
+}

@@ -34,6 +34,8 @@ pub mod code {
     pub const URL_ELICITATION_REQUIRED: i32 = -32042;
     /// Headers and body differ (MCP 2026-07-28).
     pub const HEADER_MISMATCH: i32 = -32020;
+    /// The revision is not one of those that are served (MCP 2026-07-28).
+    pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
 }
 
 macro_rules! reasons {
@@ -121,6 +123,12 @@ reasons! {
         "The parameters are not what the method demands.", "Send the parameters that the method defines.";
     HeaderMismatch = "header_mismatch", 400, code::HEADER_MISMATCH,
         "An `Mcp-*` header differs from the message.", "Let the headers repeat the message exactly.";
+    UnsupportedVersion = "unsupported_version", 400, code::UNSUPPORTED_PROTOCOL_VERSION,
+        "This route does not know the revision of MCP that the request names.",
+        "Use one of the revisions that `data.supported` lists.";
+    RevisionNotServed = "revision_not_served", 400, code::INVALID_REQUEST,
+        "This route does not serve clients of this revision of MCP.",
+        "Use a client of the other kind, or set `era` of the route to `both`.";
     UnknownMethod = "unknown_method", 404, code::METHOD_NOT_FOUND,
         "No revision of MCP known here has this method.", "Add the method to `allowMethods` of the route.";
     UnusualName = "unusual_name", 400, code::INVALID_PARAMS,
@@ -303,6 +311,11 @@ impl Refusal {
     /// The reason.
     pub fn reason(&self) -> Reason {
         self.0.reason
+    }
+
+    /// The HTTP status that it is answered with.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
     }
 
     /// What happened.

@@ -1,5 +1,7 @@
 //! What of an upstream's answer may be shown.
 
+use std::future::poll_fn;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use portcullis_policies::kit::{
@@ -7,6 +9,9 @@ use portcullis_policies::kit::{
     refusal::{Reason, Refusal},
     reply::Reply,
 };
+
+/// How many events may come before an answer that the gateway itself waits for.
+pub(super) const EVENTS: usize = 64;
 
 /// Statuses that must not reach the client as they are: a redirect would leave us.
 pub(super) fn judge_status(status: StatusCode) -> Result<(), Refusal> {
@@ -41,6 +46,22 @@ pub(super) fn complete(
         }
         _ => Err(Refusal::new(Reason::UpstreamStatus, format!("The upstream answered {status}.")).with_status(status)),
     }
+}
+
+/// The message that answers request `id`, out of a whole body or a stream; none if there is none before [`EVENTS`] others.
+pub(super) async fn answer_to(id: &str, reply: Reply) -> Option<Bytes> {
+    let mut source = match reply {
+        Reply::Empty => return None,
+        Reply::Full(bytes) => return Some(bytes),
+        Reply::Events(source) => source,
+    };
+    for _ in 0..EVENTS {
+        let event = poll_fn(|context| source.poll_event(context)).await?;
+        if event.answers(id) {
+            return event.data_bytes();
+        }
+    }
+    None
 }
 
 /// The upstream had the request and did not refuse it: the call may have had an effect, whatever came of the answer.

@@ -20,8 +20,12 @@ use smallvec::SmallVec;
 
 use super::session::Session;
 
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(super) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(super) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// The trace that a request is a part of.
+const TRACE: [HeaderName; 3] =
+    [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate"), HeaderName::from_static("baggage")];
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What the gateway itself says to an upstream. Each request takes a copy, which has a place for every header that nearly
@@ -64,6 +68,23 @@ pub(super) fn session(
     values(headers, &SESSION).next().map(known).transpose()
 }
 
+/// The headers of a message that the gateway itself writes on behalf of `request`: with the credential and what policies set
+/// for the upstream, with nothing of what the client says of its own message, and with `mcp` in its place.
+pub(super) fn own(template: &Template, request: &Request, mcp: &[(HeaderName, HeaderValue)]) -> HeaderMap {
+    let mut headers = template.0.clone();
+    // Whoever writes the message to the wire sees how long it is.
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(VERSION);
+    for name in &TRACE {
+        headers.extend(values(request.headers(), name).map(|value| (name.clone(), value.clone())));
+    }
+    add_upstream_headers(&mut headers, request);
+    for (name, value) in mcp {
+        headers.insert(name, value.clone());
+    }
+    headers
+}
+
 /// The headers of the request to the upstream.
 pub(super) fn to_upstream(template: &Template, request: &Request, session: Option<&Session>) -> HeaderMap {
     let mut headers = template.0.clone();
@@ -86,6 +107,9 @@ pub(super) fn to_upstream(template: &Template, request: &Request, session: Optio
             _ => {}
         }
     }
+    // What was agreed on holds also for a client that does not repeat it (MCP 2025-06-18, "Protocol Version Header").
+    let agreed = if version.is_none() { session.and_then(Session::version_header) } else { None };
+    let version = version.or(agreed.as_ref());
     // By their places: nothing is looked up.
     for (name, place) in &mut headers {
         match (name.as_str(), version) {
@@ -99,6 +123,12 @@ pub(super) fn to_upstream(template: &Template, request: &Request, session: Optio
     if version.is_none() {
         headers.remove(VERSION);
     }
+    add_upstream_headers(&mut headers, request);
+    headers
+}
+
+/// What policies set for the upstream, and the credential.
+fn add_upstream_headers(headers: &mut HeaderMap, request: &Request) {
     if let Some(UpstreamHeaders(own)) = request.extensions().get() {
         // Where the message goes and how long it is are not for policies to say.
         let theirs = |name: &&HeaderName| !matches!(**name, HOST | CONTENT_LENGTH);
@@ -113,7 +143,6 @@ pub(super) fn to_upstream(template: &Template, request: &Request, session: Optio
             headers.insert(name, value.clone());
         }
     }
-    headers
 }
 
 /// What `Connection` names is meant for this hop only.

@@ -6,16 +6,21 @@
 mod alarm;
 mod answer;
 mod aside;
+mod begin;
 mod bridge;
 mod clocks;
+mod contact;
 mod deadline;
+mod ended;
 mod endpoint;
 mod eras;
 mod headers;
 mod relay;
 mod seal;
+mod served;
 mod session;
 mod shared;
+mod straight;
 mod upstream;
 mod wire;
 
@@ -23,9 +28,9 @@ use std::sync::Arc;
 
 use portcullis_policies::kit::{
     chain::{Arrival, Inbound, Request, Response, RouteService},
-    message::{Kind, Message},
+    message::Message,
     refusal::Addressee,
-    reply::{EventLimits, Reply},
+    reply::EventLimits,
 };
 
 pub use self::{
@@ -38,8 +43,8 @@ pub use self::{
 };
 use self::{
     eras::{Eras, Way},
-    session::{Held, Owner, Session, Sessions},
-    upstream::{Behalf, Failure, Received, Sending, Upstream},
+    session::{Owner, Sessions},
+    upstream::{Failure, Upstream},
 };
 
 /// What one route takes from its upstream.
@@ -86,6 +91,13 @@ pub enum Serves {
     Legacy,
     /// Only those of 2026-07-28 and later.
     Modern,
+}
+
+impl Serves {
+    /// Is an upstream of the other era reached by translating?
+    fn translates(self) -> bool {
+        self != Self::Upstream
+    }
 }
 
 /// Forwards the messages of one route to one upstream.
@@ -146,6 +158,7 @@ impl Forward {
 
     async fn exchange(&self, request: &Request, message: &Message) -> Result<Response, Failure> {
         let Inner { serves, sessions, eras, .. } = &*self.0;
+        served::check(*serves, request.headers(), message)?;
         let owner = Owner::of(request);
         // Whoever names a revision of 2026-07-28 or later has no session, whatever its headers say.
         let session = if message.is_modern() {
@@ -153,37 +166,47 @@ impl Forward {
         } else {
             headers::session(request.headers(), |id| sessions.open(owner, id))?
         };
+        // Boxed, like everything that is rare and large here: each call carries the space for it otherwise.
         match Way::of(*serves, eras, message, session.as_ref()) {
             Way::Straight => self.straight(request, message, session.as_ref()).await,
-            Way::Initialize => bridge::legacy_client::initialize(self, request, message).await,
-            Way::LegacyClient(session) => bridge::legacy_client::answer(self, request, message, session).await,
-            Way::ModernClient => bridge::modern_client::answer(self, request, message).await,
+            Way::Begin => Box::pin(self.begin(request, message)).await,
+            Way::Initialize => Box::pin(bridge::legacy_client::initialize(self, request, message)).await,
+            Way::LegacyClient(session) => {
+                Box::pin(bridge::legacy_client::answer(self, request, message, session)).await
+            }
+            Way::ModernClient => Box::pin(self.bridge_down(request, message)).await,
         }
     }
 
-    /// Sends a message as it is, to an upstream of its own era.
-    async fn straight(
-        &self,
-        request: &Request,
-        message: &Message,
-        session: Option<&Session>,
-    ) -> Result<Response, Failure> {
-        let Inner { upstream, sessions, .. } = &*self.0;
-        let owner = Owner::of(request);
-        let headers = headers::to_upstream(upstream.endpoint.template(), request, session);
-        let awaiting = message.id().filter(|_| matches!(message.kind(), Kind::Request(_)));
-        let sending = Sending { headers, message: message.bytes().clone(), awaiting, behalf: Behalf::of(request) };
-        let Received { status, headers, reply } = upstream.post(sending).await?;
-        let events = matches!(reply, Reply::Events(_));
-        let mut response = http::Response::new(reply);
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        headers::to_client(response.headers_mut(), events, |id| {
-            let held = Held::ByUpstream(id.to_str().ok()?.to_owned());
-            let credential_version = owner.credential.map_or(0, |credential| credential.version());
-            sessions.seal(owner, &Session { version: None, held, credential_version })
-        });
-        Ok(response)
+    /// Through a session that the gateway holds, for a client that has none.
+    async fn bridge_down(&self, request: &Request, message: &Message) -> Result<Response, Failure> {
+        served::check_bridged(message)?;
+        bridge::modern_client::answer(self, request, message).await
+    }
+
+    /// The upstream.
+    fn upstream(&self) -> &Upstream {
+        &self.0.upstream
+    }
+
+    /// The sessions of this route.
+    fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// What all routes share.
+    fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// The route's path.
+    fn route(&self) -> &Arc<str> {
+        &self.0.route
+    }
+
+    /// What is known of the upstream.
+    fn eras(&self) -> &Eras {
+        &self.0.eras
     }
 }
 

@@ -102,6 +102,11 @@ impl Sessions {
 }
 
 impl Session {
+    /// The agreed revision, as the value of `MCP-Protocol-Version`.
+    pub(super) fn version_header(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(self.version.as_deref()?).ok()
+    }
+
     /// The upstream's own id.
     pub(super) fn upstream_id(&self) -> Option<HeaderValue> {
         match &self.held {

@@ -1,0 +1,93 @@
+//! The beginning of a session with an upstream that has them: what was agreed on is waited for, to be sealed into the id that
+//! the client gets.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
+use portcullis_policies::kit::{
+    chain::{Request, Response},
+    message::{FIRST_MODERN, Message},
+    reply::{Event, EventSource, Reply},
+};
+use serde_json::Value;
+
+use super::{Forward, answer::EVENTS, bridge, contact::Refused, ended, eras::Era, upstream::Failure};
+
+impl Forward {
+    /// Forwards `initialize`. If the upstream has no sessions, the gateway answers it from what it is otherwise told.
+    pub(super) async fn begin(&self, request: &Request, message: &Message) -> Result<Response, Failure> {
+        let mut outcome = self.upstream().post(self.sending(request, message, None)).await;
+        let mut version = None;
+        let refused = Refused::by(&outcome);
+        let mut is_error = refused.is_some();
+        if let Ok(received) = &mut outcome
+            && received.status.is_success()
+        {
+            let answer = peek(&mut received.reply, message.id().unwrap_or_default()).await;
+            version = answer.pointer("/result/protocolVersion").and_then(Value::as_str).map(ToOwned::to_owned);
+            is_error |= answer.get("error").is_some();
+        }
+        if version.is_some() {
+            self.eras().learn(Era::Legacy, true);
+        } else if is_error && self.lacks_sessions(request).await {
+            return bridge::legacy_client::initialize(self, request, message).await;
+        }
+        let outcome = ended::judge(self, request, None, refused, outcome).await;
+        outcome.map(|received| self.respond(request, message, received, version.as_deref()))
+    }
+
+    /// Asked of an upstream that has refused `initialize`: does it speak only revisions without it?
+    async fn lacks_sessions(&self, request: &Request) -> bool {
+        if !self.0.serves.translates() || !self.eras().is_in_doubt(Era::Legacy) {
+            return false;
+        }
+        let Ok(Some(discovered)) = self.probe(request).await else { return false };
+        let versions = discovered["supportedVersions"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let lacks = versions.into_iter().all(|version| version >= FIRST_MODERN);
+        if lacks {
+            self.eras().learn(Era::Legacy, false);
+        }
+        lacks
+    }
+}
+
+/// The answer to request `id`, which stays in its place in the reply; null if it does not come before [`EVENTS`] others.
+async fn peek(reply: &mut Reply, id: &str) -> Value {
+    let mut source = match std::mem::take(reply) {
+        Reply::Events(source) => source,
+        whole => {
+            let answer = if let Reply::Full(body) = &whole { serde_json::from_slice(body).ok() } else { None };
+            *reply = whole;
+            return answer.unwrap_or_default();
+        }
+    };
+    let mut held = VecDeque::new();
+    let mut answer = Value::Null;
+    while held.len() < EVENTS && answer.is_null() {
+        let Some(event) = poll_fn(|context| source.poll_event(context)).await else { break };
+        if event.answers(id) {
+            answer = event.data().and_then(|data| serde_json::from_slice(data).ok()).unwrap_or_default();
+        }
+        held.push_back(event);
+    }
+    *reply = Reply::Events(Box::new(Seen { held, rest: source }));
+    answer
+}
+
+/// A stream whose first events have been looked at.
+struct Seen {
+    held: VecDeque<Event>,
+    rest: Box<dyn EventSource>,
+}
+
+impl EventSource for Seen {
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        match self.held.pop_front() {
+            Some(event) => Poll::Ready(Some(event)),
+            None => self.rest.poll_event(context),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! First contact: what an upstream's answers say about the era that it speaks (MCP 2026-07-28, "Streamable HTTP",
+//! "Backward Compatibility").
+//!
+//! A message is sent as it is. Only a refusal that no server of its era would write makes the gateway ask: once, and what
+//! it learns is kept.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use portcullis_policies::kit::{
+    chain::Request,
+    message::{FIRST_MODERN, Kind, Message, Method},
+    refusal::{Reason, Refusal, code},
+    reply::Reply,
+};
+use serde_json::{Value, json};
+
+use super::{
+    Forward,
+    answer::answer_to,
+    eras::Era,
+    headers::{self, METHOD, VERSION},
+    upstream::{Behalf, Failure, Received, Sending},
+};
+
+/// The id of the gateway's own `server/discover`, as JSON text.
+const PROBE: &str = r#""portcullis-probe""#;
+
+/// How a message was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    /// Of the JSON-RPC error, if there was one.
+    pub(super) code: Option<i64>,
+}
+
+impl Refused {
+    /// None if there is an answer, or if nothing came from the upstream at all.
+    pub(super) fn by(outcome: &Result<Received, Failure>) -> Option<Self> {
+        match outcome {
+            Ok(Received { status, reply, .. }) => {
+                let code = error_code(reply);
+                (code.is_some() || !status.is_success()).then_some(Self { status: *status, code })
+            }
+            Err(Failure { refusal, .. }) if refusal.reason() == Reason::UpstreamStatus => {
+                Some(Self { status: refusal.status(), code: None })
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Is it an error that only servers of 2026-07-28 and later write?
+    fn is_modern(self) -> bool {
+        const MODERN: std::ops::RangeInclusive<i64> = -32022..=-32020;
+        let unknown_method = self.status == StatusCode::NOT_FOUND && self.code == Some(code::METHOD_NOT_FOUND.into());
+        unknown_method || self.code.is_some_and(|code| MODERN.contains(&code))
+    }
+
+    /// Is it how servers refuse what they do not understand? Neither who may call nor trouble says anything about that.
+    fn is_about_the_message(self) -> bool {
+        matches!(self.status.as_u16(), 200..=299 | 400 | 404 | 405 | 406 | 415 | 422)
+    }
+}
+
+/// The code of the JSON-RPC error that a body holds.
+pub(super) fn error_code(reply: &Reply) -> Option<i64> {
+    let Reply::Full(body) = reply else { return None };
+    serde_json::from_slice::<Value>(body).ok()?.pointer("/error/code")?.as_i64()
+}
+
+/// Was a message of 2026-07-28 refused because the upstream speaks only revisions of before?
+pub(super) async fn is_of_older_era(
+    forward: &Forward,
+    request: &Request,
+    message: &Message,
+    refused: Option<Refused>,
+) -> bool {
+    let (Some(refused), Kind::Request(method)) = (refused, message.kind()) else { return false };
+    if refused.is_modern() {
+        forward.eras().learn(Era::Modern, true);
+        return false;
+    }
+    if !forward.0.serves.translates() || !refused.is_about_the_message() || !forward.eras().is_in_doubt(Era::Modern) {
+        return false;
+    }
+    if *method == Method::Discover && message.version() == Some(FIRST_MODERN) {
+        // It was asked already.
+        forward.eras().learn(Era::Modern, false);
+        return true;
+    }
+    matches!(forward.probe(request).await, Ok(None)) && forward.eras().speaks(Era::Modern) == Some(false)
+}
+
+impl Forward {
+    /// Asks the upstream what it is (`server/discover`), with the caller's credential, and learns from it whether it speaks
+    /// 2026-07-28. Gives the result, or nothing if it does not.
+    ///
+    /// # Errors
+    /// If there was no answer that says anything: no connection, no permission (401, 403), or trouble (5xx).
+    pub(super) async fn probe(&self, request: &Request) -> Result<Option<Value>, Failure> {
+        let outcome = self.upstream().post(self.probing(request)).await;
+        let refused = match Refused::by(&outcome) {
+            Some(refused) => refused,
+            None => match discovered(outcome?.reply).await {
+                Ok(result) => {
+                    self.eras().learn(Era::Modern, true);
+                    return Ok(Some(result));
+                }
+                Err(code) => Refused { status: StatusCode::OK, code },
+            },
+        };
+        if refused.is_modern() || refused.is_about_the_message() {
+            self.eras().learn(Era::Modern, refused.is_modern());
+            return Ok(None);
+        }
+        Err(Refusal::from(Reason::UpstreamStatus).with_status(refused.status).into())
+    }
+
+    fn probing<'a>(&self, request: &'a Request) -> Sending<'a> {
+        let message = json!({
+            "jsonrpc": "2.0",
+            "id": "portcullis-probe",
+            "method": "server/discover",
+            "params": { "_meta": {
+                "io.modelcontextprotocol/protocolVersion": FIRST_MODERN,
+                "io.modelcontextprotocol/clientCapabilities": {},
+                "io.modelcontextprotocol/clientInfo": gateway(),
+            } },
+        });
+        let mcp =
+            [(VERSION, HeaderValue::from_static(FIRST_MODERN)), (METHOD, HeaderValue::from_static("server/discover"))];
+        Sending {
+            headers: headers::own(self.upstream().endpoint.template(), request, &mcp),
+            message: Bytes::from(message.to_string()),
+            awaiting: Some(PROBE),
+            behalf: Behalf::of(request),
+        }
+    }
+}
+
+/// The gateway, where it speaks for itself.
+pub(super) fn gateway() -> Value {
+    json!({ "name": "portcullis", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// The result, or the code of the error that stands in its place.
+async fn discovered(reply: Reply) -> Result<Value, Option<i64>> {
+    let answer = answer_to(PROBE, reply).await.unwrap_or_default();
+    let mut message: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    match message.get_mut("result") {
+        Some(result @ Value::Object(_)) => Ok(result.take()),
+        _ => Err(message.pointer("/error/code").and_then(Value::as_i64)),
+    }
+}

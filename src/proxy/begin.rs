@@ -22,17 +22,17 @@ impl Forward {
         let mut outcome = self.upstream().post(self.sending(request, message, None)).await;
         let mut version = None;
         let refused = Refused::by(&outcome);
-        let mut is_error = refused.is_some();
+        let mut is_refused = refused.is_some_and(Refused::is_about_the_message);
         if let Ok(received) = &mut outcome
             && received.status.is_success()
         {
             let answer = peek(&mut received.reply, message.id().unwrap_or_default()).await;
             version = answer.pointer("/result/protocolVersion").and_then(Value::as_str).map(ToOwned::to_owned);
-            is_error |= answer.get("error").is_some();
+            is_refused |= answer.get("error").is_some();
         }
         if version.is_some() {
             self.eras().learn(Era::Legacy, true);
-        } else if is_error && self.lacks_sessions(request).await {
+        } else if is_refused && self.lacks_sessions(request).await {
             return bridge::legacy_client::initialize(self, request, message).await;
         }
         let outcome = ended::judge(self, request, None, refused, outcome).await;

@@ -56,7 +56,7 @@ impl Refused {
     }
 
     /// Is it how servers refuse what they do not understand? Neither who may call nor trouble says anything about that.
-    fn is_about_the_message(self) -> bool {
+    pub(super) fn is_about_the_message(self) -> bool {
         matches!(self.status.as_u16(), 200..=299 | 400 | 404 | 405 | 406 | 415 | 422)
     }
 }

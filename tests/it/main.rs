@@ -6,6 +6,7 @@ mod harness;
 mod bad_answers;
 mod connect;
 mod connections;
+mod eras;
 mod first_call;
 mod headers;
 mod limits;

@@ -68,6 +68,12 @@ impl Route {
         self
     }
 
+    /// Which clients it serves.
+    pub(crate) fn era(mut self, era: &str) -> Self {
+        self.0["era"] = era.into();
+        self
+    }
+
     fn within(mut self, part: &str, name: &str, value: Value) -> Self {
         self.0[part][name] = value;
         self

@@ -1,0 +1,95 @@
+//! What the gateway finds out about an upstream, and at what price.
+
+use serde_json::json;
+
+use super::{alone, error, introduction, method};
+use crate::harness::{Answer, Gateway, Received, Upstream, initialize, modern};
+
+fn methods(upstream: &Upstream) -> Vec<String> {
+    upstream.requests().iter().map(method).collect()
+}
+
+#[tokio::test]
+async fn tr_25_an_upstream_of_the_clients_own_era_is_asked_nothing() {
+    let upstream = Upstream::saying("done").await;
+    let gateway = Gateway::before(&upstream).await;
+    for _ in 0..3 {
+        assert_eq!(gateway.ask(&modern("/mcp", 1, "look")).await.said(), "done");
+    }
+    assert_eq!(methods(&upstream), ["tools/call"; 3]);
+}
+
+#[tokio::test]
+async fn tr_25_an_error_of_2026_07_28_stays_as_it_is() {
+    for (status, code) in [(400, -32020), (400, -32021), (400, -32022), (404, -32601)] {
+        let script =
+            move |request: &Received| Answer::body(status, "application/json", error(request, code).to_string());
+        let upstream = Upstream::new(script).await;
+        let gateway = Gateway::before(&upstream).await;
+        let reply = gateway.ask(&modern("/mcp", "x", "look")).await;
+        assert_eq!(
+            (reply.status, reply.json()),
+            (
+                status,
+                json!({
+                    "jsonrpc": "2.0", "id": "x", "error": { "code": code, "message": "no" },
+                })
+            )
+        );
+        assert_eq!(methods(&upstream), ["tools/call"], "{code}");
+    }
+}
+
+#[tokio::test]
+async fn tr_25_who_may_call_and_trouble_say_nothing_about_an_upstream() {
+    for status in [403, 429, 500, 503] {
+        let upstream = Upstream::new(move |_| Answer::body(status, "text/plain", "no")).await;
+        let gateway = Gateway::before(&upstream).await;
+        assert_eq!(gateway.ask(&modern("/mcp", 1, "look")).await.status, status);
+        assert_eq!(gateway.post(&initialize(1)).await.status, status);
+        assert_eq!(methods(&upstream), ["tools/call", "initialize"], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn tr_25_a_call_that_an_upstream_of_2026_07_28_refuses_its_own_way_is_not_taken_for_an_older_one() {
+    let upstream = Upstream::new(|request| match method(request).as_str() {
+        "server/discover" => Answer::json(&introduction(request, &["2026-07-28"])),
+        _ => Answer::body(400, "text/html", "<p>Bad Request"),
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    for _ in 0..3 {
+        assert_eq!(gateway.ask(&modern("/mcp", 1, "look")).await.status, 400);
+    }
+    let asked = methods(&upstream);
+    let discoveries = asked.iter().filter(|method| *method == "server/discover").count();
+    assert_eq!((discoveries, asked.len()), (2, 5), "once, and once more because it contradicts itself: {asked:?}");
+    assert!(!asked.contains(&"initialize".to_owned()));
+}
+
+#[tokio::test]
+async fn tr_25_an_upstream_of_both_eras_says_itself_what_it_does_not_like_about_initialize() {
+    let upstream = Upstream::new(|request| match method(request).as_str() {
+        "server/discover" => Answer::json(&introduction(request, &["2026-07-28", "2025-11-25"])),
+        _ => Answer::json(&error(request, -32602)),
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    let reply = gateway.post(&initialize("i")).await;
+    assert_eq!((reply.status, &reply.json()["error"]["code"]), (200, &json!(-32602)));
+    assert_eq!(methods(&upstream), ["initialize", "server/discover"]);
+}
+
+#[tokio::test]
+async fn tr_24_a_client_that_knows_the_upstreams_revision_finds_it_in_both_places() {
+    let upstream = Upstream::new(|request| match method(request).as_str() {
+        "server/discover" => Answer::json(&introduction(request, &["2026-07-28", "2025-11-25"])),
+        _ => Answer::json(&super::welcome(request)),
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    let discovered = gateway.ask(&alone("2026-07-28", "server/discover")).await.json();
+    assert_eq!(discovered["result"]["supportedVersions"], json!(["2026-07-28", "2025-11-25"]));
+    assert_eq!(gateway.post(&initialize(1)).await.json()["result"]["protocolVersion"], super::AGREED);
+}

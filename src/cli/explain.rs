@@ -1,5 +1,7 @@
 //! `portcullis explain`: a route's chain, as it will run.
 
+mod eras;
+
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::bail;
@@ -14,11 +16,12 @@ use portcullis_policies::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use self::eras::Translation;
 use super::read_config;
 use crate::{
     config::{Link, PlannedRoute, Report},
     pipeline::{Plan, Toolbox, plan_file, upstream_only},
-    upstreams::catalogue,
+    upstreams::catalogue::{self, Eras},
 };
 
 /// How long an upstream may take to say what it offers.
@@ -40,8 +43,8 @@ pub(super) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut explained = Vec::new();
     for route in routes {
-        let offer = if offline { None } else { Some(runtime.block_on(ask(&plan, route, file, tools))) };
-        explained.push(Explained::new(&plan, route, offer));
+        let answer = if offline { None } else { Some(runtime.block_on(ask(&plan, route, file, tools))) };
+        explained.push(Explained::new(&plan, route, answer));
     }
     if json {
         let all: Vec<_> = explained.iter().map(Explained::to_json).collect();
@@ -64,15 +67,19 @@ fn choose<'a>(plan: &'a Plan, path: Option<&str>) -> anyhow::Result<Vec<&'a Plan
     }
 }
 
-/// Asks the upstream what it offers, past all policies but those that prepare requests for it.
-async fn ask(plan: &Plan, route: &PlannedRoute, file: &Path, tools: &Toolbox) -> Result<Catalogue, String> {
+/// What an upstream answers.
+struct Answer {
+    eras: Eras,
+    offer: Result<Catalogue, String>,
+}
+
+/// Asks the upstream what it speaks and offers, past all policies but those that prepare requests for it.
+async fn ask(plan: &Plan, route: &PlannedRoute, file: &Path, tools: &Toolbox) -> Result<Answer, String> {
     let Some(edge) = upstream_only(&plan.checked, route, file, tools) else {
         return Err("the route cannot be compiled".to_owned());
     };
-    match timeout(PATIENCE, catalogue::fetch(&edge)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(format!("it did not answer within {} s", PATIENCE.as_secs())),
-    }
+    let asking = async { Answer { eras: catalogue::eras(&edge).await, offer: catalogue::fetch(&edge).await } };
+    timeout(PATIENCE, asking).await.map_err(|_| format!("it did not answer within {} s", PATIENCE.as_secs()))
 }
 
 struct Explained<'a> {
@@ -80,18 +87,25 @@ struct Explained<'a> {
     plan: &'a Plan,
     links: Vec<&'a Link>,
     offer: Option<Result<Catalogue, String>>,
+    translation: Translation,
     /// What does not fit what the upstream offers.
     report: Report,
 }
 
 impl<'a> Explained<'a> {
-    fn new(plan: &'a Plan, route: &'a PlannedRoute, offer: Option<Result<Catalogue, String>>) -> Self {
+    fn new(plan: &'a Plan, route: &'a PlannedRoute, answer: Option<Result<Answer, String>>) -> Self {
+        let (eras, offer) = match answer {
+            None => (None, None),
+            Some(Ok(Answer { eras, offer })) => (Some(eras), Some(offer)),
+            Some(Err(why)) => (None, Some(Err(why))),
+        };
         let links: Vec<_> = plan.checked.links(route).map(|(_, link)| link).collect();
         let problems: Vec<Problem> = match &offer {
             Some(Ok(catalogue)) => links.iter().flat_map(|link| review(link, catalogue)).collect(),
             _ => Vec::new(),
         };
-        Self { route, plan, links, offer, report: Report::new(&plan.document, &problems) }
+        let translation = Translation::new(route.era, eras);
+        Self { route, plan, links, offer, translation, report: Report::new(&plan.document, &problems) }
     }
 
     fn print(&self) {
@@ -103,6 +117,7 @@ impl<'a> Explained<'a> {
             println!("     {}", self.options(link));
         }
         println!("  → {}", self.upstream());
+        self.translation.print();
         if let Some(Credential { auth, is_renewed }) = self.credential() {
             let whose = if auth.mode.is_personal() { "each caller's own credential" } else { "one credential for all" };
             println!("    sees {whose} ({}, {})", auth.mode.name(), auth.id);
@@ -146,7 +161,7 @@ impl<'a> Explained<'a> {
             Some(Err(why)) => json!({ "error": why }),
             None => Value::Null,
         };
-        json!({
+        let mut explained = json!({
             "path": self.route.path,
             "chain": chain,
             "upstream": self.upstream(),
@@ -157,7 +172,12 @@ impl<'a> Explained<'a> {
             })),
             "offers": offers,
             "report": self.report,
-        })
+        });
+        if let Value::Object(members) = &mut explained {
+            let translation = self.translation.to_json();
+            members.extend(translation.map(|(name, value)| (name.to_owned(), value)));
+        }
+        explained
     }
 
     /// The options as written: what came from `$env` and `$file` is not shown.

@@ -27,7 +27,7 @@ pub use self::{
     trust::fetch_roots,
 };
 use crate::{
-    config::{self, ChainLink, Checked, Document, Link, PlannedRoute, Report, Surroundings},
+    config::{self, ChainLink, Checked, Document, Era, Link, PlannedRoute, Report, Surroundings},
     proxy::{LocalServer, Shared},
 };
 
@@ -88,12 +88,13 @@ pub fn plan(name: &str, text: &str, surroundings: &Surroundings<'_>, tools: &Too
     Plan { document, checked, generation: generation.filter(|_| !report.has_errors()), report }
 }
 
-/// A route of a plan with only those policies that prepare requests for the upstream: for asking the upstream itself.
+/// A route of a plan with only those policies that prepare requests for the upstream, and without translating: for asking the
+/// upstream itself.
 pub fn upstream_only(checked: &Checked, route: &PlannedRoute, file: &Path, tools: &Toolbox) -> Option<Edge> {
     let prepares = |link: &Link| link.options.as_ref().is_some_and(|options| link.kind.prepares_upstream(options));
     let own = checked.links(route).filter(|(_, link)| prepares(link));
     let chain = own.map(|(at, link)| (at.clone(), ChainLink::Own(Box::new(link.clone())))).collect();
-    let route = PlannedRoute { chain, ..route.clone() };
+    let route = PlannedRoute { chain, era: Era::Upstream, ..route.clone() };
     let path = route.path.clone();
     let checked = Checked { gateway: checked.gateway.clone(), policies: Vec::new(), routes: vec![route] };
     let folder = file.parent().unwrap_or(Path::new("."));

@@ -35,6 +35,7 @@ use portcullis_policies::kit::{
 
 pub use self::{
     alarm::{Quiet, QuietBody},
+    bridge::{Direction, cannot},
     clocks::Clocks,
     deadline::ConnectionTimer,
     endpoint::{Connector, Endpoint, Local, LocalAnswer, LocalServer, Trust},

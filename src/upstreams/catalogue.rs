@@ -30,6 +30,23 @@ pub async fn fetch(edge: &Edge) -> Result<Catalogue, String> {
     })
 }
 
+/// Which eras of MCP an upstream speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eras {
+    /// Does it open sessions (revisions up to 2025-11-25)?
+    pub legacy: bool,
+    /// Does it answer requests that stand for themselves (2026-07-28 and later)?
+    pub modern: bool,
+}
+
+/// Which eras the server behind `edge` speaks. The edge must not translate.
+pub async fn eras(edge: &Edge) -> Eras {
+    let mut client = Client { edge, session: None, modern: true, next: 1 };
+    let discovered = client.request("server/discover", json!({})).await;
+    let modern = discovered.is_ok_and(|(_, answer)| answer["result"].is_object());
+    Eras { modern, legacy: client.initialize().await.is_ok() }
+}
+
 struct Client<'a> {
     edge: &'a Edge,
     session: Option<HeaderValue>,
@@ -43,7 +60,10 @@ impl Client<'_> {
         self.modern = false;
         let client = json!({ "name": "portcullis", "version": env!("CARGO_PKG_VERSION") });
         let params = json!({ "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client });
-        let (headers, _) = self.request("initialize", params).await?;
+        let (headers, answer) = self.request("initialize", params).await?;
+        if let Some(error) = answer.get("error") {
+            return Err(format!("initialize: {}", error["message"].as_str().unwrap_or("an error")));
+        }
         self.session = headers.get("mcp-session-id").cloned();
         self.post(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }), "notifications/initialized")
             .await;

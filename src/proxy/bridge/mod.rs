@@ -1,4 +1,7 @@
 //! Between the eras: a client of one, an upstream of the other.
 
+mod cannot;
 pub(super) mod legacy_client;
 pub(super) mod modern_client;
+
+pub use self::cannot::{Direction, cannot};

@@ -1,5 +1,6 @@
 //! Stories about the two eras of MCP: sessions, up to 2025-11-25, and requests that stand for themselves, since 2026-07-28.
 
+mod explained;
 mod first_contact;
 mod served;
 mod sessions;

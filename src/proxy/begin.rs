@@ -20,19 +20,19 @@ impl Forward {
     /// Forwards `initialize`. If the upstream has no sessions, the gateway answers it from what it is otherwise told.
     pub(super) async fn begin(&self, request: &Request, message: &Message) -> Result<Response, Failure> {
         let mut outcome = self.upstream().post(self.sending(request, message, None)).await;
+        let mut refused = Refused::by(&outcome);
         let mut version = None;
-        let refused = Refused::by(&outcome);
-        let mut is_refused = refused.is_some_and(Refused::is_about_the_message);
         if let Ok(received) = &mut outcome
             && received.status.is_success()
         {
             let answer = peek(&mut received.reply, message.id().unwrap_or_default()).await;
             version = answer.pointer("/result/protocolVersion").and_then(Value::as_str).map(ToOwned::to_owned);
-            is_refused |= answer.get("error").is_some();
+            let code = answer.pointer("/error/code").and_then(Value::as_i64);
+            refused = refused.or(code.map(|code| Refused { status: received.status, code: Some(code) }));
         }
         if version.is_some() {
             self.eras().learn(Era::Legacy, true);
-        } else if is_refused && self.lacks_sessions(request).await {
+        } else if refused.is_some_and(Refused::is_about_the_message) && self.lacks_sessions(request).await {
             return bridge::legacy_client::initialize(self, request, message).await;
         }
         let outcome = ended::judge(self, request, None, refused, outcome).await;
@@ -41,12 +41,17 @@ impl Forward {
 
     /// Asked of an upstream that has refused `initialize`: does it speak only revisions without it?
     async fn lacks_sessions(&self, request: &Request) -> bool {
-        if !self.0.serves.translates() || !self.eras().is_in_doubt(Era::Legacy) {
+        if !self.0.serves.translates() {
             return false;
         }
+        // Others may have asked in the meantime.
+        let is_known = self.eras().speaks(Era::Legacy) == Some(false);
+        if is_known || !self.eras().is_in_doubt(Era::Legacy) {
+            return is_known;
+        }
         let Ok(Some(discovered)) = self.probe(request).await else { return false };
-        let versions = discovered["supportedVersions"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let lacks = versions.into_iter().all(|version| version >= FIRST_MODERN);
+        let mut versions = discovered["supportedVersions"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let lacks = versions.all(|version| version >= FIRST_MODERN);
         if lacks {
             self.eras().learn(Era::Legacy, false);
         }

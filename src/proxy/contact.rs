@@ -57,7 +57,10 @@ impl Refused {
 
     /// Is it how servers refuse what they do not understand? Neither who may call nor trouble says anything about that.
     pub(super) fn is_about_the_message(self) -> bool {
-        matches!(self.status.as_u16(), 200..=299 | 400 | 404 | 405 | 406 | 415 | 422)
+        match self.status.as_u16() {
+            200..=299 => self.code != Some(code::INTERNAL_ERROR.into()),
+            status => matches!(status, 400 | 404 | 405 | 406 | 415 | 422),
+        }
     }
 }
 
@@ -79,8 +82,13 @@ pub(super) async fn is_of_older_era(
         forward.eras().learn(Era::Modern, true);
         return false;
     }
-    if !forward.0.serves.translates() || !refused.is_about_the_message() || !forward.eras().is_in_doubt(Era::Modern) {
+    if !forward.0.serves.translates() || !refused.is_about_the_message() {
         return false;
+    }
+    // Others may have asked in the meantime.
+    let is_known = forward.eras().speaks(Era::Modern) == Some(false);
+    if is_known || !forward.eras().is_in_doubt(Era::Modern) {
+        return is_known;
     }
     if *method == Method::Discover && message.version() == Some(FIRST_MODERN) {
         // It was asked already.
@@ -112,7 +120,10 @@ impl Forward {
             self.eras().learn(Era::Modern, refused.is_modern());
             return Ok(None);
         }
-        Err(Refusal::from(Reason::UpstreamStatus).with_status(refused.status).into())
+        Err(match refused.status {
+            status if status.is_success() => Reason::UpstreamInvalid.into(),
+            status => Refusal::from(Reason::UpstreamStatus).with_status(status).into(),
+        })
     }
 
     fn probing<'a>(&self, request: &'a Request) -> Sending<'a> {
@@ -142,12 +153,13 @@ pub(super) fn gateway() -> Value {
     json!({ "name": "portcullis", "version": env!("CARGO_PKG_VERSION") })
 }
 
-/// The result, or the code of the error that stands in its place.
+/// The result, or the code of the error that stands in its place. Something else than what `server/discover` is answered with
+/// says that the server answers everything.
 async fn discovered(reply: Reply) -> Result<Value, Option<i64>> {
     let answer = answer_to(PROBE, reply).await.unwrap_or_default();
     let mut message: Value = serde_json::from_slice(&answer).unwrap_or_default();
     match message.get_mut("result") {
-        Some(result @ Value::Object(_)) => Ok(result.take()),
+        Some(result) if result["supportedVersions"].is_array() => Ok(result.take()),
         _ => Err(message.pointer("/error/code").and_then(Value::as_i64)),
     }
 }

@@ -96,10 +96,9 @@ impl Eras {
         self.of(era).0.store(Knowledge::UNKNOWN, Ordering::Relaxed);
     }
 
-    /// Should the upstream be asked about `era`, after an answer that says it might not speak it? At once if nothing is
-    /// known; now and then if an answer contradicts what is.
+    /// Should the upstream be asked about `era`? At once if nothing is known; now and then if an answer contradicts what is.
     pub(super) fn is_in_doubt(&self, era: Era) -> bool {
-        if self.speaks(era) != Some(true) {
+        if self.speaks(era).is_none() {
             return true;
         }
         let now = Instant::now();

@@ -3,6 +3,7 @@
 //! Two rules shape it. A request that may have reached the upstream is never sent again: MCP has no idempotency key. And
 //! what breaks off is never shown as success: a JSON answer is held until it is whole, an event until its blank line.
 
+mod across;
 mod alarm;
 mod answer;
 mod aside;
@@ -171,18 +172,10 @@ impl Forward {
         match Way::of(*serves, eras, message, session.as_ref()) {
             Way::Straight => self.straight(request, message, session.as_ref()).await,
             Way::Begin => Box::pin(self.begin(request, message)).await,
-            Way::Initialize => Box::pin(bridge::legacy_client::initialize(self, request, message)).await,
-            Way::LegacyClient(session) => {
-                Box::pin(bridge::legacy_client::answer(self, request, message, session)).await
-            }
-            Way::ModernClient => Box::pin(self.bridge_down(request, message)).await,
+            Way::Initialize => Box::pin(self.begin_without_session(request, message)).await,
+            Way::LegacyClient(session) => Box::pin(self.without_session(request, message, session)).await,
+            Way::ModernClient => Box::pin(self.through_session(request, message)).await,
         }
-    }
-
-    /// Through a session that the gateway holds, for a client that has none.
-    async fn bridge_down(&self, request: &Request, message: &Message) -> Result<Response, Failure> {
-        served::check_bridged(message)?;
-        bridge::modern_client::answer(self, request, message).await
     }
 
     /// The upstream.

@@ -11,7 +11,17 @@ use serde_json::Value;
 use super::{Serves, headers::VERSION, upstream::Received};
 
 /// All revisions that the gateway can translate, newest first.
-pub(super) const VERSIONS: [&str; 4] = [FIRST_MODERN, "2025-11-25", "2025-06-18", "2025-03-26"];
+const VERSIONS: [&str; 4] = [FIRST_MODERN, "2025-11-25", "2025-06-18", "2025-03-26"];
+
+/// The revisions that a route serves where it translates, newest first: what `server/discover` says and what a client is told
+/// whose revision is not among them.
+pub(super) fn versions(serves: Serves) -> &'static [&'static str] {
+    match serves {
+        Serves::Both | Serves::Upstream => &VERSIONS,
+        Serves::Legacy => &VERSIONS[1..],
+        Serves::Modern => &VERSIONS[..1],
+    }
+}
 
 /// Is this client served at all?
 ///
@@ -41,12 +51,12 @@ fn is_modern_notification(headers: &HeaderMap, message: &Message) -> bool {
 }
 
 /// Can it be translated? A revision that is not known here cannot.
-pub(super) fn check_bridged(message: &Message) -> Result<(), Refusal> {
+pub(super) fn check_translated(serves: Serves, message: &Message) -> Result<(), Refusal> {
     match message.version() {
         None | Some(FIRST_MODERN) => Ok(()),
         Some(version) => {
             let refusal = Refusal::from(Reason::UnsupportedVersion);
-            Err(refusal.with_data("supported", VERSIONS.to_vec()).with_data("requested", version))
+            Err(refusal.with_data("supported", versions(serves).to_vec()).with_data("requested", version))
         }
     }
 }

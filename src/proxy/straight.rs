@@ -87,7 +87,7 @@ impl Forward {
         let outcome = if !message.is_modern() {
             ended::judge(self, request, session, refused, outcome).await
         } else if contact::is_of_older_era(self, request, message, refused).await {
-            return self.bridge_down(request, message).await;
+            return self.through_session(request, message).await;
         } else {
             outcome
         };

@@ -2,12 +2,8 @@
 
 use serde_json::json;
 
-use super::{alone, error, introduction, method};
+use super::{alone, error, introduction, method, methods};
 use crate::harness::{Answer, Gateway, Received, Upstream, initialize, modern};
-
-fn methods(upstream: &Upstream) -> Vec<String> {
-    upstream.requests().iter().map(method).collect()
-}
 
 #[tokio::test]
 async fn tr_25_an_upstream_of_the_clients_own_era_is_asked_nothing() {

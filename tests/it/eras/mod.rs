@@ -4,10 +4,11 @@ mod explained;
 mod first_contact;
 mod served;
 mod sessions;
+mod translated;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Received, Request, initialize};
+use crate::harness::{Gateway, Received, Request, Upstream, initialize};
 
 /// The revision that scripted upstreams agree on, whatever they are offered.
 const AGREED: &str = "2025-06-18";
@@ -31,6 +32,11 @@ fn error(request: &Received, code: i64) -> Value {
 /// The method that an upstream was asked for.
 fn method(request: &Received) -> String {
     request.message()["method"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What an upstream was asked for, in order.
+fn methods(upstream: &Upstream) -> Vec<String> {
+    upstream.requests().iter().map(method).collect()
 }
 
 /// Begins a session on `/mcp`, and gives the id that the client got.

@@ -28,7 +28,9 @@ impl Translation {
         }
         for direction in self.directions() {
             println!("    {}, but for", name(direction));
-            cannot(direction).iter().for_each(|what| println!("      - {what}"));
+            for what in cannot(direction) {
+                println!("      - {what}");
+            }
         }
     }
 

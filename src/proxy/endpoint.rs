@@ -182,22 +182,23 @@ impl Endpoint {
         }
     }
 
-    /// Sends one message, at most once, and waits for the head of the answer.
+    /// Posts one message, or asks for a stream (GET), at most once, and waits for the head of the answer.
     ///
     /// No two credentials share a connection: what an upstream makes of one, it cannot take for another's.
     pub(super) async fn send(
         &self,
+        method: Method,
         headers: HeaderMap,
         message: Bytes,
         credential: Option<&UpstreamCredential>,
         clocks: &Clocks,
     ) -> Result<Answered, Refusal> {
         match self {
-            Self::Http1(http1) => http1.send(headers, message, credential, clocks).await,
+            Self::Http1(http1) => http1.send(method, headers, message, credential, clocks).await,
             Self::Http2(http2) => {
                 let Http2 { client, own, uri } = &**http2;
                 let client = credential.map_or_else(|| client.clone(), |credential| own.client(credential));
-                let mut request = post(uri.clone(), headers, Full::new(message));
+                let mut request = request_to(uri.clone(), method, headers, Full::new(message));
                 *request.version_mut() = http::Version::HTTP_2;
                 let sent = timeout(clocks.first_byte, Box::pin(client.request(request))).await;
                 let response = sent.map_err(|_| no_answer())?.map_err(|error| client_refusal(&error))?;
@@ -205,7 +206,8 @@ impl Endpoint {
                 Ok(Answered { head, body: UpstreamBody::Stream(axum::body::Body::new(body)) })
             }
             Self::Local(Local(server)) => {
-                let answer = timeout(clocks.first_byte, server(post(Uri::from_static("/"), headers, message))).await;
+                let request = request_to(Uri::from_static("/"), method, headers, message);
+                let answer = timeout(clocks.first_byte, server(request)).await;
                 let (head, body) = answer.map_err(|_| no_answer())?.into_parts();
                 Ok(Answered { head, body: UpstreamBody::Stream(body) })
             }
@@ -227,12 +229,13 @@ impl Http1 {
     /// on to another connection.
     async fn send(
         &self,
+        method: Method,
         headers: HeaderMap,
         message: Bytes,
         credential: Option<&UpstreamCredential>,
         clocks: &Clocks,
     ) -> Result<Answered, Refusal> {
-        let mut request = Some(post(self.path.clone(), headers, Full::new(message)));
+        let mut request = Some(request_to(self.path.clone(), method, headers, Full::new(message)));
         let mut now = Instant::now();
         loop {
             let resting = self.pool.take(credential, now);
@@ -303,9 +306,9 @@ fn client_refusal(error: &hyper_util::client::legacy::Error) -> Refusal {
     }
 }
 
-fn post<B>(uri: Uri, headers: HeaderMap, body: B) -> http::Request<B> {
+fn request_to<B>(uri: Uri, method: Method, headers: HeaderMap, body: B) -> http::Request<B> {
     let mut request = http::Request::new(body);
-    *request.method_mut() = Method::POST;
+    *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
     request

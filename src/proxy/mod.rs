@@ -16,13 +16,17 @@ mod ended;
 mod endpoint;
 mod eras;
 mod headers;
+mod hearing;
+mod line;
 mod relay;
+mod resume;
 mod seal;
 mod served;
 mod session;
 mod shared;
 mod straight;
 mod upstream;
+mod watch;
 mod wire;
 
 use std::sync::Arc;

@@ -1,89 +1,140 @@
 //! An upstream's event stream on its way to the client, event by event.
 
-use std::{
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::task::{Context, Poll};
 
 use portcullis_policies::kit::{
     chain::RequestId,
     refusal::{Addressee, Reason, Refusal},
-    reply::{Event, EventLimits, EventReader, EventSource, TooLong},
+    reply::{Event, EventSource},
 };
-use tokio::time::Instant;
+use serde_json::json;
 
 use super::{
     clocks::Clocks,
-    deadline::LazyTimer,
-    endpoint::{Broken, UpstreamBody},
+    line::{Events, Unheard},
+    resume::{Resume, Source},
+    watch::Watch,
 };
 
-/// Gives whole events as soon as they have come, and ends with an error event where the upstream broke off.
+/// Gives whole events as soon as they have come, and ends with an error event where the upstream broke off and cannot be
+/// asked for the rest.
 pub(super) struct Relay {
-    /// None when the stream has ended.
-    body: Option<UpstreamBody>,
-    reader: EventReader,
+    source: Source,
     /// The request that still waits for its answer.
     awaiting: Option<Box<str>>,
     request_id: Option<RequestId>,
     watch: Watch,
+    /// How to ask for the rest; none where a stream cannot be resumed.
+    resume: Option<Box<Resume>>,
+    /// Was it cut, and gone on with?
+    is_resumed: bool,
+    /// Is it a subscription, which lasts until its clock ends it?
+    subscribed: bool,
 }
 
 impl Relay {
     pub(super) fn new(
-        body: UpstreamBody,
-        limits: EventLimits,
+        events: Events,
         clocks: Clocks,
         awaiting: Option<&str>,
         request_id: Option<RequestId>,
+        resume: Option<Box<Resume>>,
     ) -> Self {
         Self {
-            body: Some(body),
-            reader: EventReader::new(limits),
+            source: Source::Open(events),
             awaiting: awaiting.map(Into::into),
             request_id,
             watch: Watch::new(clocks),
+            resume,
+            is_resumed: false,
+            subscribed: false,
         }
+    }
+
+    /// A subscription (MCP 2026-07-28, "Subscriptions"): no clock ends it but `clocks.listen`, and then in peace.
+    pub(super) fn subscription(self, clocks: Clocks) -> Self {
+        let clocks = Clocks { total: clocks.listen, idle_events: clocks.listen, ..clocks };
+        Self { watch: Watch::new(clocks), subscribed: true, ..self }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Event>, Refusal>> {
         loop {
-            if let Some(event) = self.reader.next_event().map_err(too_long)? {
-                self.settle(&event);
-                return Poll::Ready(Ok(Some(event)));
-            }
-            let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
-            match body.poll_data(context) {
-                Poll::Ready(Some(Ok(bytes))) => {
-                    self.watch.heard();
-                    self.reader.push(bytes);
+            let polled = match &mut self.source {
+                Source::Ended => return Poll::Ready(Ok(None)),
+                Source::Open(events) => {
+                    let polled = events.poll(context);
+                    if std::mem::take(&mut events.heard) {
+                        self.watch.heard();
+                    }
+                    polled
                 }
-                Poll::Ready(Some(Err(Broken))) => return Poll::Ready(Err(Reason::UpstreamTruncated.into())),
-                Poll::Ready(None) => {
-                    self.body = None;
-                    let open = self.awaiting.is_some();
-                    return Poll::Ready(if open { Err(Reason::UpstreamTruncated.into()) } else { Ok(None) });
+                Source::Opening(opening) => match opening.as_mut().poll(context) {
+                    Poll::Ready(Ok(events)) => {
+                        self.source = Source::Open(events);
+                        continue;
+                    }
+                    Poll::Ready(Err(Unheard::Failed(refusal))) => Poll::Ready(Err(refusal)),
+                    Poll::Ready(Err(Unheard::Refused(_))) => return Poll::Ready(Err(Reason::UpstreamTruncated.into())),
+                    Poll::Pending => Poll::Pending,
+                },
+            };
+            match polled {
+                Poll::Ready(Ok(Some(event))) => {
+                    if let Some(event) = self.pass(event) {
+                        return Poll::Ready(Ok(Some(event)));
+                    }
                 }
+                Poll::Ready(Ok(None)) if self.awaiting.is_none() => self.source = Source::Ended,
+                Poll::Ready(Err(refusal)) if refusal.reason() == Reason::UpstreamTooLarge => {
+                    return Poll::Ready(Err(refusal));
+                }
+                Poll::Ready(Ok(None) | Err(_)) => self.go_on()?,
                 Poll::Pending => return self.watch.poll(context),
             }
         }
     }
 
-    /// Notes that the answer has come.
-    fn settle(&mut self, event: &Event) {
-        if self.awaiting.as_deref().is_some_and(|id| event.answers(id)) {
+    /// The event as the client gets it, if it gets it.
+    fn pass(&mut self, event: Event) -> Option<Event> {
+        if let Some(resume) = &mut self.resume {
+            resume.note(&event);
+        }
+        let answers = self.awaiting.as_deref().is_some_and(|id| event.answers(id));
+        if answers {
             self.awaiting = None;
         }
+        if self.is_resumed {
+            let is_response = matches!(event.answer(), Some(Ok(message)) if message.is_response());
+            if is_response && !answers {
+                return None;
+            }
+            if answers {
+                self.source = Source::Ended;
+            }
+        }
+        event.without_resumption()
+    }
+
+    /// Asks for the rest of a stream that ended before the answer.
+    fn go_on(&mut self) -> Result<(), Refusal> {
+        let resume = self.resume.as_mut().filter(|resume| self.awaiting.is_some() && resume.is_possible());
+        let Some(resume) = resume else { return Err(Reason::UpstreamTruncated.into()) };
+        self.source = Source::Opening(resume.again());
+        self.is_resumed = true;
+        Ok(())
     }
 
     /// The last event of a stream that went wrong. Whoever has the answer already needs no error.
     fn fail(&mut self, refusal: &Refusal) -> Option<Event> {
-        self.body = None;
+        self.source = Source::Ended;
+        let id = self.awaiting.take();
+        if let Some(id) = id.as_deref().filter(|_| self.subscribed && refusal.reason() == Reason::UpstreamTimeout) {
+            return Some(subscription_ended(id));
+        }
         tracing::warn!(reason = refusal.reason().code(), "event stream ended: {}", refusal.message());
-        let id = self.awaiting.take()?;
         let request_id = self.request_id.as_ref().map(RequestId::as_str);
         let refusal = refusal.clone().with_data("outcome", "unknown");
-        Some(Event::message(&refusal.body(Addressee { id: Some(&id), request_id })))
+        Some(Event::message(&refusal.body(Addressee { id: Some(&id?), request_id })))
     }
 }
 
@@ -93,72 +144,10 @@ impl EventSource for Relay {
     }
 }
 
-fn too_long(limit: TooLong) -> Refusal {
-    let message = match limit {
-        TooLong::Event(bytes) => format!("The upstream sent an event of more than {bytes} bytes."),
-        TooLong::Line(bytes) => format!("The upstream sent an event with a line of more than {bytes} bytes."),
-    };
-    let remedy = match limit {
-        TooLong::Event(_) => "Ask for less, or raise `limits.eventBytes` of the route.",
-        TooLong::Line(_) => "Ask for less, or raise `limits.eventLineBytes` of the route.",
-    };
-    Refusal::new(Reason::UpstreamTooLarge, message).with_remedy(remedy)
-}
-
-/// The clocks of a stream, in one timer that ticks a few times a minute: an event costs no reading of the time.
-struct Watch {
-    clocks: Clocks,
-    tick: Duration,
-    timer: LazyTimer,
-    started: Instant,
-    /// When the timer went off last.
-    looked: Instant,
-    silence: Duration,
-    heard: bool,
-}
-
-impl Watch {
-    fn new(clocks: Clocks) -> Self {
-        let tick = clocks.keep_alive.min(clocks.idle_events).min(clocks.total);
-        let now = Instant::now();
-        Self {
-            clocks,
-            tick,
-            timer: LazyTimer::default(),
-            started: now,
-            looked: now,
-            silence: Duration::ZERO,
-            heard: false,
-        }
-    }
-
-    fn heard(&mut self) {
-        self.heard = true;
-    }
-
-    /// Called when there is nothing to give: a comment when it is time for one, an error when a clock has run out.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Event>, Refusal>> {
-        if self.timer.poll(self.looked + self.tick, context).is_pending() {
-            return Poll::Pending;
-        }
-        let now = Instant::now();
-        // Sets the timer again; the new deadline cannot have passed.
-        let _ = self.timer.poll(now + self.tick, context);
-        let since = now - std::mem::replace(&mut self.looked, now);
-        self.silence = if std::mem::take(&mut self.heard) { Duration::ZERO } else { self.silence + since };
-        if now - self.started >= self.clocks.total {
-            return Poll::Ready(Err(expired("The exchange took longer than `clocks.total` of the route allows.")));
-        }
-        if self.silence >= self.clocks.idle_events {
-            return Poll::Ready(Err(expired("The upstream was silent for longer than `clocks.idleEvents` allows.")));
-        }
-        if self.silence.is_zero() {
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(Some(Event::comment(": keep-alive\n\n"))))
-    }
-}
-
-fn expired(message: &'static str) -> Refusal {
-    Refusal::new(Reason::UpstreamTimeout, message)
+/// The result that ends subscription `id`: nothing has gone wrong, and the client may subscribe again.
+pub(super) fn subscription_ended(id: &str) -> Event {
+    let id: serde_json::Value = serde_json::from_str(id).unwrap_or_default();
+    let about = json!({ "io.modelcontextprotocol/subscriptionId": id });
+    let result = json!({ "resultType": "complete", "_meta": about });
+    Event::message(json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string().as_bytes())
 }

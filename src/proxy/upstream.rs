@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use portcullis_policies::kit::{
     chain::{Arrival, Request, RequestId},
     credential::{UpstreamChallenge, UpstreamCredential},
     refusal::{Reason, Refusal},
-    reply::Reply,
+    reply::{EventReader, EventSource, Reply},
 };
 
 use super::{
@@ -16,7 +16,10 @@ use super::{
     answer::{MediaType, complete, judge_status, unknown_outcome},
     clocks::Clocks,
     endpoint::{Answered, Endpoint},
+    hearing::Hearing,
+    line::{Events, Line, Unheard},
     relay::Relay,
+    resume::Resume,
 };
 
 /// An upstream, with the patience and the limits of a route.
@@ -85,11 +88,37 @@ impl From<Reason> for Failure {
     }
 }
 
+/// How an answer that is a stream is carried on.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Carry<'a> {
+    /// As it comes.
+    #[default]
+    Plainly,
+    /// Resumed where it is cut before the answer, if the upstream numbers its events: with these headers, made once more.
+    Resumed(&'a (dyn Fn() -> HeaderMap + Sync)),
+    /// As a subscription (`subscriptions/listen`), which lasts.
+    Subscribed,
+}
+
+/// What came of asking for an upstream's own events.
+pub(super) enum Heard {
+    /// They come here. The stream awaits no answer, and is not resumed.
+    Events(Box<dyn EventSource>),
+    /// The upstream has none to give, and says so with this status.
+    Nothing(StatusCode),
+}
+
 impl Upstream {
     /// Posts one message, at most once.
     pub(super) async fn post(&self, sending: Sending<'_>) -> Result<Received, Failure> {
+        self.exchange(sending, Carry::Plainly).await
+    }
+
+    /// Posts one message, at most once, and carries on a stream that answers it.
+    pub(super) async fn exchange(&self, sending: Sending<'_>, carry: Carry<'_>) -> Result<Received, Failure> {
         let Sending { headers, message, awaiting, behalf: Behalf { credential, request_id } } = sending;
-        let Answered { head, body } = self.endpoint.send(headers, message, credential, &self.clocks).await?;
+        let Answered { head, body } =
+            self.endpoint.send(Method::POST, headers, message, credential, &self.clocks).await?;
         if let Some(challenge) = UpstreamChallenge::of(head.status, &head.headers) {
             return Err(Failure { refusal: Reason::UpstreamUnauthorized.into(), challenge: Some(Box::new(challenge)) });
         }
@@ -97,7 +126,15 @@ impl Upstream {
         let kind = MediaType::of(&head.headers);
         let reply = match kind {
             MediaType::Events if head.status.is_success() => {
-                Reply::Events(Box::new(Relay::new(body, self.limits.events, self.clocks, awaiting, request_id)))
+                let events = Events::new(body, EventReader::new(self.limits.events));
+                let resume = match carry {
+                    Carry::Resumed(headers) => Some(self.line(headers(), credential)),
+                    Carry::Plainly | Carry::Subscribed => None,
+                };
+                let resume = resume.map(|line| Box::new(Resume::new(line)));
+                let relay = Relay::new(events, self.clocks, awaiting, request_id, resume);
+                let is_lasting = matches!(carry, Carry::Subscribed);
+                Reply::Events(Box::new(if is_lasting { relay.subscription(self.clocks) } else { relay }))
             }
             _ => {
                 let whole = body.says_where_it_ends(&head.headers);
@@ -106,5 +143,30 @@ impl Upstream {
             }
         };
         Ok(Received { status: head.status, headers: head.headers, reply })
+    }
+
+    /// Asks once for the upstream's own events (GET). `headers` are those of a message in the same session.
+    pub(super) async fn get(&self, headers: HeaderMap, behalf: Behalf<'_>) -> Result<Heard, Failure> {
+        match self.line(headers, behalf.credential).open(None).await {
+            Ok(events) => Ok(Heard::Events(Box::new(Relay::new(
+                events,
+                self.clocks.without_end(),
+                None,
+                behalf.request_id,
+                None,
+            )))),
+            Err(Unheard::Refused(status)) => Ok(Heard::Nothing(status)),
+            Err(Unheard::Failed(refusal)) => Err(refusal.into()),
+        }
+    }
+
+    /// The upstream's own events (GET) for as long as it is held: resumed where it is cut. Never fails; it ends where the
+    /// upstream has no such stream. `headers` are those of a message in the same session.
+    pub(super) fn hear(&self, headers: HeaderMap, credential: Option<&UpstreamCredential>) -> Hearing {
+        Hearing::new(self.line(headers, credential))
+    }
+
+    fn line(&self, headers: HeaderMap, credential: Option<&UpstreamCredential>) -> Line {
+        Line::new(self, headers, credential.cloned())
     }
 }

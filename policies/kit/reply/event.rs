@@ -1,6 +1,6 @@
 //! Server-sent events: framing only (WHATWG HTML, "Event stream interpretation").
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 
@@ -13,6 +13,8 @@ pub struct Event {
     raw: Bytes,
     data: Data,
     answer: Option<Result<Answer, Flaw>>,
+    /// Has it `id` or `retry` lines?
+    resumable: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -34,18 +36,18 @@ impl Event {
         let data = HEAD.len()..raw.len();
         raw.extend_from_slice(b"\n\n");
         let answer = Some(Answer::read(&raw[data.clone()]));
-        Self { raw: raw.freeze(), data: Data::Line(data), answer }
+        Self { raw: raw.freeze(), data: Data::Line(data), answer, resumable: false }
     }
 
     /// A comment, which keeps a connection alive and means nothing.
     pub fn comment(text: &'static str) -> Self {
-        Self { raw: Bytes::from_static(text.as_bytes()), data: Data::None, answer: None }
+        Self { raw: Bytes::from_static(text.as_bytes()), data: Data::None, answer: None, resumable: false }
     }
 
     /// Takes `raw` apart; it is one whole event, blank line included.
     fn parse(raw: Bytes) -> Self {
-        let data = data_of(&raw);
-        let mut event = Self { raw, data, answer: None };
+        let (data, resumable) = data_of(&raw);
+        let mut event = Self { raw, data, answer: None, resumable };
         event.answer = event.data().map(Answer::read);
         event
     }
@@ -90,28 +92,85 @@ impl Event {
     pub fn answer(&self) -> Option<Result<&Answer, &Flaw>> {
         self.answer.as_ref().map(Result::as_ref)
     }
+
+    /// Has it lines that only serve to resume the stream: `id` or `retry`?
+    pub fn is_resumable(&self) -> bool {
+        self.resumable
+    }
+
+    /// The `id`, after which the stream can be resumed; empty if it can no more.
+    pub fn id(&self) -> Option<&[u8]> {
+        self.last_of(b"id").filter(|id| !id.contains(&0))
+    }
+
+    /// How long to wait before the stream is resumed.
+    pub fn retry(&self) -> Option<Duration> {
+        let digits = self.last_of(b"retry").filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+        std::str::from_utf8(digits).ok()?.parse().ok().map(Duration::from_millis)
+    }
+
+    fn last_of(&self, name: &[u8]) -> Option<&[u8]> {
+        if self.resumable { lines(&self.raw).filter_map(|line| field(line, name)).last() } else { None }
+    }
+
+    /// The event for a client that cannot resume: without `id` and `retry`. None if there is nothing else in it, as in one
+    /// that only opens a stream (MCP 2025-11-25, "Sending Messages to the Server").
+    #[must_use]
+    pub fn without_resumption(self) -> Option<Self> {
+        if !self.resumable {
+            return Some(self);
+        }
+        let has_data = self.data().is_some_and(|data| !data.is_empty());
+        let stays = |line: &&[u8]| match line.first() {
+            None => false,
+            Some(b':') => true,
+            Some(_) => has_data && field(line, b"id").is_none() && field(line, b"retry").is_none(),
+        };
+        let mut raw = BytesMut::with_capacity(self.raw.len());
+        for line in lines(&self.raw).filter(stays) {
+            raw.extend_from_slice(line);
+            raw.extend_from_slice(b"\n");
+        }
+        if raw.is_empty() {
+            return None;
+        }
+        raw.extend_from_slice(b"\n");
+        let (data, resumable) = data_of(&raw);
+        Some(Self { raw: raw.freeze(), data, answer: self.answer.filter(|_| has_data), resumable })
+    }
 }
 
-fn data_of(raw: &[u8]) -> Data {
+/// The lines of an event; where a line ends with CR LF, an empty one comes after it.
+fn lines(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
+    raw.split(|byte| matches!(byte, b'\n' | b'\r'))
+}
+
+/// The event's data, and whether it has lines for resuming.
+fn data_of(raw: &[u8]) -> (Data, bool) {
     let mut found = Data::None;
+    let mut resumable = false;
     let mut at = 0;
     while at < raw.len() {
         let end = memchr::memchr2(b'\n', b'\r', &raw[at..]).map_or(raw.len(), |length| at + length);
-        if let Some(value) = data_line(&raw[at..end]) {
+        let line = &raw[at..end];
+        if let Some(value) = field(line, b"data") {
             let range = end - value.len()..end;
             found = match found {
                 Data::None => Data::Line(range),
                 Data::Line(first) => Data::Joined(join(&raw[first], value)),
                 Data::Joined(before) => Data::Joined(join(&before, value)),
             };
+        } else if matches!(line.first(), Some(b'i' | b'r')) {
+            resumable |= field(line, b"id").or_else(|| field(line, b"retry")).is_some();
         }
         at = end + 1;
     }
-    found
+    (found, resumable)
 }
 
-fn data_line(line: &[u8]) -> Option<&[u8]> {
-    let rest = line.strip_prefix(b"data")?;
+/// The value of a line, if it is of this name.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let rest = line.strip_prefix(name)?;
     if rest.is_empty() {
         return Some(rest);
     }

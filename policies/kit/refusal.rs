@@ -156,6 +156,9 @@ reasons! {
         "This route does not expose what was asked for.", "Use one of the names in the list.";
     UnknownSession = "unknown_session", 404, code::INVALID_REQUEST,
         "This route has no such session.", "Start a new session with `initialize`.";
+    UnaskedResponse = "unasked_response", 400, code::INVALID_REQUEST,
+        "This is a response to something that the upstream has not asked in this session.",
+        "Answer requests once each, in the session in which they came, under the id that they came with.";
     TimedOut = "timed_out", 504, code::INTERNAL_ERROR,
         "The call took longer than this route allows. Whether it had an effect is unknown.",
         "Check the effect before trying again, or raise `timeout`.";

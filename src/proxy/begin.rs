@@ -14,29 +14,31 @@ use portcullis_policies::kit::{
 };
 use serde_json::Value;
 
-use super::{Forward, answer::EVENTS, bridge, contact::Refused, ended, eras::Era, upstream::Failure};
+use super::{
+    Forward, answer::EVENTS, aside::speaks_aside, bridge, contact::Refused, ended, eras::Era, upstream::Failure,
+};
 
 impl Forward {
     /// Forwards `initialize`. If the upstream has no sessions, the gateway answers it from what it is otherwise told.
     pub(super) async fn begin(&self, request: &Request, message: &Message) -> Result<Response, Failure> {
         let mut outcome = self.upstream().post(self.sending(request, message, None)).await;
         let mut refused = Refused::by(&outcome);
-        let mut version = None;
+        let mut agreed = Agreed::default();
         if let Ok(received) = &mut outcome
             && received.status.is_success()
         {
             let answer = peek(&mut received.reply, message.id().unwrap_or_default()).await;
-            version = answer.pointer("/result/protocolVersion").and_then(Value::as_str).map(ToOwned::to_owned);
+            agreed = Agreed::by(message, &answer);
             let code = answer.pointer("/error/code").and_then(Value::as_i64);
             refused = refused.or(code.map(|code| Refused { status: received.status, code: Some(code) }));
         }
-        if version.is_some() {
+        if agreed.version.is_some() {
             self.eras().learn(Era::Legacy, true);
         } else if refused.is_some_and(Refused::is_about_the_message) && self.lacks_sessions(request).await {
             return bridge::legacy_client::initialize(self, request, message).await;
         }
         let outcome = ended::judge(self, request, None, refused, outcome).await;
-        outcome.map(|received| self.respond(request, message, received, version.as_deref()))
+        outcome.map(|received| self.respond(request, message, received, agreed))
     }
 
     /// Asked of an upstream that has refused `initialize`: does it speak only revisions without it?
@@ -56,6 +58,23 @@ impl Forward {
             self.eras().learn(Era::Legacy, false);
         }
         lacks
+    }
+}
+
+/// What both sides said when a session began, as far as it matters later.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Agreed {
+    /// The revision.
+    pub(super) version: Option<String>,
+    /// May the upstream have something to say beside its answers?
+    pub(super) has_asides: bool,
+}
+
+impl Agreed {
+    fn by(message: &Message, answer: &Value) -> Self {
+        let version = answer.pointer("/result/protocolVersion").and_then(Value::as_str).map(ToOwned::to_owned);
+        let has_asides = answer.get("result").is_some_and(|result| speaks_aside(message.params(), result));
+        Self { version, has_asides }
     }
 }
 

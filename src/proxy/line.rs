@@ -16,7 +16,7 @@ use portcullis_policies::kit::{
 use super::{
     answer::MediaType,
     endpoint::{Answered, Broken, UpstreamBody},
-    upstream::Upstream,
+    upstream::{Behalf, Failure, Sending, Upstream},
 };
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -68,9 +68,13 @@ impl Line {
         }
     }
 
-    /// The upstream.
-    pub(super) fn upstream(&self) -> &Upstream {
-        &self.upstream
+    /// Posts a message that is not answered, in the same session.
+    pub(super) async fn post(&self, message: Bytes) -> Result<(), Failure> {
+        let mut headers = self.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        let behalf = Behalf { credential: self.credential.as_ref(), request_id: None };
+        self.upstream.post(Sending { headers, message, awaiting: None, behalf }).await.map(drop)
     }
 
     /// Who asks.

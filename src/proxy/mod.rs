@@ -24,6 +24,7 @@ mod seal;
 mod served;
 mod session;
 mod shared;
+mod spoken;
 mod straight;
 mod upstream;
 mod watch;

@@ -48,6 +48,9 @@ pub(super) struct Session {
     /// The version of the credential that it was begun with.
     #[serde(rename = "c", default)]
     pub(super) credential_version: i64,
+    /// May the upstream have something to say in it beside its answers?
+    #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) has_asides: bool,
 }
 
 /// Who else knows of a session.
@@ -121,7 +124,7 @@ mod tests {
     use super::*;
 
     fn held(id: &str) -> Session {
-        Session { version: None, held: Held::ByUpstream(id.to_owned()), credential_version: 1 }
+        Session { version: None, held: Held::ByUpstream(id.to_owned()), credential_version: 1, has_asides: false }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What all routes share, and what outlives a configuration: reloads leave sessions and what is known of upstreams alone.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use aws_lc_rs::rand;
 use moka::sync::Cache;
@@ -18,6 +21,7 @@ pub struct Shared(Arc<Inner>);
 struct Inner {
     seal: Seal,
     node: u64,
+    has_peers: AtomicBool,
     eras: Cache<Arc<str>, Arc<Eras>>,
     asides: Asides,
     modern_clients: bridge::modern_client::Rooms,
@@ -35,6 +39,7 @@ impl Shared {
         Self(Arc::new(Inner {
             seal: Seal::new(),
             node: u64::from_be_bytes(node),
+            has_peers: AtomicBool::new(false),
             eras: Cache::new(UPSTREAMS),
             asides: Asides::default(),
             modern_clients: bridge::modern_client::Rooms::default(),
@@ -50,6 +55,16 @@ impl Shared {
     /// Tells this process from others that have the same key.
     pub(super) fn node(&self) -> u64 {
         self.0.node
+    }
+
+    /// Other processes may serve the same sessions.
+    pub fn expect_peers(&self) {
+        self.0.has_peers.store(true, Ordering::Relaxed);
+    }
+
+    /// May other processes serve the same sessions?
+    pub(super) fn has_peers(&self) -> bool {
+        self.0.has_peers.load(Ordering::Relaxed)
     }
 
     /// What is known of the upstream with this address.

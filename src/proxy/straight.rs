@@ -8,12 +8,14 @@ use portcullis_policies::kit::{
 
 use super::{
     Forward,
+    begin::Agreed,
     contact::{self, Refused},
     ended,
     eras::Era,
     headers, served,
     session::{Held, Owner, Session},
-    upstream::{Behalf, Failure, Received, Sending},
+    spoken::Aside,
+    upstream::{Behalf, Carry, Failure, Received, Sending},
 };
 
 impl Forward {
@@ -25,15 +27,46 @@ impl Forward {
         message: &Message,
         session: Option<&Session>,
     ) -> Result<Response, Failure> {
-        match self.upstream().post(self.sending(request, message, session)).await {
+        let has_asides = session.is_some_and(|session| session.has_asides);
+        // Boxed, here and below: only some need it, and each call carries the space for it otherwise.
+        let outcome = if has_asides {
+            Box::pin(self.with_asides(request, message, session)).await
+        } else {
+            let again = || headers::to_upstream(self.upstream().endpoint.template(), request, session);
+            let carry = Carry::of(message, session.is_some().then_some(&again));
+            self.upstream().exchange(self.sending(request, message, session), carry).await
+        };
+        match outcome {
             Ok(received) if received.status.is_success() && !is_refused_discovery(message, &received) => {
                 if message.is_modern() {
                     self.eras().learn(Era::Modern, true);
                 }
-                Ok(self.respond(request, message, received, None))
+                Ok(self.respond(request, message, received, Agreed::default()))
             }
-            // Boxed: rare, and each call carries the space for it otherwise.
             outcome => Box::pin(self.refused(request, message, session, outcome)).await,
+        }
+    }
+
+    /// In a session in which the upstream may have something to say beside its answers.
+    async fn with_asides(
+        &self,
+        request: &Request,
+        message: &Message,
+        session: Option<&Session>,
+    ) -> Result<Received, Failure> {
+        let again = || headers::to_upstream(self.upstream().endpoint.template(), request, session);
+        let carry = Carry::of(message, Some(&again));
+        let sending = self.sending(request, message, session);
+        let Some(aside) = session.and_then(|session| Aside::of(self, request, session)) else {
+            return self.upstream().exchange(sending, carry).await;
+        };
+        aside.expects(message)?;
+        match self.upstream().exchange(sending, carry).await {
+            Ok(received) if received.status.is_success() => Ok(aside.join(message, received).await),
+            outcome => {
+                aside.end_if_over(outcome.as_ref());
+                outcome
+            }
         }
     }
 
@@ -52,14 +85,8 @@ impl Forward {
         }
     }
 
-    /// The upstream's answer as the client's. `version`: what was agreed on, if the answer opens a session.
-    pub(super) fn respond(
-        &self,
-        request: &Request,
-        message: &Message,
-        received: Received,
-        version: Option<&str>,
-    ) -> Response {
+    /// The upstream's answer as the client's. `agreed`: what was agreed on, if the answer opens a session.
+    pub(super) fn respond(&self, request: &Request, message: &Message, received: Received, agreed: Agreed) -> Response {
         let owner = Owner::of(request);
         let Received { status, headers, reply } = served::narrow(self.0.serves, message, received);
         let events = matches!(reply, Reply::Events(_));
@@ -69,8 +96,8 @@ impl Forward {
         headers::to_client(response.headers_mut(), events, |id| {
             let held = Held::ByUpstream(id.to_str().ok()?.to_owned());
             let credential_version = owner.credential.map_or(0, |credential| credential.version());
-            let version = version.map(ToOwned::to_owned);
-            self.sessions().seal(owner, &Session { version, held, credential_version })
+            let Agreed { version, has_asides } = agreed.clone();
+            self.sessions().seal(owner, &Session { version, held, credential_version, has_asides })
         });
         response
     }
@@ -91,7 +118,7 @@ impl Forward {
         } else {
             outcome
         };
-        outcome.map(|received| self.respond(request, message, received, None))
+        outcome.map(|received| self.respond(request, message, received, Agreed::default()))
     }
 }
 

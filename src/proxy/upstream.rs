@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use portcullis_policies::kit::{
     chain::{Arrival, Request, RequestId},
     credential::{UpstreamChallenge, UpstreamCredential},
+    message::{Message, Method},
     refusal::{Reason, Refusal},
     reply::{EventReader, EventSource, Reply},
 };
@@ -95,9 +96,23 @@ pub(super) enum Carry<'a> {
     #[default]
     Plainly,
     /// Resumed where it is cut before the answer, if the upstream numbers its events: with these headers, made once more.
-    Resumed(&'a (dyn Fn() -> HeaderMap + Sync)),
+    Resumed(&'a Again<'a>),
     /// As a subscription (`subscriptions/listen`), which lasts.
     Subscribed,
+}
+
+/// Makes the headers of a request once more.
+pub(super) type Again<'a> = dyn Fn() -> HeaderMap + Sync + 'a;
+
+impl<'a> Carry<'a> {
+    /// For this message of a client; `again` only in a session.
+    pub(super) fn of(message: &Message, again: Option<&'a Again<'a>>) -> Self {
+        match (message.method(), again) {
+            (Some(Method::Listen), _) => Self::Subscribed,
+            (_, Some(again)) => Self::Resumed(again),
+            _ => Self::Plainly,
+        }
+    }
 }
 
 /// What came of asking for an upstream's own events.
@@ -118,7 +133,7 @@ impl Upstream {
     pub(super) async fn exchange(&self, sending: Sending<'_>, carry: Carry<'_>) -> Result<Received, Failure> {
         let Sending { headers, message, awaiting, behalf: Behalf { credential, request_id } } = sending;
         let Answered { head, body } =
-            self.endpoint.send(Method::POST, headers, message, credential, &self.clocks).await?;
+            self.endpoint.send(http::Method::POST, headers, message, credential, &self.clocks).await?;
         if let Some(challenge) = UpstreamChallenge::of(head.status, &head.headers) {
             return Err(Failure { refusal: Reason::UpstreamUnauthorized.into(), challenge: Some(Box::new(challenge)) });
         }

@@ -64,6 +64,11 @@ pub(super) async fn open_with(
     Ok((store.with_context(|| format!("the store {location} cannot be opened"))?, made.map(KeyNotice::New)))
 }
 
+/// Is it a store for several gateways?
+pub(super) fn is_shared(gateway: &Gateway, folder: &Path) -> bool {
+    matches!(location(gateway, folder), Ok(Location::Postgres { .. }))
+}
+
 fn location(gateway: &Gateway, folder: &Path) -> anyhow::Result<Location> {
     Location::parse(&gateway.store, folder).map_err(anyhow::Error::msg)
 }

@@ -14,7 +14,7 @@ use portcullis_policies::kit::{
 };
 use tokio::sync::Mutex;
 
-use super::open_store::{KeyNotice, find_key, open_with};
+use super::open_store::{KeyNotice, find_key, is_shared, open_with};
 use crate::{
     api_keys::{KeyJudge, KeyRing},
     config::{Gateway, Surroundings},
@@ -114,6 +114,9 @@ impl Services {
             found => found?,
         };
         let (store, notice) = open_with(&gateway, &place.folder, key, Arc::clone(&self.clock)).await?;
+        if is_shared(&gateway, &place.folder) {
+            self.shared.expect_peers();
+        }
         self.shared.seal().use_key(&store.sealer().prf("what clients keep", b""));
         let of_connections = connections::Foundation {
             origin: origin.as_str().parse().context("gateway.publicUrl is no URL")?,

@@ -1,7 +1,10 @@
 //! Stories about the two eras of MCP: sessions, up to 2025-11-25, and requests that stand for themselves, since 2026-07-28.
 
+mod aside;
 mod explained;
 mod first_contact;
+mod listen;
+mod polling;
 mod served;
 mod sessions;
 mod translated;

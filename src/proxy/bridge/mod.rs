@@ -3,5 +3,7 @@
 mod cannot;
 pub(super) mod legacy_client;
 pub(super) mod modern_client;
+mod object;
+mod told;
 
 pub use self::cannot::{Direction, cannot};

@@ -131,6 +131,12 @@ reasons! {
         "Use a client of the other kind, or set `era` of the route to `both`.";
     UnknownMethod = "unknown_method", 404, code::METHOD_NOT_FOUND,
         "No revision of MCP known here has this method.", "Add the method to `allowMethods` of the route.";
+    NotBridged = "not_bridged", 404, code::METHOD_NOT_FOUND,
+        "The method has no counterpart in the revision of MCP that the upstream speaks.",
+        "Do without it on this route, or use an upstream that speaks the client's revision.";
+    CallNotWaiting = "call_not_waiting", 200, code::INVALID_PARAMS,
+        "No call waits for this answer here: it was answered already, waited too long, or was kept by a process that is gone.",
+        "Begin the call again, without `requestState` and `inputResponses`.";
     UnusualName = "unusual_name", 400, code::INVALID_PARAMS,
         "A tool's name has characters outside A-Z a-z 0-9 _ . - / or more than 128 of them.",
         "Rename the tool, or set `limits.unusualToolNames` of the route.";

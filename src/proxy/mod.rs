@@ -119,6 +119,8 @@ struct Inner {
     sessions: Sessions,
     eras: Arc<Eras>,
     shared: Shared,
+    /// The upstream, as the configuration names it.
+    address: Arc<str>,
 }
 
 impl Forward {
@@ -132,6 +134,7 @@ impl Forward {
             eras: shared.eras(&upstream),
             shared: shared.clone(),
             route,
+            address: upstream,
         }))
     }
 

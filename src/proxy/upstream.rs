@@ -70,7 +70,7 @@ pub(super) struct Received {
 }
 
 /// What the client is told instead of an answer, and what policies are told of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) refusal: Refusal,
     /// What the upstream asks for. Its 401 does not reach the client, to whom it would speak of *our* token.

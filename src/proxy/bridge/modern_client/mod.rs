@@ -1,0 +1,189 @@
+//! Clients of 2026-07-28 in front of an upstream with sessions.
+//!
+//! ```text
+//! request → call (what is asked) ─ server/discover       → discover: what the session's `initialize` said
+//!                                ─ subscriptions/listen  → listen: the session's own stream
+//!                                ─ with a `requestState` → park: the call that waits for this answer
+//!                                ─ anything else         → pool: a warm session → talk: until the answer
+//! ```
+//!
+//! An upstream that asks something in the middle of a call does so on the stream of that call. The stream is then kept open
+//! while the client is told what is asked, and goes on when the client has come back with the answer.
+
+mod answer;
+mod ask;
+mod call;
+mod discover;
+mod link;
+mod park;
+mod places;
+mod pool;
+mod talk;
+mod warm;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use portcullis_policies::kit::{
+    chain::{Request, Response},
+    message::{FIRST_MODERN, Kind, Message, Method},
+    refusal::{Reason, Refusal},
+    reply::Reply,
+};
+
+use self::{answer::Answered, call::Call, link::Link, park::Lot, pool::Pool, talk::Talk, warm::Loan};
+use super::told::Told;
+use crate::proxy::{
+    Failure, Forward,
+    contact::Refused,
+    headers::{self, VERSION},
+    session::Owner,
+    upstream::Received,
+};
+
+/// Warm sessions, and calls that wait for their client's word.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct Rooms {
+    sessions: Pool,
+    waiting: Lot,
+}
+
+impl Rooms {
+    /// Closes what nobody has used for long enough.
+    pub(in crate::proxy) fn sweep(&self) {
+        self.sessions.sweep();
+        self.waiting.sweep();
+    }
+}
+
+/// Answers a message of 2026-07-28 through a session with the upstream.
+pub(in crate::proxy) async fn answer(
+    forward: &Forward,
+    request: &Request,
+    message: &Message,
+) -> Result<Response, Failure> {
+    let method = match message.kind() {
+        Kind::Request(method) => method,
+        // Whoever goes away cancels, so there is nothing left to do.
+        Kind::Notification(Method::Cancelled) => return Ok(accepted()),
+        Kind::Notification(method) => return Err(not_bridged(method).into()),
+        Kind::Response => return Err(Reason::NotAMessage.into()),
+    };
+    let caller = Caller::of(forward, request);
+    let call = Call::read(method, message)?;
+    match method {
+        Method::Discover => caller.discover(&call).await,
+        _ if call.may_wait() && call.state.is_some() => caller.resume(call).await,
+        _ if is_bridged(method) => caller.call(call).await,
+        _ => Err(not_bridged(method).into()),
+    }
+}
+
+/// Somebody who calls, on one route, through one connection to the upstream.
+#[derive(Clone, Debug)]
+struct Caller {
+    forward: Forward,
+    subject: Box<str>,
+    connection: Box<str>,
+    credential_version: i64,
+    link: Link,
+}
+
+impl Caller {
+    fn of(forward: &Forward, request: &Request) -> Self {
+        let owner = Owner::of(request);
+        Self {
+            forward: forward.clone(),
+            subject: owner.subject.into(),
+            connection: owner.connection().into(),
+            credential_version: owner.credential.map_or(0, |credential| credential.version()),
+            link: Link::of(forward, request),
+        }
+    }
+
+    fn rooms(&self) -> &Rooms {
+        self.forward.0.shared.modern_clients()
+    }
+
+    /// Who it is, among those whose sessions and waiting calls are counted.
+    fn name(&self) -> String {
+        format!("{} {}", self.connection, self.subject)
+    }
+
+    /// Sends a call, once more in another session if the upstream does not know this one any more: then it did nothing.
+    async fn call(self, call: Call) -> Result<Response, Failure> {
+        let mut again = true;
+        loop {
+            let mut loan = self.rooms().sessions.lend(&self, &call).await?;
+            let received = loan.send(&call).await;
+            let refused = Refused::by(&received);
+            if std::mem::take(&mut again) && loan.has_ended(refused).await {
+                self.rooms().sessions.forget(&self, &call, loan).await;
+                continue;
+            }
+            return Ok(self.answered(call, loan, received?));
+        }
+    }
+
+    fn answered(self, call: Call, mut loan: Loan, received: Received) -> Response {
+        let Received { mut status, mut headers, reply } = received;
+        let reply = match reply {
+            Reply::Events(source) => {
+                Reply::Events(Box::new(Told::by(|teller| Talk::new(source, loan).tell(self, call, teller))))
+            }
+            Reply::Full(bytes) => {
+                loan.is_answered();
+                let answered = Answered::to(&call, loan.warm(), &bytes);
+                status = answered.status.unwrap_or(status);
+                Reply::Full(answered.message.into())
+            }
+            Reply::Empty => Reply::Empty,
+        };
+        headers.remove(VERSION);
+        respond(status, headers, reply)
+    }
+}
+
+/// An answer to the client.
+fn respond(status: StatusCode, headers: HeaderMap, reply: Reply) -> Response {
+    let events = matches!(reply, Reply::Events(_));
+    let mut response = http::Response::new(reply);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    headers::to_client(response.headers_mut(), events, |_| None);
+    response
+}
+
+/// A message to the client that no upstream wrote.
+fn respond_json(message: impl Into<Bytes>) -> Response {
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    respond(StatusCode::OK, headers, Reply::from(message.into()))
+}
+
+fn accepted() -> Response {
+    respond(StatusCode::ACCEPTED, HeaderMap::new(), Reply::Empty)
+}
+
+/// What has the same name and meaning in both eras.
+fn is_bridged(method: &Method) -> bool {
+    matches!(
+        method,
+        Method::ListTools
+            | Method::CallTool
+            | Method::ListPrompts
+            | Method::GetPrompt
+            | Method::ListResources
+            | Method::ListResourceTemplates
+            | Method::ReadResource
+            | Method::Complete
+            // Of an extension that the operator allows: whether the upstream has it is for the upstream to say.
+            | Method::Unknown(_)
+    )
+}
+
+fn not_bridged(method: &Method) -> Refusal {
+    let why = format!(
+        "This route's upstream speaks revisions of MCP before {FIRST_MODERN}, and `{method}` of {FIRST_MODERN} cannot be \
+         translated for it."
+    );
+    Refusal::new(Reason::NotBridged, why)
+}

@@ -1,0 +1,144 @@
+//! Warm sessions: opened when they are needed, one at a time for each kind of caller, and closed when they have rested.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::{Expiry, future::Cache};
+use portcullis_policies::kit::refusal::{Reason, Refusal};
+use tokio::runtime::Handle;
+
+use super::{
+    Caller,
+    call::Call,
+    places::{Place, Places},
+    warm::{Loan, Opening, Warm},
+};
+use crate::proxy::{Failure, eras::Era};
+
+/// Sessions of one kind. Calls share one; more are opened only for calls whose ids are already under way in the others.
+const ALIKE: u16 = 64;
+
+/// What sessions must have in common to be lent for each other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    upstream: Arc<str>,
+    route: Arc<str>,
+    subject: Box<str>,
+    connection: Box<str>,
+    credential_version: i64,
+    capabilities: Box<str>,
+    log_level: Option<&'static str>,
+    number: u16,
+}
+
+impl Key {
+    /// That of the first one.
+    fn of(caller: &Caller, call: &Call) -> Self {
+        Self {
+            upstream: Arc::clone(&caller.forward.0.address),
+            route: Arc::clone(caller.forward.route()),
+            subject: caller.subject.clone(),
+            connection: caller.connection.clone(),
+            credential_version: caller.credential_version,
+            capabilities: call.declared.capabilities.clone(),
+            log_level: call.log_level,
+            number: 0,
+        }
+    }
+}
+
+/// All warm sessions of the process.
+#[derive(Debug)]
+pub(super) struct Pool {
+    sessions: Cache<Key, Arc<Warm>>,
+    places: Places,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { sessions: Cache::builder().expire_after(Rest).build(), places: Places::default() }
+    }
+}
+
+impl Pool {
+    /// Lends a session for a call, and opens one if there is none. Whoever comes meanwhile waits for the same one.
+    pub(super) async fn lend(&self, caller: &Caller, call: &Call) -> Result<Loan, Failure> {
+        let mut key = Key::of(caller, call);
+        for number in 0..ALIKE {
+            key.number = number;
+            let opening = self.open(caller, call);
+            let warm = self.sessions.try_get_with_by_ref(&key, opening).await;
+            let warm = warm.map_err(|failure| Failure::clone(&failure))?;
+            if let Some(loan) = Loan::take(warm, caller.link.clone(), call) {
+                return Ok(loan);
+            }
+        }
+        Err(full().into())
+    }
+
+    async fn open(&self, caller: &Caller, call: &Call) -> Result<Arc<Warm>, Failure> {
+        let place = self.places.take(caller.name()).ok_or_else(full)?;
+        let opening = begin(caller, call, place);
+        // Begun is finished: a client that goes away leaves no session behind of which nobody knows.
+        let opened = tokio::spawn(opening).await.map_err(|_| Failure::from(Reason::Internal))?;
+        if let Err(Failure { refusal, .. }) = &opened
+            && matches!(refusal.reason(), Reason::UpstreamInvalid | Reason::UpstreamStatus)
+        {
+            // It may have changed since that was learnt.
+            caller.forward.eras().forget(Era::Modern);
+        }
+        opened.map(Arc::new)
+    }
+
+    /// Forgets a session that the upstream has ended.
+    pub(super) async fn forget(&self, caller: &Caller, call: &Call, ended: Loan) {
+        let mut key = Key::of(caller, call);
+        for number in 0..ALIKE {
+            key.number = number;
+            match self.sessions.get(&key).await {
+                Some(warm) if Arc::ptr_eq(&warm, ended.warm()) => return self.sessions.invalidate(&key).await,
+                Some(_) => {}
+                None => return,
+            }
+        }
+    }
+
+    /// Closes what has rested long enough.
+    pub(super) fn sweep(&self) {
+        if self.sessions.entry_count() == 0 {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            let sessions = self.sessions.clone();
+            runtime.spawn(async move { sessions.run_pending_tasks().await });
+        }
+    }
+}
+
+fn begin(caller: &Caller, call: &Call, place: Place) -> impl Future<Output = Result<Warm, Failure>> + use<> {
+    Warm::open(caller.link.clone(), Opening::of(call), place)
+}
+
+fn full() -> Refusal {
+    let message = "As many sessions with the upstream are open for this caller as there may be.";
+    Refusal::new(Reason::Overloaded, message)
+}
+
+/// Each session is kept as long as its route says.
+struct Rest;
+
+impl Expiry<Key, Arc<Warm>> for Rest {
+    fn expire_after_create(&self, _: &Key, warm: &Arc<Warm>, _: std::time::Instant) -> Option<Duration> {
+        Some(warm.rest)
+    }
+
+    fn expire_after_read(
+        &self,
+        _: &Key,
+        warm: &Arc<Warm>,
+        _: std::time::Instant,
+        _: Option<Duration>,
+        _: std::time::Instant,
+    ) -> Option<Duration> {
+        Some(warm.rest)
+    }
+}

@@ -1,0 +1,160 @@
+//! The stream of one call, from the upstream to the client.
+
+use std::{future::poll_fn, task::Poll};
+
+use portcullis_policies::kit::{
+    refusal::code,
+    reply::{Answer, AnswerKind, Event, EventSource},
+};
+
+use super::{
+    super::{object::Object, told::Teller},
+    Caller,
+    answer::{self, Answered},
+    ask::{Ask, Asked},
+    call::Call,
+    warm::Loan,
+};
+
+/// Requests of the upstream during one call, after which it is not asked on: no call needs so many, and each costs one of ours.
+const MOST_ASKED: usize = 1000;
+
+/// A call that is under way at the upstream.
+pub(super) struct Talk {
+    source: Box<dyn EventSource>,
+    pub(super) loan: Loan,
+    /// How much the upstream has asked.
+    asked: usize,
+}
+
+/// What is heard of the upstream.
+enum Heard {
+    Event(Event),
+    /// It says nothing at present.
+    Silence,
+    End,
+}
+
+impl Talk {
+    pub(super) fn new(source: Box<dyn EventSource>, loan: Loan) -> Self {
+        Self { source, loan, asked: 0 }
+    }
+
+    /// Tells the client what the upstream says, until it has answered, or waits for something that only the client knows.
+    pub(super) async fn tell(mut self, caller: Caller, call: Call, teller: Teller) {
+        let mut asks = Vec::new();
+        loop {
+            match self.hear(asks.is_empty()).await {
+                Heard::End => return,
+                Heard::Silence => match caller.park(&call, self, asks) {
+                    Ok(result) => return teller.tell(message(&answer::result(&call, &result))).await,
+                    Err((talk, refused)) => {
+                        self = talk;
+                        self.refuse(&refused).await;
+                        asks = Vec::new();
+                    }
+                },
+                Heard::Event(event) => {
+                    asks.extend(self.pass(&call, &event, &teller).await);
+                    if event.answers(&self.loan.id) {
+                        return self.finish().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next event. Whoever waits for nothing else is not told of silence.
+    async fn hear(&mut self, wait: bool) -> Heard {
+        poll_fn(|context| match self.source.poll_event(context) {
+            Poll::Ready(Some(event)) => Poll::Ready(Heard::Event(event)),
+            Poll::Ready(None) => Poll::Ready(Heard::End),
+            Poll::Pending if wait => Poll::Pending,
+            Poll::Pending => Poll::Ready(Heard::Silence),
+        })
+        .await
+    }
+
+    /// Passes an event on as the client understands it. Gives what the client must be asked.
+    async fn pass(&mut self, call: &Call, event: &Event, teller: &Teller) -> Option<Ask> {
+        let (Some(read), Some(data)) = (event.answer(), event.data()) else {
+            teller.tell(event.clone()).await;
+            return None;
+        };
+        let kind =
+            read.map(Answer::kind).map_err(|flaw| tracing::warn!(%flaw, "an event of the upstream is no message"));
+        let text = std::str::from_utf8(data).unwrap_or_default();
+        match kind {
+            Ok(AnswerKind::Request) => return self.judge(call, text).await,
+            Ok(AnswerKind::Notification) => {
+                if let Some(notification) = self.notification(call, text) {
+                    teller.tell(message(&notification)).await;
+                }
+            }
+            Ok(_) if event.answers(&self.loan.id) => {
+                self.loan.is_answered();
+                teller.tell(message(&Answered::to(call, self.loan.warm(), data).message)).await;
+            }
+            // An answer to nothing that this stream is about.
+            Ok(_) | Err(()) => {}
+        }
+        None
+    }
+
+    async fn judge(&mut self, call: &Call, text: &str) -> Option<Ask> {
+        self.asked += 1;
+        if self.asked > MOST_ASKED {
+            return None;
+        }
+        match Asked::read(call, self.asked, text).ok()? {
+            Asked::ByClient(ask) => Some(ask),
+            Asked::Answered(answer) => {
+                tell_upstream(&self.loan, answer).await;
+                None
+            }
+        }
+    }
+
+    /// Tells the upstream that nobody will answer these.
+    async fn refuse(&mut self, asks: &[Ask]) {
+        for ask in asks {
+            let why = "The gateway keeps as many calls waiting for this client as it may.";
+            tell_upstream(&self.loan, answer::refuse(&ask.id, code::INTERNAL_ERROR, why)).await;
+        }
+    }
+
+    /// A notification for the client; none if it is none of this call's, or not wanted.
+    fn notification(&self, call: &Call, text: &str) -> Option<String> {
+        let mut message = Object::read(text).ok()?;
+        match message.parse::<String>("method")?.as_str() {
+            "notifications/progress" if self.loan.token == call.token => Some(text.to_owned()),
+            "notifications/progress" => {
+                let params = message.take("params")?;
+                let mut params = Object::read(&params).ok()?;
+                params.set("progressToken", call.token.as_deref()?);
+                let params = params.to_json();
+                message.set("params", params);
+                Some(message.to_json())
+            }
+            "notifications/message" if call.log_level.is_some() => Some(text.to_owned()),
+            _ => None,
+        }
+    }
+
+    /// After the answer, waits for the end of the stream: its connection can then be used again.
+    async fn finish(self) {
+        let Self { mut source, loan, .. } = self;
+        drop(loan);
+        while poll_fn(|context| source.poll_event(context)).await.is_some() {}
+    }
+}
+
+async fn tell_upstream(loan: &Loan, message: String) {
+    if let Err(failure) = loan.post(message).await {
+        tracing::debug!(reason = failure.refusal.reason().code(), "the upstream did not take an answer");
+    }
+}
+
+fn message(json: &str) -> Event {
+    Event::message(json.as_bytes())
+}

@@ -1,0 +1,300 @@
+//! A session that the gateway holds open at an upstream, and the loan of it to one call.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use portcullis_policies::kit::{
+    message::FIRST_MODERN,
+    refusal::{Reason, Refusal, code},
+    reply::{EventSource, Reply},
+};
+use tokio::runtime::Handle;
+
+use super::{
+    super::object::{Object, quoted},
+    call::Call,
+    link::Link,
+    places::Place,
+};
+use crate::proxy::{Failure, contact::Refused, headers::SESSION, upstream::Received};
+
+/// The newest revision with sessions.
+const NEWEST: &str = "2025-11-25";
+/// The ids of the gateway's own requests. They are answered before the session is lent to anybody.
+const INITIALIZE: &str = r#""portcullis-initialize""#;
+const SET_LOG_LEVEL: &str = r#""portcullis-log-level""#;
+/// This one is asked between others. No client has such an id.
+const PING: &str = r#""portcullis-ping""#;
+
+/// What a session is begun with.
+#[derive(Clone, Debug)]
+pub(super) struct Opening {
+    capabilities: Box<str>,
+    info: Option<Box<str>>,
+    log_level: Option<&'static str>,
+}
+
+impl Opening {
+    pub(super) fn of(call: &Call) -> Self {
+        let Call { declared, info, log_level, .. } = call;
+        Self { capabilities: declared.capabilities.clone(), info: info.clone(), log_level: *log_level }
+    }
+
+    fn message(&self) -> String {
+        let own = concat!(r#"{"name":"portcullis","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+        let (capabilities, info) = (&self.capabilities, self.info.as_deref().unwrap_or(own));
+        let params = format!(r#""protocolVersion":"{NEWEST}","capabilities":{capabilities},"clientInfo":{info}"#);
+        format!(r#"{{"jsonrpc":"2.0","id":{INITIALIZE},"method":"initialize","params":{{{params}}}}}"#)
+    }
+}
+
+/// An open session. It is closed when nobody holds it any more.
+#[derive(Debug)]
+pub(super) struct Warm {
+    /// None where the upstream keeps nothing between requests.
+    pub(super) id: Option<HeaderValue>,
+    /// The agreed revision.
+    pub(super) version: HeaderValue,
+    /// What the upstream said in `initialize`, as JSON text.
+    pub(super) hello: Box<str>,
+    /// The upstream's name and version, as JSON text.
+    pub(super) server_info: Option<Box<str>>,
+    /// For how long it is kept after its last use.
+    pub(super) rest: Duration,
+    /// Ids and progress tokens of the calls that are under way: in one session, each may be there once.
+    in_flight: Mutex<HashSet<Box<str>>>,
+    /// The upstream does not know it any more.
+    is_over: AtomicBool,
+    link: Link,
+    _place: Place,
+}
+
+impl Warm {
+    /// Begins a session.
+    pub(super) async fn open(link: Link, opening: Opening, place: Place) -> Result<Self, Failure> {
+        let Received { headers, reply, .. } = link.post(None, opening.message(), Some(INITIALIZE)).await?;
+        let answer = whole(reply, INITIALIZE).await.unwrap_or_default();
+        let hello = hello(&answer).ok_or_else(no_session)?;
+        let said = Object::read(&hello).map_err(|_| no_session())?;
+        let version = said.parse::<String>("protocolVersion").filter(|version| is_known(version));
+        let version = HeaderValue::try_from(version.unwrap_or_default()).ok().filter(|version| !version.is_empty());
+        let has_logging = said.parse::<Capabilities>("capabilities").is_some_and(|can| can.logging.is_some());
+        let warm = Self {
+            id: headers.get(SESSION).cloned(),
+            version: version.ok_or_else(no_session)?,
+            server_info: said.get("serverInfo").map(Into::into),
+            rest: link.upstream.clocks.idle_session,
+            in_flight: Mutex::default(),
+            is_over: AtomicBool::new(false),
+            link,
+            _place: place,
+            hello,
+        };
+        warm.post(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, None).await?;
+        if let Some(level) = opening.log_level.filter(|_| has_logging) {
+            let params = format!(r#"{{"level":"{level}"}}"#);
+            let message =
+                format!(r#"{{"jsonrpc":"2.0","id":{SET_LOG_LEVEL},"method":"logging/setLevel","params":{params}}}"#);
+            let Received { reply, .. } = warm.post(message, Some(SET_LOG_LEVEL)).await?;
+            whole(reply, SET_LOG_LEVEL).await;
+        }
+        Ok(warm)
+    }
+
+    async fn post(&self, message: impl Into<Bytes>, awaiting: Option<&str>) -> Result<Received, Failure> {
+        self.link.post(Some(self), message, awaiting).await
+    }
+
+    fn in_flight(&self) -> MutexGuard<'_, HashSet<Box<str>>> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks these as under way, unless one is already. Without a session nothing can be mistaken for something else.
+    fn begin(&self, names: &[Box<str>]) -> bool {
+        let mut in_flight = self.in_flight();
+        if self.id.is_some() && names.iter().any(|name| in_flight.contains(name)) {
+            return false;
+        }
+        in_flight.extend(names.iter().cloned());
+        true
+    }
+}
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        if self.id.is_none() || self.is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        let (link, headers) = (self.link.clone(), self.link.headers(Some(self)));
+        aside(async move { link.end(headers).await });
+    }
+}
+
+/// A session, as one call uses it.
+#[derive(Debug)]
+pub(super) struct Loan {
+    warm: Arc<Warm>,
+    link: Link,
+    /// The id under which the upstream knows the call, as JSON text.
+    pub(super) id: Box<str>,
+    /// The progress token under which it does.
+    pub(super) token: Option<Box<str>>,
+    names: Vec<Box<str>>,
+    /// The upstream has it, and has not answered.
+    is_open: bool,
+}
+
+impl Loan {
+    /// Lends a session for `call`, unless a call with the same id or progress token is under way in it.
+    pub(super) fn take(warm: Arc<Warm>, link: Link, call: &Call) -> Option<Self> {
+        let token = call.token.as_ref().map(|token| format!("progress {}", same_text(token)).into());
+        let names = [same_text(&call.id)].into_iter().chain(token).collect::<Vec<_>>();
+        warm.begin(&names).then(|| Self {
+            warm,
+            link,
+            id: call.id.clone(),
+            token: call.token.clone(),
+            names,
+            is_open: false,
+        })
+    }
+
+    pub(super) fn warm(&self) -> &Arc<Warm> {
+        &self.warm
+    }
+
+    /// Sends the call itself.
+    pub(super) async fn send(&mut self, call: &Call) -> Result<Received, Failure> {
+        self.is_open = true;
+        let link = if call.may_wait() { &self.link.patient() } else { &self.link };
+        link.post(Some(&self.warm), call.message(), Some(&call.id)).await
+    }
+
+    /// Posts something that belongs to the call and is not answered.
+    pub(super) async fn post(&self, message: String) -> Result<(), Failure> {
+        let received = self.link.post(Some(&self.warm), message, None).await?;
+        match received.status {
+            status if status.is_success() => Ok(()),
+            status => Err(Refusal::new(Reason::UpstreamStatus, format!("The upstream answered {status}.")).into()),
+        }
+    }
+
+    /// The caller came back, perhaps with a newer credential.
+    pub(super) fn go_on(&mut self, link: Link) {
+        self.link = link;
+    }
+
+    /// The answer has come.
+    pub(super) fn is_answered(&mut self) {
+        self.is_open = false;
+    }
+
+    /// Was the call refused because the upstream does not know the session any more?
+    pub(super) async fn has_ended(&mut self, refused: Option<Refused>) -> bool {
+        let (Some(Refused { status, code }), Some(_)) = (refused, &self.warm.id) else { return false };
+        let ended = match status {
+            StatusCode::NOT_FOUND => code != Some(code::METHOD_NOT_FOUND.into()),
+            StatusCode::BAD_REQUEST | StatusCode::GONE | StatusCode::UNPROCESSABLE_ENTITY => {
+                self.ping_is_refused().await
+            }
+            _ => false,
+        };
+        if ended {
+            self.is_open = false;
+            self.warm.is_over.store(true, Ordering::Relaxed);
+        }
+        ended
+    }
+
+    /// Some upstreams do not say that a session has ended. If even a `ping` is refused in it, it was not the call that they
+    /// did not like.
+    async fn ping_is_refused(&self) -> bool {
+        let message = format!(r#"{{"jsonrpc":"2.0","id":{PING},"method":"ping"}}"#);
+        let outcome = self.link.post(Some(&self.warm), message, Some(PING)).await;
+        Refused::by(&outcome).is_some_and(|refused| matches!(refused.status.as_u16(), 400 | 404 | 410 | 422))
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let mut in_flight = self.warm.in_flight();
+        for name in &self.names {
+            in_flight.remove(name);
+        }
+        drop(in_flight);
+        // The client went away, which is how it cancels. In a session that must be said.
+        if self.is_open {
+            let reason = quoted("The client does not wait for the answer any more.");
+            let params = format!(r#"{{"requestId":{},"reason":{reason}}}"#, self.id);
+            let message = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);
+            let (link, warm) = (self.link.clone(), Arc::clone(&self.warm));
+            aside(async move { drop(link.post(Some(&warm), message, None).await) });
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Capabilities {
+    logging: Option<serde::de::IgnoredAny>,
+}
+
+/// The whole answer to the request with this id.
+async fn whole(reply: Reply, id: &str) -> Option<Bytes> {
+    match reply {
+        Reply::Empty => None,
+        Reply::Full(bytes) => Some(bytes),
+        Reply::Events(mut source) => answer_in(&mut *source, id).await,
+    }
+}
+
+async fn answer_in(source: &mut dyn EventSource, id: &str) -> Option<Bytes> {
+    while let Some(event) = std::future::poll_fn(|context| source.poll_event(context)).await {
+        if event.answers(id) {
+            return event.data_bytes();
+        }
+    }
+    None
+}
+
+/// The result of `initialize`, as JSON text.
+fn hello(answer: &[u8]) -> Option<Box<str>> {
+    let message = Object::read(std::str::from_utf8(answer).ok()?).ok()?;
+    if let Some(error) = message.get("error") {
+        tracing::warn!(error, "the upstream refused `initialize`");
+    }
+    message.get("result").map(Into::into)
+}
+
+/// Revisions are dates, so their order is that of their letters.
+fn is_known(version: &str) -> bool {
+    version.len() == FIRST_MODERN.len() && version < FIRST_MODERN
+}
+
+fn no_session() -> Failure {
+    let message = "The upstream did not begin a session: its answer to `initialize` is not one that MCP allows.";
+    Refusal::new(Reason::UpstreamInvalid, message).into()
+}
+
+/// Two ways to write one string are one id.
+fn same_text(json: &str) -> Box<str> {
+    match serde_json::from_str::<String>(json) {
+        Ok(text) => quoted(&text).into(),
+        Err(_) => json.into(),
+    }
+}
+
+/// Does something of which nobody waits for the end.
+fn aside(work: impl Future<Output = ()> + Send + 'static) {
+    // Without a runtime the process is ending, and its connections with it.
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(work);
+    }
+}

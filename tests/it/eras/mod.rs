@@ -5,6 +5,7 @@ mod explained;
 mod first_contact;
 mod listen;
 mod polling;
+mod modern_client;
 mod served;
 mod sessions;
 mod translated;

@@ -32,18 +32,27 @@ impl Asked {
         let message = Object::read(text)?;
         let id = message.get("id").unwrap_or("null");
         let method: String = message.parse("method").unwrap_or_default();
-        if method == "ping" {
-            return Ok(Self::Answered(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)));
-        }
         let params = message.get("params");
         Ok(match input_request(&call.declared, &method, params)?.filter(|_| call.may_wait()) {
             Some(request) => Self::ByClient(Ask { key: number.to_string(), id: id.into(), request }),
-            None => {
-                let why = format!("This client cannot be asked for `{method}` here.");
-                Self::Answered(super::answer::refuse(id, code::METHOD_NOT_FOUND, &why))
-            }
+            None => Self::Answered(own_answer(id, &method)),
         })
     }
+}
+
+/// The answer to a request that belongs to no call, so that no client can be asked.
+pub(super) fn unasked(text: &str) -> Option<String> {
+    let message = Object::read(text).ok()?;
+    Some(own_answer(message.get("id")?, &message.parse::<String>("method")?))
+}
+
+/// What the gateway itself has to say to a request of the upstream: it is there, and knows nothing.
+fn own_answer(id: &str, method: &str) -> String {
+    if method == "ping" {
+        return format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+    }
+    let why = format!("This client cannot be asked for `{method}` here.");
+    super::answer::refuse(id, code::METHOD_NOT_FOUND, &why)
 }
 
 /// The request as it stands in `inputRequests`; none if the client did not declare that it can answer it.

@@ -11,6 +11,7 @@ use super::warm::Warm;
 use crate::proxy::{
     Failure, Forward,
     headers::{self, SESSION, VERSION},
+    hearing::Hearing,
     upstream::{Behalf, Carry, Received, Sending, Upstream},
 };
 
@@ -57,6 +58,11 @@ impl Link {
             Carry::Plainly
         };
         self.upstream.exchange(sending, carry).await
+    }
+
+    /// What the upstream says of its own accord in a session.
+    pub(super) fn hear(&self, session: &Warm) -> Hearing {
+        self.upstream.hear(self.headers(Some(session)), self.credential.as_ref())
     }
 
     /// Ends a session, as far as the upstream lets its clients do that.

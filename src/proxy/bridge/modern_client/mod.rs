@@ -14,7 +14,9 @@ mod answer;
 mod ask;
 mod call;
 mod discover;
+mod ear;
 mod link;
+mod listen;
 mod park;
 mod places;
 mod pool;
@@ -72,6 +74,7 @@ pub(in crate::proxy) async fn answer(
     let call = Call::read(method, message)?;
     match method {
         Method::Discover => caller.discover(&call).await,
+        Method::Listen => caller.listen(call).await,
         _ if call.may_wait() && call.state.is_some() => caller.resume(call).await,
         _ if is_bridged(method) => caller.call(call).await,
         _ => Err(not_bridged(method).into()),
@@ -117,7 +120,6 @@ impl Caller {
             let received = loan.send(&call).await;
             let refused = Refused::by(&received);
             if std::mem::take(&mut again) && loan.has_ended(refused).await {
-                self.rooms().sessions.forget(&self, &call, loan).await;
                 continue;
             }
             return Ok(self.answered(call, loan, received?));

@@ -71,6 +71,11 @@ impl Lot {
         drop(expired);
     }
 
+    /// A place for something that is held open for a client.
+    pub(super) fn place(&self, caller: &Caller) -> Option<Place> {
+        self.places.take(caller.name())
+    }
+
     /// The call, if it waits and was for the same: the first who comes gets it.
     fn take(&self, number: u64, params: &Value) -> Result<Parked, Refusal> {
         let mut waiting = self.waiting();
@@ -91,8 +96,7 @@ impl Caller {
     /// Keeps a call until its client comes back with answers. Gives the result that asks for them, or everything back if
     /// too many calls wait.
     pub(super) fn park(&self, call: &Call, talk: Talk, asks: Vec<Ask>) -> Result<String, (Talk, Vec<Ask>)> {
-        let lot = &self.rooms().waiting;
-        let Some(place) = lot.places.take(self.name()) else { return Err((talk, asks)) };
+        let Some(place) = self.rooms().waiting.place(self) else { return Err((talk, asks)) };
         Ok(self.keep(call, talk, asks, place))
     }
 

@@ -37,6 +37,11 @@ impl Places {
         Some(Place { of: self.clone(), caller })
     }
 
+    /// Is none taken?
+    pub(super) fn are_free(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,7 +70,7 @@ mod tests {
         assert!(places.take("ada".to_owned()).is_none());
         assert!(places.take("bob".to_owned()).is_some());
         drop(adas);
-        assert!(places.lock().is_empty());
+        assert!(places.are_free());
         assert!(places.take("ada".to_owned()).is_some());
     }
 }

@@ -1,6 +1,9 @@
 //! Warm sessions: opened when they are needed, one at a time for each kind of caller, and closed when they have rested.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use moka::{Expiry, future::Cache};
 use portcullis_policies::kit::refusal::{Reason, Refusal};
@@ -65,14 +68,21 @@ impl Pool {
         let mut key = Key::of(caller, call);
         for number in 0..ALIKE {
             key.number = number;
-            let opening = self.open(caller, call);
-            let warm = self.sessions.try_get_with_by_ref(&key, opening).await;
-            let warm = warm.map_err(|failure| Failure::clone(&failure))?;
+            let mut warm = self.get(&key, caller, call).await?;
+            if warm.is_over.load(Ordering::Relaxed) {
+                self.sessions.invalidate(&key).await;
+                warm = self.get(&key, caller, call).await?;
+            }
             if let Some(loan) = Loan::take(warm, caller.link.clone(), call) {
                 return Ok(loan);
             }
         }
         Err(full().into())
+    }
+
+    async fn get(&self, key: &Key, caller: &Caller, call: &Call) -> Result<Arc<Warm>, Failure> {
+        let warm = self.sessions.try_get_with_by_ref(key, self.open(caller, call)).await;
+        warm.map_err(|failure| Failure::clone(&failure))
     }
 
     async fn open(&self, caller: &Caller, call: &Call) -> Result<Arc<Warm>, Failure> {
@@ -89,22 +99,9 @@ impl Pool {
         opened.map(Arc::new)
     }
 
-    /// Forgets a session that the upstream has ended.
-    pub(super) async fn forget(&self, caller: &Caller, call: &Call, ended: Loan) {
-        let mut key = Key::of(caller, call);
-        for number in 0..ALIKE {
-            key.number = number;
-            match self.sessions.get(&key).await {
-                Some(warm) if Arc::ptr_eq(&warm, ended.warm()) => return self.sessions.invalidate(&key).await,
-                Some(_) => {}
-                None => return,
-            }
-        }
-    }
-
     /// Closes what has rested long enough.
     pub(super) fn sweep(&self) {
-        if self.sessions.entry_count() == 0 {
+        if self.places.are_free() {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {

@@ -1,11 +1,12 @@
 //! The stream of one call, from the upstream to the client.
 
-use std::{future::poll_fn, task::Poll};
+use std::{future::poll_fn, time::Duration};
 
 use portcullis_policies::kit::{
     refusal::code,
     reply::{Answer, AnswerKind, Event, EventSource},
 };
+use tokio::time::timeout;
 
 use super::{
     super::{object::Object, told::Teller},
@@ -18,6 +19,9 @@ use super::{
 
 /// Requests of the upstream during one call, after which it is not asked on: no call needs so many, and each costs one of ours.
 const MOST_ASKED: usize = 1000;
+
+/// What an upstream asks at once arrives within this time.
+const TOGETHER: Duration = Duration::from_millis(30);
 
 /// A call that is under way at the upstream.
 pub(super) struct Talk {
@@ -44,7 +48,7 @@ impl Talk {
     pub(super) async fn tell(mut self, caller: Caller, call: Call, teller: Teller) {
         let mut asks = Vec::new();
         loop {
-            match self.hear(asks.is_empty()).await {
+            match self.hear(!asks.is_empty()).await {
                 Heard::End => return,
                 Heard::Silence => match caller.park(&call, self, asks) {
                     Ok(result) => return teller.tell(message(&answer::result(&call, &result))).await,
@@ -64,15 +68,15 @@ impl Talk {
         }
     }
 
-    /// The next event. Whoever waits for nothing else is not told of silence.
-    async fn hear(&mut self, wait: bool) -> Heard {
-        poll_fn(|context| match self.source.poll_event(context) {
-            Poll::Ready(Some(event)) => Poll::Ready(Heard::Event(event)),
-            Poll::Ready(None) => Poll::Ready(Heard::End),
-            Poll::Pending if wait => Poll::Pending,
-            Poll::Pending => Poll::Ready(Heard::Silence),
-        })
-        .await
+    /// The next event. With `asks` it is not waited for long: it is the client's turn.
+    async fn hear(&mut self, asks: bool) -> Heard {
+        let next = poll_fn(|context| self.source.poll_event(context));
+        let next = if asks { timeout(TOGETHER, next).await } else { Ok(next.await) };
+        match next {
+            Ok(Some(event)) => Heard::Event(event),
+            Ok(None) => Heard::End,
+            Err(_) => Heard::Silence,
+        }
     }
 
     /// Passes an event on as the client understands it. Gives what the client must be asked.

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,25 +14,25 @@ use http::{HeaderValue, StatusCode};
 use portcullis_policies::kit::{
     message::FIRST_MODERN,
     refusal::{Reason, Refusal, code},
-    reply::{EventSource, Reply},
+    reply::{Event, EventSource, Reply},
 };
-use tokio::runtime::Handle;
+use serde::{Deserialize, de::IgnoredAny};
+use tokio::{runtime::Handle, sync::broadcast::Receiver};
 
 use super::{
     super::object::{Object, quoted},
     call::Call,
+    ear::Ear,
     link::Link,
+    listen::Subscribed,
     places::Place,
 };
-use crate::proxy::{Failure, contact::Refused, headers::SESSION, upstream::Received};
+use crate::proxy::{Clocks, Failure, contact::Refused, headers::SESSION, upstream::Received};
 
 /// The newest revision with sessions.
 const NEWEST: &str = "2025-11-25";
-/// The ids of the gateway's own requests. They are answered before the session is lent to anybody.
+/// The id of the gateway's `initialize`, as JSON text.
 const INITIALIZE: &str = r#""portcullis-initialize""#;
-const SET_LOG_LEVEL: &str = r#""portcullis-log-level""#;
-/// This one is asked between others. No client has such an id.
-const PING: &str = r#""portcullis-ping""#;
 
 /// What a session is begun with.
 #[derive(Clone, Debug)]
@@ -72,7 +72,12 @@ pub(super) struct Warm {
     /// Ids and progress tokens of the calls that are under way: in one session, each may be there once.
     in_flight: Mutex<HashSet<Box<str>>>,
     /// The upstream does not know it any more.
-    is_over: AtomicBool,
+    pub(super) is_over: AtomicBool,
+    /// Who listens to what the upstream says of its own accord.
+    ear: Ear,
+    pub(super) subscribed: Subscribed,
+    /// Requests of the gateway's own.
+    asked: AtomicU64,
     link: Link,
     _place: Place,
 }
@@ -82,11 +87,10 @@ impl Warm {
     pub(super) async fn open(link: Link, opening: Opening, place: Place) -> Result<Self, Failure> {
         let Received { headers, reply, .. } = link.post(None, opening.message(), Some(INITIALIZE)).await?;
         let answer = whole(reply, INITIALIZE).await.unwrap_or_default();
-        let hello = hello(&answer).ok_or_else(no_session)?;
+        let hello = result(&answer).ok_or_else(no_session)?;
         let said = Object::read(&hello).map_err(|_| no_session())?;
         let version = said.parse::<String>("protocolVersion").filter(|version| is_known(version));
         let version = HeaderValue::try_from(version.unwrap_or_default()).ok().filter(|version| !version.is_empty());
-        let has_logging = said.parse::<Capabilities>("capabilities").is_some_and(|can| can.logging.is_some());
         let warm = Self {
             id: headers.get(SESSION).cloned(),
             version: version.ok_or_else(no_session)?,
@@ -94,23 +98,25 @@ impl Warm {
             rest: link.upstream.clocks.idle_session,
             in_flight: Mutex::default(),
             is_over: AtomicBool::new(false),
+            ear: Ear::default(),
+            subscribed: Subscribed::default(),
+            asked: AtomicU64::new(0),
             link,
             _place: place,
             hello,
         };
-        warm.post(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, None).await?;
-        if let Some(level) = opening.log_level.filter(|_| has_logging) {
-            let params = format!(r#"{{"level":"{level}"}}"#);
-            let message =
-                format!(r#"{{"jsonrpc":"2.0","id":{SET_LOG_LEVEL},"method":"logging/setLevel","params":{params}}}"#);
-            let Received { reply, .. } = warm.post(message, Some(SET_LOG_LEVEL)).await?;
-            whole(reply, SET_LOG_LEVEL).await;
+        warm.link.post(Some(&warm), r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, None).await?;
+        if let Some(level) = opening.log_level.filter(|_| Capabilities::of(&warm).logging.is_some()) {
+            ask_own(&warm.link, &warm, "logging/setLevel", &format!(r#"{{"level":"{level}"}}"#)).await;
         }
         Ok(warm)
     }
 
-    async fn post(&self, message: impl Into<Bytes>, awaiting: Option<&str>) -> Result<Received, Failure> {
-        self.link.post(Some(self), message, awaiting).await
+    /// A request of the gateway's own, and its id as JSON text.
+    fn own(&self, method: &str, params: &str) -> (String, String) {
+        let id = quoted(&format!("portcullis-{}", self.asked.fetch_add(1, Ordering::Relaxed)));
+        let message = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
+        (id, message)
     }
 
     fn in_flight(&self) -> MutexGuard<'_, HashSet<Box<str>>> {
@@ -197,6 +203,26 @@ impl Loan {
         self.is_open = false;
     }
 
+    /// Listens to what the upstream says of its own accord.
+    pub(super) fn listen(&self) -> Receiver<Event> {
+        self.warm.ear.listen(&self.warm, &self.link)
+    }
+
+    pub(super) fn clocks(&self) -> Clocks {
+        self.link.upstream.clocks
+    }
+
+    /// Asks something that no client asked. Did the upstream do it?
+    pub(super) async fn ask_own(&self, method: &str, params: &str) -> bool {
+        ask_own(&self.link, &self.warm, method, params).await
+    }
+
+    /// The same, without waiting for it.
+    pub(super) fn ask_own_aside(&self, method: &'static str, params: String) {
+        let (link, warm) = (self.link.clone(), Arc::clone(&self.warm));
+        aside(async move { drop(ask_own(&link, &warm, method, &params).await) });
+    }
+
     /// Was the call refused because the upstream does not know the session any more?
     pub(super) async fn has_ended(&mut self, refused: Option<Refused>) -> bool {
         let (Some(Refused { status, code }), Some(_)) = (refused, &self.warm.id) else { return false };
@@ -217,8 +243,8 @@ impl Loan {
     /// Some upstreams do not say that a session has ended. If even a `ping` is refused in it, it was not the call that they
     /// did not like.
     async fn ping_is_refused(&self) -> bool {
-        let message = format!(r#"{{"jsonrpc":"2.0","id":{PING},"method":"ping"}}"#);
-        let outcome = self.link.post(Some(&self.warm), message, Some(PING)).await;
+        let (id, message) = self.warm.own("ping", "{}");
+        let outcome = self.link.post(Some(&self.warm), message, Some(&id)).await;
         Refused::by(&outcome).is_some_and(|refused| matches!(refused.status.as_u16(), 400 | 404 | 410 | 422))
     }
 }
@@ -241,9 +267,35 @@ impl Drop for Loan {
     }
 }
 
-#[derive(serde::Deserialize)]
-struct Capabilities {
-    logging: Option<serde::de::IgnoredAny>,
+async fn ask_own(link: &Link, warm: &Warm, method: &str, params: &str) -> bool {
+    let (id, message) = warm.own(method, params);
+    let Ok(Received { reply, .. }) = link.post(Some(warm), message, Some(&id)).await else { return false };
+    let answer = whole(reply, &id).await.unwrap_or_default();
+    result(&answer).is_some()
+}
+
+/// What of a server's capabilities matters here.
+#[derive(Default, Deserialize)]
+pub(super) struct Capabilities {
+    logging: Option<IgnoredAny>,
+    pub(super) tools: Option<Changes>,
+    pub(super) prompts: Option<Changes>,
+    pub(super) resources: Option<Changes>,
+}
+
+/// Which changes a server tells.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Changes {
+    pub(super) list_changed: bool,
+    pub(super) subscribe: bool,
+}
+
+impl Capabilities {
+    pub(super) fn of(warm: &Warm) -> Self {
+        let said = Object::read(&warm.hello).ok();
+        said.and_then(|said| said.parse("capabilities")).unwrap_or_default()
+    }
 }
 
 /// The whole answer to the request with this id.
@@ -264,11 +316,11 @@ async fn answer_in(source: &mut dyn EventSource, id: &str) -> Option<Bytes> {
     None
 }
 
-/// The result of `initialize`, as JSON text.
-fn hello(answer: &[u8]) -> Option<Box<str>> {
+/// The result in an answer to the gateway itself, as JSON text.
+fn result(answer: &[u8]) -> Option<Box<str>> {
     let message = Object::read(std::str::from_utf8(answer).ok()?).ok()?;
     if let Some(error) = message.get("error") {
-        tracing::warn!(error, "the upstream refused `initialize`");
+        tracing::warn!(error, "the upstream refused what the gateway asked");
     }
     message.get("result").map(Into::into)
 }

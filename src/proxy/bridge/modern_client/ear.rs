@@ -32,6 +32,14 @@ impl Ear {
         tokio::spawn(hear(hearing, Arc::clone(warm), link.clone(), sender));
         receiver
     }
+
+    /// Tells those who listen what the upstream said elsewhere.
+    pub(super) fn tell(&self, event: &Event) {
+        let ear = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = ear.as_ref().and_then(WeakSender::upgrade) {
+            drop(sender.send(event.clone()));
+        }
+    }
 }
 
 async fn hear(mut hearing: Hearing, warm: Arc<Warm>, link: Link, listeners: Sender<Event>) {

@@ -79,7 +79,7 @@ impl Caller {
         let heard = loan.listen();
         let listener = Listener::agree(loan, wanted).await;
         let events = Told::by(|teller| async move {
-            listener.tell(call, heard, teller).await;
+            listener.tell(self, call, heard, teller).await;
             drop(place);
         });
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))]);
@@ -116,7 +116,7 @@ impl Listener {
     }
 
     /// Tells what changes, until the time is over or the session is.
-    async fn tell(self, call: Call, mut heard: Receiver<Event>, teller: Teller) {
+    async fn tell(self, caller: Caller, call: Call, mut heard: Receiver<Event>, teller: Teller) {
         let agreed = serde_json::to_string(&self.agreed).unwrap_or_default();
         let mut params = Object::default();
         params.set("notifications", agreed);
@@ -129,7 +129,10 @@ impl Listener {
         loop {
             let event = tokio::select! {
                 () = &mut end => break,
-                _ = silence.tick() => Some(Event::comment(": keep-alive\n\n")),
+                _ = silence.tick() => {
+                    caller.rooms().sessions.keep(&caller, &call).await;
+                    Some(Event::comment(": keep-alive\n\n"))
+                }
                 event = heard.recv() => match event {
                     Ok(event) => self.changed(&call, &event),
                     Err(RecvError::Lagged(missed)) => {

@@ -126,14 +126,13 @@ impl Caller {
         }
     }
 
-    fn answered(self, call: Call, mut loan: Loan, received: Received) -> Response {
+    fn answered(self, call: Call, loan: Loan, received: Received) -> Response {
         let Received { mut status, mut headers, reply } = received;
         let reply = match reply {
             Reply::Events(source) => {
                 Reply::Events(Box::new(Told::by(|teller| Talk::new(source, loan).tell(self, call, teller))))
             }
             Reply::Full(bytes) => {
-                loan.is_answered();
                 let answered = Answered::to(&call, loan.warm(), &bytes);
                 status = answered.status.unwrap_or(status);
                 Reply::Full(answered.message.into())

@@ -80,6 +80,11 @@ impl Pool {
         Err(full().into())
     }
 
+    /// Keeps the session of such calls warm for somebody who listens in it.
+    pub(super) async fn keep(&self, caller: &Caller, call: &Call) {
+        self.sessions.get(&Key::of(caller, call)).await;
+    }
+
     async fn get(&self, key: &Key, caller: &Caller, call: &Call) -> Result<Arc<Warm>, Failure> {
         let warm = self.sessions.try_get_with_by_ref(key, self.open(caller, call)).await;
         warm.map_err(|failure| Failure::clone(&failure))

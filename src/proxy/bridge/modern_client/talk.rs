@@ -90,11 +90,10 @@ impl Talk {
         let text = std::str::from_utf8(data).unwrap_or_default();
         match kind {
             Ok(AnswerKind::Request) => return self.judge(call, text).await,
-            Ok(AnswerKind::Notification) => {
-                if let Some(notification) = self.notification(call, text) {
-                    teller.tell(message(&notification)).await;
-                }
-            }
+            Ok(AnswerKind::Notification) => match self.notification(call, text) {
+                Some(notification) => teller.tell(message(&notification)).await,
+                None => self.loan.warm().ear.tell(event),
+            },
             Ok(_) if event.answers(&self.loan.id) => {
                 self.loan.is_answered();
                 teller.tell(message(&Answered::to(call, self.loan.warm(), data).message)).await;

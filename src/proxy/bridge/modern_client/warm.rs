@@ -74,7 +74,7 @@ pub(super) struct Warm {
     /// The upstream does not know it any more.
     pub(super) is_over: AtomicBool,
     /// Who listens to what the upstream says of its own accord.
-    ear: Ear,
+    pub(super) ear: Ear,
     pub(super) subscribed: Subscribed,
     /// Requests of the gateway's own.
     asked: AtomicU64,
@@ -181,7 +181,12 @@ impl Loan {
     pub(super) async fn send(&mut self, call: &Call) -> Result<Received, Failure> {
         self.is_open = true;
         let link = if call.may_wait() { &self.link.patient() } else { &self.link };
-        link.post(Some(&self.warm), call.message(), Some(&call.id)).await
+        let outcome = link.post(Some(&self.warm), call.message(), Some(&call.id)).await;
+        self.is_open = match &outcome {
+            Ok(received) => matches!(received.reply, Reply::Events(_)),
+            Err(failure) => failure.refusal.reason() == Reason::UpstreamTimeout,
+        };
+        outcome
     }
 
     /// Posts something that belongs to the call and is not answered.
@@ -220,11 +225,13 @@ impl Loan {
     /// The same, without waiting for it.
     pub(super) fn ask_own_aside(&self, method: &'static str, params: String) {
         let (link, warm) = (self.link.clone(), Arc::clone(&self.warm));
-        aside(async move { drop(ask_own(&link, &warm, method, &params).await) });
+        aside(async move {
+            ask_own(&link, &warm, method, &params).await;
+        });
     }
 
     /// Was the call refused because the upstream does not know the session any more?
-    pub(super) async fn has_ended(&mut self, refused: Option<Refused>) -> bool {
+    pub(super) async fn has_ended(&self, refused: Option<Refused>) -> bool {
         let (Some(Refused { status, code }), Some(_)) = (refused, &self.warm.id) else { return false };
         let ended = match status {
             StatusCode::NOT_FOUND => code != Some(code::METHOD_NOT_FOUND.into()),
@@ -234,7 +241,6 @@ impl Loan {
             _ => false,
         };
         if ended {
-            self.is_open = false;
             self.warm.is_over.store(true, Ordering::Relaxed);
         }
         ended

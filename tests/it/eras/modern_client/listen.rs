@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Asking, asking};
+use super::{Asking, asking, calling};
 use crate::{
     eras::method,
     harness::{Answer, Gate, Gateway, Received, Route, Upstream, notification, until},
@@ -21,6 +21,10 @@ async fn speaking(gate: &Gate, events: Vec<Value>) -> Upstream {
             (_, None) => Answer::status(400),
             ("resources/subscribe", _) if request.message()["params"]["uri"] == "secret:1" => {
                 Answer::json(&crate::eras::error(request, -32602))
+            }
+            ("tools/call", _) => {
+                let changed = notification("notifications/tools/list_changed");
+                Answer::events().event(&changed).event(&request.says("done"))
             }
             ("resources/subscribe" | "resources/unsubscribe" | "ping", _) => Answer::json(&request.result(&json!({}))),
             _ => Answer::status(202),
@@ -134,4 +138,17 @@ async fn tr_25_two_who_listen_share_a_sessions_one_stream() {
     assert_eq!(subscription(&other.message().await.unwrap()), "2");
     let streams = upstream.requests().iter().filter(|request| request.head.starts_with("GET")).count();
     assert_eq!(streams, 1);
+}
+
+#[tokio::test]
+async fn tr_25_what_changes_during_a_call_is_told_to_those_who_listen_and_not_to_the_caller() {
+    let upstream = speaking(&Gate::new(), Vec::new()).await;
+    let gateway = Gateway::before(&upstream).await;
+    let wanted = listening("l", &json!({ "toolsListChanged": true }));
+    let mut stream = gateway.client().await.start(&wanted.request()).await;
+    stream.message().await.unwrap();
+    assert_eq!(calling(1, "install").of(&gateway).await.messages().len(), 1);
+    assert_eq!(subscription(&stream.message().await.unwrap()), "l");
+    let greetings = upstream.requests().into_iter().filter(|request| request.head.starts_with("POST"));
+    assert_eq!(greetings.filter(|post| method(post) == "initialize").count(), 1, "in one session");
 }

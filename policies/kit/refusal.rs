@@ -165,6 +165,18 @@ reasons! {
     UnaskedResponse = "unasked_response", 400, code::INVALID_REQUEST,
         "This is a response to something that the upstream has not asked in this session.",
         "Answer requests once each, in the session in which they came, under the id that they came with.";
+    SessionRequired = "session_required", 400, code::INVALID_REQUEST,
+        "The request belongs to no session, and names no revision that has none.",
+        "Begin with `initialize`, and send the `Mcp-Session-Id` of its answer with each request.";
+    NotCarried = "not_carried", 200, code::METHOD_NOT_FOUND,
+        "The upstream speaks another revision of MCP, in which nothing corresponds to this method.",
+        "Use a client of the upstream's own revision, or do without.";
+    ClientLacks = "client_lacks_capability", 200, code::INVALID_REQUEST,
+        "The upstream needs something of the client that it did not declare.",
+        "Use a client that declares the capability, or switch it on in the client.";
+    NoInput = "no_input", 200, code::INTERNAL_ERROR,
+        "Nobody answered in time what the upstream asked in the middle of the call.",
+        "Make the call again, and answer. `clocks.input` of the route says how long a person may take.";
     TimedOut = "timed_out", 504, code::INTERNAL_ERROR,
         "The call took longer than this route allows. Whether it had an effect is unknown.",
         "Check the effect before trying again, or raise `timeout`.";

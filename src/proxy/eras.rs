@@ -138,6 +138,8 @@ pub(super) enum Way<'a> {
     Initialize,
     /// A message of such a session.
     LegacyClient(&'a Session),
+    /// Nowhere: its client forgot the session, and an upstream that has none could make nothing of it.
+    Sessionless,
     /// A message without a session, to an upstream that has nothing else.
     ModernClient,
 }
@@ -158,6 +160,7 @@ impl<'a> Way<'a> {
             }
             Kind::Request(Method::Initialize) if lacks(Era::Legacy) => Self::Initialize,
             Kind::Request(Method::Initialize) => Self::Begin,
+            Kind::Request(_) if session.is_none() && lacks(Era::Legacy) => Self::Sessionless,
             _ => Self::Straight,
         }
     }

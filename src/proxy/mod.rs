@@ -35,7 +35,7 @@ use std::sync::Arc;
 use portcullis_policies::kit::{
     chain::{Arrival, Inbound, Request, Response, RouteService},
     message::Message,
-    refusal::Addressee,
+    refusal::{Addressee, Reason},
     reply::EventLimits,
 };
 
@@ -183,6 +183,7 @@ impl Forward {
             Way::Initialize => Box::pin(self.begin_without_session(request, message)).await,
             Way::LegacyClient(session) => Box::pin(self.without_session(request, message, session)).await,
             Way::ModernClient => Box::pin(self.through_session(request, message)).await,
+            Way::Sessionless => Err(Reason::SessionRequired.into()),
         }
     }
 

@@ -114,7 +114,8 @@ mod tests {
             "absent": annotated("string", "Absent"), "null": annotated("string", "Null"), "plain": { "type": "string" },
         }));
         let mut headers = HeaderMap::new();
-        let arguments = json!({ "region": "köln", "count": -7, "options": { "dry": true }, "null": null, "plain": "x" });
+        let arguments =
+            json!({ "region": "köln", "count": -7, "options": { "dry": true }, "null": null, "plain": "x" });
         add(&of_tool(&tool).unwrap(), &arguments, &mut headers);
         let mut sent: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         sent.sort_unstable();

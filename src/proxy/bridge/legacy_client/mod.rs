@@ -1,39 +1,181 @@
-//! Clients with sessions in front of an upstream of 2026-07-28.
+//! Clients with sessions in front of an upstream of 2026-07-28, which has none.
+//!
+//! The gateway is the server that the client began its session with. It answers `initialize`, `ping` and
+//! `logging/setLevel` itself; any other request goes to the upstream, and says for itself what the session stood for.
+//!
+//! ```text
+//! request  → outgoing (`_meta`, `Mcp-*`; mirrored: `Mcp-Param-*`) → upstream
+//!          ← incoming (without what older revisions do not have) ← answer
+//!                 ↑ call: as often as the upstream asks back
+//! response → questions → the call that waits for it
+//! ```
+//!
+//! A client of these revisions that goes away has not cancelled anything. Its upstream sees the exchange end all the same,
+//! which it takes for a cancellation: there is no stream on which the client could come back for the answer.
 
+mod call;
+mod client;
+mod incoming;
+mod initialize;
+mod mirrored;
+mod outgoing;
+mod questions;
+mod tools;
+mod under_way;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use moka::sync::Cache;
 use portcullis_policies::kit::{
     chain::{Request, Response},
-    message::Message,
+    message::{Kind, Message, Method},
+    refusal::{Addressee, Reason, Refusal},
+    reply::Reply,
 };
 
-use crate::proxy::{Failure, Forward, session::Session};
+pub(in crate::proxy) use self::initialize::initialize;
+use self::{
+    call::Call,
+    client::{Client, Level},
+    questions::Questions,
+    tools::Known,
+    under_way::Calls,
+};
+use super::object::Object;
+use crate::proxy::{
+    Failure, Forward,
+    eras::Era,
+    headers::SESSION,
+    session::{Declared, Held, Session},
+};
 
-/// Calls that wait for their client's word, and subscriptions.
-#[derive(Debug, Default)]
-pub(in crate::proxy) struct Rooms {}
+/// How many sessions' log levels are remembered, and for how long after their last request.
+const LEVELS: u64 = 10_000;
+const IDLE: Duration = Duration::from_hours(1);
+
+/// What this process remembers of clients. Another one that goes on with a session has its own.
+#[derive(Debug)]
+pub(in crate::proxy) struct Rooms {
+    questions: Questions,
+    calls: Calls,
+    tools: Known,
+    levels: Cache<Arc<str>, Level>,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        let levels = Cache::builder().max_capacity(LEVELS).time_to_idle(IDLE).build();
+        Self { questions: Questions::default(), calls: Calls::default(), tools: Known::default(), levels }
+    }
+}
 
 impl Rooms {
     /// Closes what nobody has used for long enough.
-    #[expect(clippy::unused_self, reason = "nothing is held yet")]
-    pub(in crate::proxy) fn sweep(&self) {}
+    pub(in crate::proxy) fn sweep(&self) {
+        self.levels.run_pending_tasks();
+    }
 }
 
-/// Answers `initialize` from what the upstream says about itself.
-pub(in crate::proxy) async fn initialize(
-    forward: &Forward,
-    request: &Request,
-    message: &Message,
-) -> Result<Response, Failure> {
-    forward.straight(request, message, None).await
-}
-
-/// Answers any other message of a session that only the gateway knows ([`Held::ByGateway`]).
-///
-/// [`Held::ByGateway`]: crate::proxy::session::Held::ByGateway
+/// Answers any message but `initialize` of a session that only the gateway knows ([`Held::ByGateway`]).
 pub(in crate::proxy) async fn answer(
     forward: &Forward,
     request: &Request,
     message: &Message,
-    _session: &Session,
+    session: &Session,
 ) -> Result<Response, Failure> {
-    forward.straight(request, message, None).await
+    if forward.eras().speaks(Era::Modern) == Some(false) {
+        // It has changed: a new session is one with the upstream itself.
+        return Err(Reason::UnknownSession.into());
+    }
+    let client = client(forward, request, session);
+    match message.kind() {
+        Kind::Response => Ok(take_answer(forward, message, &client)),
+        Kind::Notification(Method::Cancelled) => {
+            let params = Object::read(message.params().unwrap_or_default()).unwrap_or_default();
+            let rooms = forward.shared().legacy_clients();
+            rooms.calls.cancel(&client.session, params.get("requestId").unwrap_or_default());
+            Ok(accepted())
+        }
+        // Servers of 2026-07-28 know no other notification of a client's.
+        Kind::Notification(_) => Ok(accepted()),
+        Kind::Request(Method::Initialize) => initialize(forward, request, message).await,
+        Kind::Request(Method::Ping) => Ok(result(message, "{}")),
+        Kind::Request(Method::SetLogLevel) => Ok(set_log_level(forward, message, &client)?),
+        Kind::Request(method) if is_carried(method) => {
+            Call::new(forward, request, message, method, client).answer().await
+        }
+        Kind::Request(method) => {
+            let why = format!("The upstream speaks MCP 2026-07-28, in which nothing corresponds to `{method}`.");
+            Err(Refusal::new(Reason::NotCarried, why).into())
+        }
+    }
+}
+
+fn client(forward: &Forward, request: &Request, session: &Session) -> Client {
+    let id = request.headers().get(SESSION).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let declared = match &session.held {
+        Held::ByGateway(declared) => declared.clone(),
+        Held::ByUpstream(_) => Declared::default(),
+    };
+    Client {
+        log_level: forward.shared().legacy_clients().levels.get(id),
+        session: id.into(),
+        version: session.version.as_deref().unwrap_or_default().into(),
+        declared: declared.into(),
+    }
+}
+
+/// Does the method mean the same in both eras? Tasks share names with those of an extension, and no more.
+fn is_carried(method: &Method) -> bool {
+    matches!(
+        method,
+        Method::ListTools
+            | Method::CallTool
+            | Method::ListPrompts
+            | Method::GetPrompt
+            | Method::ListResources
+            | Method::ListResourceTemplates
+            | Method::ReadResource
+            | Method::Complete
+            | Method::Unknown(_)
+    )
+}
+
+/// The client's answer to what it was asked in a call.
+fn take_answer(forward: &Forward, message: &Message, client: &Client) -> Response {
+    let questions = &forward.shared().legacy_clients().questions;
+    match questions.answer(&client.session, forward.shared().node(), message) {
+        Ok(()) => accepted(),
+        // Without the id, which is not one of the client's: it would look for its own request.
+        Err(refusal) => refusal.answer(Addressee::default()),
+    }
+}
+
+fn set_log_level(forward: &Forward, message: &Message, client: &Client) -> Result<Response, Refusal> {
+    let params = Object::read(message.params().unwrap_or_default()).unwrap_or_default();
+    let name: String = params.parse("level").unwrap_or_default();
+    let level = client::level(&name).ok_or_else(|| {
+        Refusal::new(Reason::InvalidParams, "`params.level` must be one of MCP's levels").with_status(StatusCode::OK)
+    })?;
+    forward.shared().legacy_clients().levels.insert(Arc::clone(&client.session), level);
+    Ok(result(message, "{}"))
+}
+
+/// An answer of the gateway's own; `result` is JSON text.
+fn result(message: &Message, result: &str) -> Response {
+    json_response(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, message.id().unwrap_or("null")).into())
+}
+
+fn json_response(message: Bytes) -> Response {
+    let mut response = http::Response::new(Reply::Full(message));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn accepted() -> Response {
+    let mut response = http::Response::new(Reply::Empty);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
 }

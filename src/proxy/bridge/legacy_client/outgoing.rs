@@ -88,7 +88,10 @@ pub(super) fn target(message: &Message) -> Option<&str> {
 pub(super) fn header_value(text: &str) -> HeaderValue {
     let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) && text.trim_matches([' ', '\t']) == text;
     let taken_for_base64 = text.starts_with("=?base64?") && text.ends_with("?=");
-    if plain && !taken_for_base64 && let Ok(value) = HeaderValue::from_str(text) {
+    if plain
+        && !taken_for_base64
+        && let Ok(value) = HeaderValue::from_str(text)
+    {
         return value;
     }
     let encoded = format!("=?base64?{}?=", BASE64_STANDARD.encode(text));
@@ -125,7 +128,10 @@ mod tests {
                 "io.modelcontextprotocol/logLevel": "info",
             },
         });
-        assert_eq!(sent(original, None), json!({ "jsonrpc": "2.0", "id": "a", "method": "tools/call", "params": params }));
+        assert_eq!(
+            sent(original, None),
+            json!({ "jsonrpc": "2.0", "id": "a", "method": "tools/call", "params": params })
+        );
         assert!(sent(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, None)["params"]["_meta"].is_object());
         assert!(sent(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":null}"#, None)["params"].is_object());
     }
@@ -136,7 +142,8 @@ mod tests {
             "requestState":"mine","inputResponses":{"a":{}}}}"#;
         let params = &sent(forged, None)["params"];
         assert_eq!((params.get("requestState"), params.get("inputResponses")), (None, None));
-        let again = Again { id: "\"again\"".into(), responses: Some(r#"{"a":{"action":"accept"}}"#.into()), state: None };
+        let again =
+            Again { id: "\"again\"".into(), responses: Some(r#"{"a":{"action":"accept"}}"#.into()), state: None };
         let again = sent(forged, Some(&again));
         assert_eq!((&again["id"], again["params"].get("requestState")), (&json!("again"), None));
         assert_eq!(again["params"]["inputResponses"], json!({ "a": { "action": "accept" } }));

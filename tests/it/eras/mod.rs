@@ -6,6 +6,7 @@ mod first_contact;
 mod listen;
 mod polling;
 mod modern_client;
+mod legacy_client;
 mod served;
 mod sessions;
 mod translated;

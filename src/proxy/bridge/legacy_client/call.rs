@@ -4,7 +4,7 @@
 //! To a client of before, that is one call: the questions come as requests on the call's stream, and its answers to them as
 //! posts of their own.
 
-use std::{future::poll_fn, pin::pin};
+use std::{future::poll_fn, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
@@ -13,7 +13,7 @@ use portcullis_policies::kit::{
     credential::UpstreamCredential,
     message::{Message, Method},
     refusal::{Addressee, Reason, Refusal},
-    reply::{AnswerKind, Event, Reply},
+    reply::{AnswerKind, Event, EventSource, Reply},
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -30,6 +30,7 @@ use super::{
 use crate::proxy::{
     Failure, Forward,
     answer::answer_to,
+    aside::{Injected, Mailbox},
     bridge::{
         object::{Object, quoted},
         told::{Teller, Told},
@@ -78,26 +79,28 @@ impl Call {
     }
 
     /// Answers the request. What can be answered at once is; anything else becomes a stream.
-    pub(super) async fn answer(self) -> Result<Response, Failure> {
+    /// What comes for its session meanwhile, to `mailbox`, goes out with it.
+    pub(super) async fn answer(self, mailbox: Option<Arc<Mailbox>>) -> Result<Response, Failure> {
         let under_way = self.rooms().calls.begin(&self.client.session, self.id());
         let first = tokio::select! {
             first = self.post(None) => first?,
-            () = under_way.cancelled() => return Ok(events(HeaderMap::new(), Reply::Events(Box::new(Told::by(|_| async {}))))),
+            // Nothing more is said about what was cancelled.
+            () = under_way.cancelled() => return Ok(events(HeaderMap::new(), Told::by(|_| async {}), None)),
         };
         let Received { status, headers, reply } = first;
-        if let Some(answer) = self.at_once(&reply) {
-            let mut response = json_response(answer);
-            *response.status_mut() = as_told_before(status);
-            adopt(response.headers_mut(), headers);
-            return Ok(response);
-        }
-        let told = Told::by(move |teller| async move {
-            tokio::select! {
-                () = self.go_on(reply, &teller) => {}
-                () = under_way.cancelled() => {}
-            }
-        });
-        Ok(events(headers, Reply::Events(Box::new(told))))
+        let status = as_told_before(status);
+        let has_news = status.is_success() && mailbox.as_ref().is_some_and(|mailbox| mailbox.has_news());
+        let told = match self.at_once(&reply) {
+            Some(answer) if !has_news => return Ok(whole(status, headers, answer)),
+            Some(answer) => Told::by(|teller| async move { teller.tell(Event::message(&answer)).await }),
+            None => Told::by(|teller| async move {
+                tokio::select! {
+                    () = self.go_on(reply, &teller) => {}
+                    () = under_way.cancelled() => {}
+                }
+            }),
+        };
+        Ok(events(headers, told, mailbox.as_ref()))
     }
 
     fn rooms(&self) -> &Rooms {
@@ -297,8 +300,19 @@ fn as_told_before(status: StatusCode) -> StatusCode {
     }
 }
 
-fn events(headers: HeaderMap, reply: Reply) -> Response {
-    let mut response = http::Response::new(reply);
+fn whole(status: StatusCode, headers: HeaderMap, answer: Bytes) -> Response {
+    let mut response = json_response(answer);
+    *response.status_mut() = status;
+    adopt(response.headers_mut(), headers);
+    response
+}
+
+fn events(headers: HeaderMap, told: Told, mailbox: Option<&Arc<Mailbox>>) -> Response {
+    let told: Box<dyn EventSource> = match mailbox {
+        Some(mailbox) => Box::new(Injected::new(Box::new(told), mailbox.inlet())),
+        None => Box::new(told),
+    };
+    let mut response = http::Response::new(Reply::Events(told));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     adopt(response.headers_mut(), headers);
     headers::to_client(response.headers_mut(), true, |_| None);

@@ -28,6 +28,8 @@ pub(super) struct Client {
     /// The revision that was agreed on.
     pub(super) version: Arc<str>,
     pub(super) declared: Arc<Declared>,
+    /// Does the upstream say when its lists change?
+    pub(super) listens: bool,
     /// From which level on it wants log messages; without one it gets none.
     pub(super) log_level: Option<Level>,
 }
@@ -126,7 +128,13 @@ mod tests {
 
     fn client(version: &str, capabilities: Value) -> Client {
         let declared = declared(capabilities, json!({ "name": "story", "version": "1" }));
-        Client { session: "s".into(), version: version.into(), declared: declared.into(), log_level: None }
+        Client {
+            session: "s".into(),
+            version: version.into(),
+            declared: declared.into(),
+            listens: false,
+            log_level: None,
+        }
     }
 
     #[test]

@@ -34,13 +34,23 @@ pub(in crate::proxy) async fn initialize(
     let version = client::negotiate(params.parse::<String>("protocolVersion").as_deref());
     let told = |key| params.parse::<Value>(key).unwrap_or_default();
     let declared = client::declared(told("capabilities"), told("clientInfo"));
-    let client =
-        Client { session: "".into(), version: version.into(), declared: declared.clone().into(), log_level: None };
+    let client = Client {
+        session: "".into(),
+        version: version.into(),
+        declared: declared.clone().into(),
+        listens: false,
+        log_level: None,
+    };
     let discovered = discover(forward, request, &client).await?;
     let result = greeting(version, &discovered, forward.route());
     let owner = Owner::of(request);
     let credential_version = owner.credential.map_or(0, |credential| credential.version());
-    let session = Session { version: Some(version.to_owned()), held: Held::ByGateway(declared), credential_version };
+    let session = Session {
+        version: Some(version.to_owned()),
+        held: Held::ByGateway(declared),
+        credential_version,
+        has_asides: has_news(&discovered["capabilities"]),
+    };
     let id: HeaderValue = forward.sessions().seal(owner, &session).ok_or(Reason::Internal)?;
     let text = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, message.id().unwrap_or("null"));
     let mut response = json_response(text.into());
@@ -84,6 +94,11 @@ fn greeting(version: &str, discovered: &Value, route: &str) -> Value {
         greeting["instructions"] = discovered["instructions"].clone();
     }
     greeting
+}
+
+/// Does the upstream say when its lists change?
+fn has_news(capabilities: &Value) -> bool {
+    ["tools", "prompts", "resources"].into_iter().any(|kind| capabilities[kind]["listChanged"] == true)
 }
 
 /// What the upstream offers, without what cannot be kept across the eras.

@@ -17,6 +17,7 @@ mod call;
 mod client;
 mod incoming;
 mod initialize;
+mod listening;
 mod mirrored;
 mod outgoing;
 mod questions;
@@ -39,6 +40,7 @@ pub(in crate::proxy) use self::initialize::initialize;
 use self::{
     call::Call,
     client::{Client, Level},
+    listening::{Listening, Whose},
     questions::Questions,
     tools::Known,
     under_way::Calls,
@@ -62,12 +64,19 @@ pub(in crate::proxy) struct Rooms {
     calls: Calls,
     tools: Known,
     levels: Cache<Arc<str>, Level>,
+    listening: Listening,
 }
 
 impl Default for Rooms {
     fn default() -> Self {
         let levels = Cache::builder().max_capacity(LEVELS).time_to_idle(IDLE).build();
-        Self { questions: Questions::default(), calls: Calls::default(), tools: Known::default(), levels }
+        Self {
+            questions: Questions::default(),
+            calls: Calls::default(),
+            tools: Known::default(),
+            levels,
+            listening: Listening::default(),
+        }
     }
 }
 
@@ -75,6 +84,7 @@ impl Rooms {
     /// Closes what nobody has used for long enough.
     pub(in crate::proxy) fn sweep(&self) {
         self.levels.run_pending_tasks();
+        self.listening.sweep();
     }
 }
 
@@ -90,6 +100,7 @@ pub(in crate::proxy) async fn answer(
         return Err(Reason::UnknownSession.into());
     }
     let client = client(forward, request, session);
+    let listening = &forward.shared().legacy_clients().listening;
     match message.kind() {
         Kind::Response => Ok(take_answer(forward, message, &client)),
         Kind::Notification(Method::Cancelled) => {
@@ -103,8 +114,19 @@ pub(in crate::proxy) async fn answer(
         Kind::Request(Method::Initialize) => initialize(forward, request, message).await,
         Kind::Request(Method::Ping) => Ok(result(message, "{}")),
         Kind::Request(Method::SetLogLevel) => Ok(set_log_level(forward, message, &client)?),
+        Kind::Request(Method::Subscribe) => {
+            let whose = Whose { forward, request, client: &client };
+            listening.subscribe(whose, target(message))?;
+            Ok(result(message, "{}"))
+        }
+        Kind::Request(Method::Unsubscribe) => {
+            let whose = Whose { forward, request, client: &client };
+            listening.unsubscribe(whose, target(message))?;
+            Ok(result(message, "{}"))
+        }
         Kind::Request(method) if is_carried(method) => {
-            Call::new(forward, request, message, method, client).answer().await
+            let mailbox = listening.attend(Whose { forward, request, client: &client });
+            Call::new(forward, request, message, method, client).answer(mailbox).await
         }
         Kind::Request(method) => {
             let why = format!("The upstream speaks MCP 2026-07-28, in which nothing corresponds to `{method}`.");
@@ -124,7 +146,12 @@ fn client(forward: &Forward, request: &Request, session: &Session) -> Client {
         session: id.into(),
         version: session.version.as_deref().unwrap_or_default().into(),
         declared: declared.into(),
+        listens: session.has_asides,
     }
+}
+
+fn target(message: &Message) -> &str {
+    message.target().map_or("", |(_, target)| target)
 }
 
 /// Does the method mean the same in both eras? Tasks share names with those of an extension, and no more.

@@ -107,7 +107,13 @@ mod tests {
 
     fn client() -> Client {
         let declared = declared(json!({ "roots": {} }), json!({ "name": "story", "version": "1" }));
-        Client { session: "s".into(), version: "2025-06-18".into(), declared: declared.into(), log_level: Some("info") }
+        Client {
+            session: "s".into(),
+            version: "2025-06-18".into(),
+            declared: declared.into(),
+            listens: false,
+            log_level: Some("info"),
+        }
     }
 
     fn sent(original: &str, again: Option<&Again>) -> Value {

@@ -23,7 +23,7 @@ use std::{
 use tower::{Layer, Service, ServiceExt};
 
 use crate::kit::{
-    message::Message,
+    message::{Message, speaks_modern},
     refusal::{Addressee, Refusal},
     reply::Reply,
 };
@@ -143,11 +143,22 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// Answers `request` with a refusal that carries its ids.
+/// A fact: which clients the route serves, whatever its upstream speaks. Where the upstream decides, there is none. Given by
+/// the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServedEras {
+    /// Those with sessions (revisions up to 2025-11-25).
+    pub legacy: bool,
+    /// Those without (2026-07-28 and later).
+    pub modern: bool,
+}
+
+/// Answers `request` with a refusal that carries its ids, in words of the client's era.
 pub fn refuse(request: &Request, refusal: Refusal) -> Response {
     let arrival = request.extensions().get::<Arrival>();
-    refusal.answer(Addressee {
-        id: request.body().message().and_then(Message::id),
+    let message = request.body().message();
+    refusal.in_era(speaks_modern(message, request.headers())).answer(Addressee {
+        id: message.and_then(Message::id),
         request_id: arrival.map(|arrival| arrival.request_id.as_str()),
     })
 }

@@ -116,7 +116,7 @@ reasons! {
         "The message is nested too deeply or holds too many values.",
         "Send a simpler message, or raise the route's `limits`.";
     BatchNotSupported = "batch_not_supported", 400, code::INVALID_REQUEST,
-        "The body is a JSON-RPC batch.", "Send one message a request; batches left MCP with 2025-06-18.";
+        "The body is a JSON-RPC batch.", "Send one message a request. For clients of 2025-03-26, which had batches, set `batches` of the route to `split`.";
     NotAMessage = "not_a_message", 400, code::INVALID_REQUEST,
         "The body is JSON, but not a JSON-RPC message.", "Send a JSON-RPC 2.0 request, notification or response.";
     InvalidParams = "invalid_params", 400, code::INVALID_PARAMS,
@@ -320,6 +320,18 @@ impl Refusal {
     pub fn with_code(mut self, code: i32) -> Self {
         self.0.code = code;
         self
+    }
+
+    /// In words that a client of 2026-07-28 (`modern`), or one of before, does not take for something else: a code of the
+    /// other era makes it believe that it speaks with another kind of server, and a 404 that its session has ended.
+    #[must_use]
+    pub fn in_era(self, modern: bool) -> Self {
+        match (self.0.code, modern) {
+            (code::URL_ELICITATION_REQUIRED, true) => self.with_code(code::INTERNAL_ERROR),
+            (code::HEADER_MISMATCH, false) => self.with_code(code::INVALID_REQUEST),
+            (code::METHOD_NOT_FOUND, false) => self.with_status(StatusCode::OK),
+            _ => self,
+        }
     }
 
     /// Closes the connection: for refusals made before the body was read, which would otherwise leave the next request

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::{FIRST_MODERN, Kind, Message, Method};
 use crate::kit::headers::values;
@@ -24,6 +24,12 @@ pub enum Disagreement {
     Header(String),
     /// The headers speak of a revision that demands `_meta`, and the body has none: JSON-RPC -32602.
     MissingMeta,
+}
+
+/// Does the sender speak 2026-07-28 or later, as far as its message and its headers tell?
+pub fn speaks_modern(message: Option<&Message>, headers: &HeaderMap) -> bool {
+    let is_modern = |value: &http::HeaderValue| value.to_str().is_ok_and(|version| version >= FIRST_MODERN);
+    message.is_some_and(Message::is_modern) || values(headers, &HeaderName::from_static(VERSION)).any(is_modern)
 }
 
 /// Checks every `Mcp-*` header against the message.

@@ -13,7 +13,7 @@ mod tests;
 use bytes::Bytes;
 
 pub use self::{
-    agreement::{Disagreement, check_headers},
+    agreement::{Disagreement, check_headers, speaks_modern},
     method::Method,
     read::Unreadable,
 };
@@ -33,6 +33,8 @@ pub struct Message {
     target: Option<Target>,
     /// `_meta["io.modelcontextprotocol/protocolVersion"]`.
     version: Option<Text>,
+    /// Is there an object at `_meta["io.modelcontextprotocol/clientCapabilities"]`?
+    capabilities: bool,
 }
 
 /// Which of the three JSON-RPC messages it is.
@@ -120,6 +122,11 @@ impl Message {
     /// Is this a message of 2026-07-28 or later?
     pub fn is_modern(&self) -> bool {
         self.version.is_some()
+    }
+
+    /// Does it say what its client can do? Requests of 2026-07-28 must, each of them.
+    pub fn declares_capabilities(&self) -> bool {
+        self.capabilities
     }
 
     /// `params` as JSON text.

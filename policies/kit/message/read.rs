@@ -29,9 +29,10 @@ const IN_PARAMS: &[&str] = &[
     "level",
     "notifications",
 ];
-const IN_META: &[&str] = &[VERSION_KEY, "io.modelcontextprotocol/clientCapabilities", "progressToken"];
+const IN_META: &[&str] = &[VERSION_KEY, CAPABILITIES_KEY, "progressToken"];
 const IN_REFERENCE: &[&str] = &["type", "name", "uri"];
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
+const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// Why bytes are not a message that can be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,8 @@ impl Message {
         let parts = Parts::read(&bytes, limits)?;
         let kind = parts.kind(&bytes)?;
         let target = parts.target(&kind, &bytes)?;
-        Ok(Self { kind, target, id: parts.id, params: parts.params, version: parts.version, bytes })
+        let Parts { id, params, version, capabilities, .. } = parts;
+        Ok(Self { bytes, kind, id, params, target, version, capabilities })
     }
 }
 
@@ -76,6 +78,7 @@ struct Parts {
     task_id: Member,
     reference: Reference,
     version: Option<Text>,
+    capabilities: bool,
 }
 
 /// A member that is only good for something as a string.
@@ -185,13 +188,20 @@ impl Parts {
             return reader.value().map(drop);
         }
         reader.object(|reader, key| {
-            if &*key.text(reader.document()) == VERSION_KEY {
-                if let Member::Text(version) = text_or_skip(reader)? {
-                    self.version = Some(version);
+            match &*key.text(reader.document()) {
+                VERSION_KEY => {
+                    if let Member::Text(version) = text_or_skip(reader)? {
+                        self.version = Some(version);
+                    }
                 }
-            } else {
-                reader.unambiguous(key, IN_META)?;
-                reader.value()?;
+                CAPABILITIES_KEY => {
+                    self.capabilities = reader.peek() == Some(b'{');
+                    reader.value()?;
+                }
+                _ => {
+                    reader.unambiguous(key, IN_META)?;
+                    reader.value()?;
+                }
             }
             Ok(())
         })

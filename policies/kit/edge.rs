@@ -2,6 +2,7 @@
 //!
 //! An [`Edge`] is a whole route as a Tower service over any request body, for the gateway and for other programs alike.
 
+mod batch;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +28,7 @@ use crate::kit::{
     chain::{Answer, Arrival, Inbound, Request, Response, RouteService},
     headers::{has, values},
     json::{FlawKind, Limits},
-    message::{Disagreement, Kind, Message, Method, Unreadable, check_headers},
+    message::{Disagreement, Kind, Message, Method, Unreadable, check_headers, speaks_modern},
     refusal::{Addressee, Reason, Refusal},
 };
 
@@ -46,6 +47,18 @@ pub struct EdgeLimits {
     pub allow_methods: Vec<Box<str>>,
     /// May tools have names outside `[A-Za-z0-9_.\-/]{1,128}`?
     pub unusual_tool_names: bool,
+    /// What becomes of several messages in one request.
+    pub batches: Batches,
+}
+
+/// What becomes of a JSON-RPC batch: several messages in one HTTP request, which only MCP 2025-03-26 has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Batches {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// Each of its messages passes the chain as a request of its own.
+    Split,
 }
 
 impl Default for EdgeLimits {
@@ -57,6 +70,7 @@ impl Default for EdgeLimits {
             body_rate: 1 << 10,
             allow_methods: Vec::new(),
             unusual_tool_names: false,
+            batches: Batches::Refuse,
         }
     }
 }
@@ -66,7 +80,7 @@ impl Default for EdgeLimits {
 pub struct Handled {
     /// The answer.
     pub response: Response,
-    /// What was asked.
+    /// What was asked. None for what could not be read, and for a batch.
     pub message: Option<Message>,
 }
 
@@ -91,20 +105,25 @@ impl Edge {
     {
         let (head, body) = request.into_parts();
         match self.read(&head.method, &head.headers, body).await {
-            Ok(message) => {
+            Ok(Posted::Message(message)) => {
                 let inbound = Inbound::Message(message.clone());
                 let response = answer(self.chain.run(Request::from_parts(head, inbound))).await;
                 Handled { response, message: Some(message) }
             }
-            Err(Unread { refusal, id: None }) => {
-                let inbound = Inbound::Refused(refusal);
-                let response = answer(self.chain.run(Request::from_parts(head, inbound))).await;
-                Handled { response, message: None }
+            Ok(Posted::Batch(bytes)) => {
+                Handled { response: Box::pin(self.split(head, &bytes)).await, message: None }
             }
+            Err(unread) => Handled { response: self.refuse(head, unread).await, message: None },
+        }
+    }
+
+    /// Lets the chain see a request without a message.
+    async fn refuse(&self, head: http::request::Parts, unread: Unread) -> Response {
+        let Unread { refusal, id } = unread;
+        match id {
+            None => answer(self.chain.run(Request::from_parts(head, Inbound::Refused(refusal)))).await,
             // The id of a message that was understood well enough to have one.
-            Err(Unread { refusal, id: Some(id) }) => {
-                Handled { response: self.refuse_with_id(head, refusal, &id).await, message: None }
-            }
+            Some(id) => self.refuse_with_id(head, refusal, &id).await,
         }
     }
 
@@ -122,32 +141,47 @@ impl Edge {
         response
     }
 
-    async fn read<B>(&self, method: &HttpMethod, headers: &HeaderMap, body: B) -> Result<Message, Unread>
+    async fn read<B>(&self, method: &HttpMethod, headers: &HeaderMap, body: B) -> Result<Posted, Unread>
     where
         B: Body<Data = Bytes>,
     {
         check_http(method, headers)?;
         let bytes = self.collect(headers, body).await?;
+        if self.limits.batches == Batches::Split && batch::is_batch(&bytes) {
+            return Ok(Posted::Batch(bytes));
+        }
+        self.read_message(bytes, headers).map(Posted::Message)
+    }
+
+    fn read_message(&self, bytes: Bytes, headers: &HeaderMap) -> Result<Message, Unread> {
         let message = Message::read(bytes, &self.limits.message)?;
-        self.judge(&message, headers).map_err(|refusal| Unread { refusal, id: message.id().map(Into::into) })?;
-        Ok(message)
+        match self.judge(&message, headers) {
+            Ok(()) => Ok(message),
+            Err(refusal) => {
+                let refusal = refusal.in_era(speaks_modern(Some(&message), headers));
+                Err(Unread { refusal, id: message.id().map(Into::into) })
+            }
+        }
     }
 
     /// What the message must be on any route, whatever its policies.
     fn judge(&self, message: &Message, headers: &HeaderMap) -> Result<(), Refusal> {
+        let missing = |key: &str| {
+            let why = format!("`params._meta` must have `io.modelcontextprotocol/{key}` in this revision");
+            Refusal::new(Reason::InvalidParams, why)
+        };
         check_headers(message, headers).map_err(|disagreement| match disagreement {
             Disagreement::Header(what) => Refusal::new(Reason::HeaderMismatch, what),
-            Disagreement::MissingMeta => Refusal::new(
-                Reason::InvalidParams,
-                "`params._meta` must name `io.modelcontextprotocol/protocolVersion` in this revision",
-            ),
+            Disagreement::MissingMeta => missing("protocolVersion"),
         })?;
-        if let Kind::Request(Method::Unknown(name)) = message.kind()
+        let Kind::Request(method) = message.kind() else { return Ok(()) };
+        if message.is_modern() && !message.declares_capabilities() {
+            return Err(missing("clientCapabilities"));
+        }
+        if let Method::Unknown(name) = method
             && !self.limits.allow_methods.iter().any(|allowed| allowed == name)
         {
-            let refusal = Refusal::from(Reason::UnknownMethod);
-            // To older clients a 404 says that their session has ended.
-            return Err(if message.is_modern() { refusal } else { refusal.with_status(http::StatusCode::OK) });
+            return Err(Reason::UnknownMethod.into());
         }
         match message.tool() {
             Some(name) if !self.limits.unusual_tool_names && !is_usual_name(name) => {
@@ -287,6 +321,13 @@ impl BodyClock {
         }
         Poll::Pending
     }
+}
+
+/// What a client has posted.
+enum Posted {
+    Message(Message),
+    /// Several, in an array that nobody has looked into.
+    Batch(Bytes),
 }
 
 /// Why there is no message, and whom the answer is for.

@@ -65,6 +65,8 @@ pub(super) struct Allowed {
     templates: Option<AllowList>,
     /// The exposed templates, as patterns of URIs.
     patterns: Vec<Template>,
+    /// The capabilities of which nothing is exposed.
+    withheld: Vec<&'static str>,
 }
 
 impl Allowed {
@@ -77,7 +79,23 @@ impl Allowed {
         let templates = AllowList::new(ListKind::Templates, resource_templates, &mut problems);
         let patterns =
             templates.iter().flat_map(|list| list.exact.keys()).map(|template| Template::new(template)).collect();
-        if problems.is_empty() { Ok(Self { tools, prompts, resources, templates, patterns }) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let empty = |list: &Option<AllowList>| list.as_ref().is_some_and(AllowList::is_empty);
+        // Without a template that is exposed by name, no URI can be read that is not in `resources`.
+        let kinds = [
+            ("tools", empty(&tools)),
+            ("prompts", empty(&prompts)),
+            ("resources", empty(&resources) && templates.as_ref().is_none_or(AllowList::is_empty)),
+        ];
+        let withheld = kinds.into_iter().filter(|(_, is_so)| *is_so).map(|(name, _)| name).collect();
+        Ok(Self { tools, prompts, resources, templates, patterns, withheld })
+    }
+
+    /// The capabilities (`tools`, `prompts`, `resources`) of which nothing is exposed.
+    pub(super) fn withheld(&self) -> &[&'static str] {
+        &self.withheld
     }
 
     pub(super) fn list(&self, kind: ListKind) -> Option<&AllowList> {
@@ -171,6 +189,10 @@ impl AllowList {
             }
         }
         Some(list)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.globs.is_empty()
     }
 
     pub(super) fn names(&self, name: &str) -> bool {

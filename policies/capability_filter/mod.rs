@@ -68,7 +68,27 @@ struct Edit {
     filter: Arc<Filter>,
     id: Box<str>,
     request_id: Option<RequestId>,
-    list: Option<ListKind>,
+    concern: Option<Concern>,
+}
+
+/// What of an answer is the filter's to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Concern {
+    List(ListKind),
+    /// What the server says that it has.
+    Capabilities,
+    /// Who may keep what was read.
+    Read,
+}
+
+impl Concern {
+    fn of(method: &Method, allowed: &Allowed) -> Option<Self> {
+        match method {
+            Method::Initialize | Method::Discover => (!allowed.withheld().is_empty()).then_some(Self::Capabilities),
+            Method::ReadResource => allowed.list(ListKind::Resources).map(|_| Self::Read),
+            _ => ListKind::of(method).filter(|kind| allowed.list(*kind).is_some()).map(Self::List),
+        }
+    }
 }
 
 impl Filter {
@@ -84,9 +104,9 @@ impl Filter {
         let Some(message) = request.body().message() else { return Ok(None) };
         self.judge(message, request.extensions().get())?;
         let (Kind::Request(method), Some(id)) = (message.kind(), message.id()) else { return Ok(None) };
-        let list = ListKind::of(method).filter(|kind| self.allowed.list(*kind).is_some());
+        let concern = Concern::of(method, &self.allowed);
         let request_id = request.extensions().get::<Arrival>().map(|arrival| arrival.request_id);
-        let edit = Edit { filter: Arc::clone(self), id: id.into(), request_id, list };
+        let edit = Edit { filter: Arc::clone(self), id: id.into(), request_id, concern };
         Ok(Some(move |response: Response| edit.response(response)))
     }
 
@@ -207,7 +227,7 @@ impl Edit {
     /// A list is filtered if it answers *this* request; an answer to any other has no business here and could smuggle an
     /// unfiltered list to a request that waits elsewhere.
     fn message(&self, body: &[u8], read: impl FnOnce() -> Result<Answer, Flaw>, whole: bool) -> Verdict {
-        if let Some(kind) = self.list
+        if let Some(Concern::List(kind)) = self.concern
             && let Some(known) = self.filter.memo.recall(kind, body, &self.id)
         {
             return Verdict::Replace(known);
@@ -225,8 +245,13 @@ impl Edit {
         if !ours {
             return Verdict::Drop("it answers another request".to_owned());
         }
-        match (answer.kind(), self.list) {
-            (AnswerKind::Result, Some(kind)) => self.list(kind, body, &answer),
+        match (answer.kind(), self.concern) {
+            (AnswerKind::Result, Some(Concern::List(kind))) => self.list(kind, body, &answer),
+            (AnswerKind::Result, Some(Concern::Capabilities)) => {
+                let withheld = self.filter.allowed.withheld();
+                replaced(body, &answer, rewrite::capabilities(body, &answer, withheld))
+            }
+            (AnswerKind::Result, Some(Concern::Read)) => replaced(body, &answer, rewrite::private(body, &answer)),
             _ => Verdict::Keep,
         }
     }
@@ -247,6 +272,15 @@ impl Edit {
 
     fn addressee(&self) -> Addressee<'_> {
         Addressee { id: Some(&self.id), request_id: self.request_id.as_ref().map(RequestId::as_str) }
+    }
+}
+
+/// The answer with this result, if it is another one.
+fn replaced(body: &[u8], answer: &Answer, result: Result<Vec<u8>, Flaw>) -> Verdict {
+    match result {
+        Ok(result) if answer.payload().is_some_and(|old| old.of(body) == result) => Verdict::Keep,
+        Ok(result) => Verdict::Replace(rewrite::with_result(body, answer, &result)),
+        Err(flaw) => Verdict::Refuse(flaw.to_string()),
     }
 }
 

@@ -1,7 +1,8 @@
-//! Lists, with what is not exposed taken out.
+//! Answers, with what is not exposed taken out.
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::{List, allow::ListKind};
@@ -9,6 +10,8 @@ use crate::kit::{
     json::{Flaw, FlawKind, Limits, Reader, Span},
     reply::Answer,
 };
+
+const SCOPE: &str = "cacheScope";
 
 /// What became of a list.
 pub(super) struct Rewritten {
@@ -23,28 +26,53 @@ pub(super) struct Rewritten {
 /// Copies the upstream's result without the items that are not exposed. What stays is copied as it was written; pages
 /// keep their cursors, so a page may become empty and still be followed by another.
 pub(super) fn list(body: &[u8], answer: &Answer, kind: ListKind, allowed: &List) -> Result<Rewritten, Flaw> {
-    let result = answer.payload().map(|span| span.of(body)).unwrap_or_default();
-    let text = std::str::from_utf8(result).map_err(|_| Flaw { kind: FlawKind::NotUtf8, at: 0 })?;
-    let mut writer = Writer { text, copied: 0, out: Vec::with_capacity(text.len()), names: Vec::new(), complete: true };
-    let mut reader = Reader::new(text, &Limits::ANSWER);
-    reader.object(|reader, key| {
-        match &*reader.unambiguous(key, &[kind.member(), "cacheScope", "nextCursor"])? {
-            member if member == kind.member() => writer.items(reader, kind, allowed),
-            // What this caller may see is not what everybody may see.
-            "cacheScope" => {
-                let value = reader.value()?;
-                writer.replace(value, br#""private""#);
-                Ok(())
-            }
-            "nextCursor" => {
-                let value = reader.value()?;
-                writer.complete = value.of(result) == b"null";
-                Ok(())
-            }
-            _ => reader.value().map(drop),
+    let (mut reader, mut writer) = begin(body, answer)?;
+    reader.object(|reader, key| match &*reader.unambiguous(key, &[kind.member(), SCOPE, "nextCursor"])? {
+        member if member == kind.member() => writer.items(reader, kind, allowed),
+        SCOPE => writer.scope(reader),
+        "nextCursor" => {
+            let value = reader.value()?;
+            writer.complete = value.of(reader.document().as_bytes()) == b"null";
+            Ok(())
         }
+        _ => reader.value().map(drop),
     })?;
     Ok(writer.finish())
+}
+
+/// What a server says of itself, without the capabilities of which nothing is exposed: the result of `initialize` and that of
+/// `server/discover` alike. Everything else in it stays as it was written.
+pub(super) fn capabilities(body: &[u8], answer: &Answer, withheld: &[&'static str]) -> Result<Vec<u8>, Flaw> {
+    let (mut reader, mut writer) = begin(body, answer)?;
+    reader.object(|reader, key| match &*reader.unambiguous(key, &["capabilities", SCOPE])? {
+        "capabilities" => writer.members(reader, withheld),
+        SCOPE => writer.scope(reader),
+        _ => reader.value().map(drop),
+    })?;
+    Ok(writer.finish().result)
+}
+
+/// What was read of a resource, for this caller's cache alone.
+pub(super) fn private(body: &[u8], answer: &Answer) -> Result<Vec<u8>, Flaw> {
+    let (mut reader, mut writer) = begin(body, answer)?;
+    reader.object(|reader, key| match &*reader.unambiguous(key, &[SCOPE])? {
+        SCOPE => writer.scope(reader),
+        _ => reader.value().map(drop),
+    })?;
+    Ok(writer.finish().result)
+}
+
+/// The answer with another result.
+pub(super) fn with_result(body: &[u8], answer: &Answer, result: &[u8]) -> Bytes {
+    let old = answer.payload().map_or(0..0, Span::range);
+    [&body[..old.start], result, &body[old.end..]].concat().into()
+}
+
+fn begin<'a>(body: &'a [u8], answer: &Answer) -> Result<(Reader<'a>, Writer<'a>), Flaw> {
+    let result = answer.payload().map(|span| span.of(body)).unwrap_or_default();
+    let text = std::str::from_utf8(result).map_err(|_| Flaw { kind: FlawKind::NotUtf8, at: 0 })?;
+    let writer = Writer { text, copied: 0, out: Vec::with_capacity(text.len()), names: Vec::new(), complete: true };
+    Ok((Reader::new(text, &Limits::ANSWER), writer))
 }
 
 struct Writer<'a> {
@@ -85,10 +113,35 @@ impl Writer<'_> {
         }
     }
 
-    fn replace(&mut self, place: Span, with: &[u8]) {
+    /// Who may keep the answer (MCP 2026-07-28, "Caching"): what this caller may see is not what everybody may see.
+    fn scope(&mut self, reader: &mut Reader<'_>) -> Result<(), Flaw> {
+        let place = reader.value()?;
         self.copy_until(place.start());
-        self.out.extend_from_slice(with);
+        self.out.extend_from_slice(br#""private""#);
         self.copied = place.end();
+        Ok(())
+    }
+
+    /// An object without some of its members.
+    fn members(&mut self, reader: &mut Reader<'_>, left_out: &[&'static str]) -> Result<(), Flaw> {
+        if reader.peek() != Some(b'{') {
+            return reader.value().map(drop);
+        }
+        self.copy_until(reader.offset() + 1);
+        let mut first = true;
+        reader.object(|reader, key| {
+            let name = reader.unambiguous(key, left_out)?;
+            let member = key.span.start() - 1..reader.value()?.end();
+            if !left_out.contains(&&*name) {
+                if !std::mem::take(&mut first) {
+                    self.out.push(b',');
+                }
+                self.out.extend_from_slice(self.text.as_bytes().get(member).unwrap_or_default());
+            }
+            Ok(())
+        })?;
+        self.copied = reader.offset() - 1;
+        Ok(())
     }
 
     fn copy_until(&mut self, end: usize) {

@@ -405,6 +405,81 @@ async fn the_headers_of_a_filtered_answer_stay() {
     assert_eq!((outcome.header("mcp-session-id"), &outcome.message()["result"]), (Some("s"), &json!({ "tools": [] })));
 }
 
+/// What a server says of itself, in either era.
+const TOLD: &str = r#"{ "capabilities" : {"tools":{"listChanged":true} , "completions":{},"prompts":{},"resources":{"subscribe":true},"extensions":{"com.example/x":{"n":1.50}},"logging":{}},"serverInfo":{"name":"x"} ,"x":[1 ,2]}"#;
+
+#[tokio::test]
+async fn tr_24_initialize_and_discover_are_narrowed_together() {
+    let cases = [
+        (json!({ "tools": [] }), &["prompts", "resources"][..]),
+        (json!({ "prompts": [], "tools": ["a"] }), &["tools", "resources"]),
+        (json!({ "resources": [] }), &["tools", "prompts"]),
+        (json!({ "resources": [], "resourceTemplates": ["r://{id}"] }), &["tools", "prompts", "resources"]),
+        (json!({ "tools": [{ "glob": "a*" }], "prompts": [{ "glob": "*" }] }), &["tools", "prompts", "resources"]),
+        (json!({ "tools": [], "prompts": [], "resources": [], "resourceTemplates": [] }), &[]),
+        (json!({}), &["tools", "prompts", "resources"]),
+    ];
+    for (options, left) in cases {
+        let bench = filter(&options).upstream(|_| body(answer("1", TOLD)));
+        let initialize = bench.call("initialize", json!({})).send().await;
+        let discover = bench.call("server/discover", json!({})).send().await;
+        assert_eq!(initialize.body, discover.body, "{options}");
+        let capabilities = &initialize.message()["result"]["capabilities"];
+        let of_the_filter = ["tools", "prompts", "resources"].into_iter();
+        let found: Vec<_> = of_the_filter.filter(|name| capabilities.get(name).is_some()).collect();
+        assert_eq!(found, left, "{options}");
+        for other in ["completions", "extensions", "logging"] {
+            assert_eq!(capabilities[other], serde_json::from_str::<Value>(TOLD).unwrap()["capabilities"][other]);
+        }
+        assert!(left.len() < 3 || initialize.body == answer("1", TOLD), "nothing was taken out, so it is as it was");
+    }
+}
+
+#[tokio::test]
+async fn tr_24_tr_30_what_stays_of_a_server_s_words_stays_as_it_was_written() {
+    let bench = filter(&json!({ "tools": [], "resources": [] })).upstream(|_| stream([answer("1", TOLD)]));
+    let outcome = bench.call("initialize", json!({})).send().await;
+    let narrowed = r#"{ "capabilities" : {"completions":{},"prompts":{},"extensions":{"com.example/x":{"n":1.50}},"logging":{}},"serverInfo":{"name":"x"} ,"x":[1 ,2]}"#;
+    assert_eq!(wire(&outcome), [answer("1", narrowed)]);
+}
+
+#[tokio::test]
+async fn tr_24_capabilities_that_could_be_read_in_two_ways_are_not_passed_on() {
+    for told in [
+        r#"{"capabilities":{"Tools":{}}}"#,
+        r#"{"Capabilities":{"tools":{}},"capabilities":{}}"#,
+        r#"{"capabilities":{"tools":{},"tools":{}}}"#,
+        "[]",
+    ] {
+        let bench = filter(&json!({ "tools": [] })).upstream(move |_| body(answer("1", told)));
+        let outcome = bench.call("server/discover", json!({})).send().await;
+        assert_eq!(outcome.reason(), Some("upstream_invalid"), "{told}");
+    }
+    for (told, left) in [
+        (r#"{"capabilities":{"tools":{"a":1},"x":{}}}"#, r#"{"capabilities":{"x":{}}}"#),
+        (r#"{"capabilities":{"tools":{}},"cacheScope":"public","ttlMs":5}"#, r#"{"capabilities":{},"cacheScope":"private","ttlMs":5}"#),
+        (r#"{"capabilities":null}"#, r#"{"capabilities":null}"#),
+        ("{}", "{}"),
+    ] {
+        let bench = filter(&json!({ "tools": [] })).upstream(move |_| body(answer("1", told)));
+        assert_eq!(bench.call("server/discover", json!({})).send().await.body, answer("1", left), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn tr_26_tr_29_what_one_caller_may_read_is_for_no_cache_of_others() {
+    let public = r#"{"contents":[{"uri":"note://1","text":"cacheScope"}],"ttlMs":60000,"cacheScope":"public"}"#;
+    let read = json!({ "uri": "note://1" });
+    let kept = filter(&json!({ "tools": ["a"] })).upstream(move |_| body(answer("1", public)));
+    assert_eq!(kept.call("resources/read", read.clone()).send().await.body, answer("1", public));
+    let filtered = filter(&some()).upstream(move |_| body(answer("1", public)));
+    let outcome = filtered.call("resources/read", read.clone()).send().await;
+    assert_eq!(outcome.body, answer("1", &public.replace(r#""public""#, r#""private""#)));
+    let older = r#"{"contents":[]}"#;
+    let bench = filter(&some()).upstream(move |_| body(answer("1", older)));
+    assert_eq!(bench.call("resources/read", read).send().await.body, answer("1", older), "nothing is added");
+}
+
 // Memory.
 
 const LIST: &str = r#"{"tools":[{"name":"get_a"},{"name":"delete_b"}]}"#;
@@ -414,7 +489,7 @@ fn answer(id: &str, result: &str) -> String {
 }
 
 fn edit(filter: &Arc<Filter>, id: &str) -> Edit {
-    Edit { filter: Arc::clone(filter), id: id.into(), request_id: None, list: Some(ListKind::Tools) }
+    Edit { filter: Arc::clone(filter), id: id.into(), request_id: None, concern: Some(Concern::List(ListKind::Tools)) }
 }
 
 fn shared() -> Arc<Filter> {

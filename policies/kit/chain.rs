@@ -157,7 +157,11 @@ pub struct ServedEras {
 pub fn refuse(request: &Request, refusal: Refusal) -> Response {
     let arrival = request.extensions().get::<Arrival>();
     let message = request.body().message();
-    refusal.in_era(speaks_modern(message, request.headers())).answer(Addressee {
+    let refusal = match message {
+        Some(message) => refusal.in_era(speaks_modern(message, request.headers())),
+        None => refusal,
+    };
+    refusal.answer(Addressee {
         id: message.and_then(Message::id),
         request_id: arrival.map(|arrival| arrival.request_id.as_str()),
     })

@@ -158,7 +158,7 @@ impl Edge {
         match self.judge(&message, headers) {
             Ok(()) => Ok(message),
             Err(refusal) => {
-                let refusal = refusal.in_era(speaks_modern(Some(&message), headers));
+                let refusal = refusal.in_era(speaks_modern(&message, headers));
                 Err(Unread { refusal, id: message.id().map(Into::into) })
             }
         }

@@ -1,5 +1,7 @@
 //! What reaches the end of a chain is what the message says, whoever reads it.
 
+mod batches;
+mod eras;
 mod mutations;
 mod parsers;
 mod vectors;
@@ -285,12 +287,12 @@ async fn the_id_in_a_refusal_is_the_text_that_was_sent() {
 }
 
 #[tokio::test]
-async fn to_older_clients_an_unknown_method_is_not_an_ended_session() {
+async fn tr_06_to_older_clients_an_unknown_method_is_not_an_ended_session() {
     let gateway = Gateway::new(EdgeLimits::default());
     let old = gateway.take(post(text(r#"{"jsonrpc":"2.0","id":1,"method":"x/y"}"#))).await;
     assert_eq!((old.response.status, old.reason()), (StatusCode::OK, Some("unknown_method")));
 
-    let modern = r#"{"jsonrpc":"2.0","id":1,"method":"x/y","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+    let modern = r#"{"jsonrpc":"2.0","id":1,"method":"x/y","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
     let mut request = post(text(modern));
     for (name, value) in [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "x/y")] {
         request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));

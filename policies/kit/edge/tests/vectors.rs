@@ -167,7 +167,9 @@ async fn tr_05_tr_08_tr_09_vec_08_vec_12_vec_13_headers_tell_the_truth_or_the_re
         assert_outcome(&outcome, vector.refused.as_deref(), Some(&good.executed), good.body.as_bytes(), &about);
         if matches!(vector.refused.as_deref(), Some("header_mismatch")) {
             let code = &outcome.body["error"]["code"];
-            assert_eq!((code, outcome.response.status.as_u16()), (&(-32020).into(), 400), "{about}");
+            // To older clients that code would speak of another kind of server.
+            let expected = if vector.request.starts_with("modern") { -32020 } else { -32600 };
+            assert_eq!((code, outcome.response.status.as_u16()), (&expected.into(), 400), "{about}");
             let id = good.executed.id.as_deref().map(|id| serde_json::from_str::<Value>(id).unwrap());
             assert_eq!(outcome.body.get("id"), id.as_ref(), "{about}: id");
         }

@@ -457,7 +457,10 @@ async fn tr_24_capabilities_that_could_be_read_in_two_ways_are_not_passed_on() {
     }
     for (told, left) in [
         (r#"{"capabilities":{"tools":{"a":1},"x":{}}}"#, r#"{"capabilities":{"x":{}}}"#),
-        (r#"{"capabilities":{"tools":{}},"cacheScope":"public","ttlMs":5}"#, r#"{"capabilities":{},"cacheScope":"private","ttlMs":5}"#),
+        (
+            r#"{"capabilities":{"tools":{}},"cacheScope":"public","ttlMs":5}"#,
+            r#"{"capabilities":{},"cacheScope":"private","ttlMs":5}"#,
+        ),
         (r#"{"capabilities":null}"#, r#"{"capabilities":null}"#),
         ("{}", "{}"),
     ] {

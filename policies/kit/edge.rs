@@ -110,9 +110,7 @@ impl Edge {
                 let response = answer(self.chain.run(Request::from_parts(head, inbound))).await;
                 Handled { response, message: Some(message) }
             }
-            Ok(Posted::Batch(bytes)) => {
-                Handled { response: Box::pin(self.split(head, &bytes)).await, message: None }
-            }
+            Ok(Posted::Batch(bytes)) => Handled { response: Box::pin(self.split(head, &bytes)).await, message: None },
             Err(unread) => Handled { response: self.refuse(head, unread).await, message: None },
         }
     }

@@ -7,7 +7,7 @@ use http::{HeaderValue, header::CONTENT_TYPE};
 use serde_json::Value;
 
 use crate::kit::{
-    chain::{Arrival, Request, Response},
+    chain::{Arrival, Request, Response, ServedEras},
     credential::{OwnAnswer, UpstreamAuth, UpstreamTarget, Wanted},
     host::Caller,
     message::{Message, Method},
@@ -21,6 +21,8 @@ pub(super) struct Ask {
     pub(super) caller: Option<Caller>,
     pub(super) target: UpstreamTarget,
     pub(super) arrival: Option<Arrival>,
+    /// Which clients the route serves, if that is not for the upstream to say.
+    pub(super) served: Option<ServedEras>,
     pub(super) message: Message,
 }
 
@@ -32,6 +34,7 @@ impl Ask {
             caller: facts.get().cloned(),
             target: facts.get().cloned()?,
             arrival: facts.get().cloned(),
+            served: facts.get().copied(),
             message: request.body().message()?.clone(),
         })
     }
@@ -54,6 +57,16 @@ impl Ask {
     /// Who a session or a round trip belongs to.
     pub(super) fn subject(&self) -> &str {
         self.caller.as_ref().map_or("", |caller| &caller.subject)
+    }
+
+    /// Does the route serve clients like this one?
+    pub(super) fn is_served(&self) -> bool {
+        self.served.is_none_or(|eras| if self.message.is_modern() { eras.modern } else { eras.legacy })
+    }
+
+    /// Is this client served in 2026-07-28, whatever the upstream speaks?
+    pub(super) fn is_surely_modern(&self) -> bool {
+        self.message.is_modern() && self.served.is_some_and(|eras| eras.modern)
     }
 
     pub(super) fn is(&self, method: &Method) -> bool {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     Document, Pointer,
-    file::{Era, Gateway, RouteClocks, RouteLimits, RouteOptions, RoutesFile, Upstream, network, no_options},
+    file::{Batches, Era, Gateway, RouteClocks, RouteLimits, RouteOptions, RoutesFile, Upstream, network, no_options},
     shape::Shape,
 };
 
@@ -60,6 +60,8 @@ pub struct PlannedRoute {
     pub allow_methods: Vec<String>,
     /// Which clients it serves.
     pub era: Era,
+    /// What becomes of several messages in one request.
+    pub batches: Batches,
 }
 
 /// Policies in order.
@@ -255,7 +257,9 @@ impl Check<'_> {
         let clocks = self.read(&value["clocks"], &at.join("clocks")).unwrap_or_default();
         let allow_methods = self.read(&value["allowMethods"], &at.join("allowMethods")).unwrap_or_default();
         let era = self.read(&value["era"], &at.join("era")).unwrap_or_default();
-        Some(PlannedRoute { path: path.to_owned(), at, upstream: upstream?, chain, limits, clocks, allow_methods, era })
+        let batches = self.read(&value["batches"], &at.join("batches")).unwrap_or_default();
+        let (path, upstream) = (path.to_owned(), upstream?);
+        Some(PlannedRoute { path, at, upstream, chain, limits, clocks, allow_methods, era, batches })
     }
 
     fn chain(&mut self, value: &Value, at: &Pointer, named: &BTreeMap<&str, usize>, document: &Value) -> Chain {

@@ -355,6 +355,9 @@ pub(super) struct RouteOptions {
     /// later), or `both`, whatever the upstream speaks.
     #[serde(default)]
     pub(super) era: Era,
+    /// What becomes of several messages in one request, which clients of 2025-03-26 may send and no others.
+    #[serde(default)]
+    pub(super) batches: Batches,
 }
 
 /// Which clients a route serves.
@@ -414,6 +417,17 @@ impl std::fmt::Display for Upstream {
 pub struct UpstreamTls {
     /// PEM files with certificates of authorities to trust beyond the system's.
     pub roots: Vec<String>,
+}
+
+/// What becomes of several messages in one request.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Batches {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// Each of them, 32 at most, passes the whole chain as a request of its own.
+    Split,
 }
 
 /// A policy with its options.

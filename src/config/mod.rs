@@ -16,7 +16,7 @@ pub use self::{
     check::{Chain, ChainLink, Checked, Link, PlannedRoute, check, own_paths},
     document::Document,
     file::{
-        ClientDocuments, ConfiguredClient, Era, FetchOptions, Gateway, Hidden, ListenerLimits, Log, LogFormat,
+        Batches, ClientDocuments, ConfiguredClient, Era, FetchOptions, Gateway, Hidden, ListenerLimits, Log, LogFormat,
         OAuthOptions, Registration, RouteClocks, RouteLimits, Telemetry, TlsFiles, Upstream, UpstreamTls,
     },
     interpolate::{Secrets, Surroundings},

@@ -8,9 +8,9 @@ use std::{
 
 use http::Uri;
 use portcullis_policies::kit::{
-    chain::{ForeignOrigin, RouteLayer, gate, stack},
+    chain::{ForeignOrigin, RouteLayer, ServedEras, gate, stack},
     credential::UpstreamTarget,
-    edge::{Edge, EdgeLimits},
+    edge::{self, Edge, EdgeLimits},
     json::Limits,
     policy::Problem,
     refusal::Reason,
@@ -24,7 +24,9 @@ use super::{
     trust,
 };
 use crate::{
-    config::{ChainLink, Checked, Era, Link, PlannedRoute, Pointer, RouteClocks, RouteLimits, Surroundings, Upstream},
+    config::{
+        Batches, ChainLink, Checked, Era, Link, PlannedRoute, Pointer, RouteClocks, RouteLimits, Surroundings, Upstream,
+    },
     proxy::{AnswerLimits, Clocks, Connector, Destination, Endpoint, Forward, Local, Serves},
 };
 
@@ -101,6 +103,7 @@ impl Compiler<'_> {
             upstream_auth: links()
                 .find_map(|link| link.kind.upstream_auth(link.options.as_ref()?))
                 .map(|auth| (Arc::new(auth), UpstreamTarget(route.upstream.to_string().into()))),
+            served: served_eras(route.era),
             needs_store: links()
                 .any(|link| link.options.as_ref().is_some_and(|options| link.kind.needs_store(options))),
         })
@@ -189,6 +192,16 @@ fn serves(era: Era) -> Serves {
     }
 }
 
+/// Which clients are served, as policies are told.
+fn served_eras(era: Era) -> Option<ServedEras> {
+    match era {
+        Era::Both => Some(ServedEras { legacy: true, modern: true }),
+        Era::Upstream => None,
+        Era::Legacy => Some(ServedEras { legacy: true, modern: false }),
+        Era::Modern => Some(ServedEras { legacy: false, modern: true }),
+    }
+}
+
 fn answer_limits(limits: &RouteLimits) -> AnswerLimits {
     AnswerLimits {
         json_bytes: size(limits.response_bytes),
@@ -209,6 +222,10 @@ fn edge_limits(route: &PlannedRoute) -> EdgeLimits {
         body_rate: limits.request_bytes_per_second.get(),
         allow_methods: route.allow_methods.iter().map(|method| method.as_str().into()).collect(),
         unusual_tool_names: limits.unusual_tool_names,
+        batches: match route.batches {
+            Batches::Refuse => edge::Batches::Refuse,
+            Batches::Split => edge::Batches::Split,
+        },
         ..EdgeLimits::default()
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use portcullis_policies::kit::{
+    chain::ServedEras,
     credential::{UpstreamAuth, UpstreamTarget},
     edge::Edge,
     sign_in::{Outside, SignIn},
@@ -33,6 +34,8 @@ pub struct Route {
     pub outside: Option<Arc<Outside>>,
     /// How its calls are let in at its upstream, and where that is, if a policy sees to it.
     pub upstream_auth: Option<(Arc<UpstreamAuth>, UpstreamTarget)>,
+    /// Which clients it serves, if that is not for the upstream to say.
+    pub served: Option<ServedEras>,
     /// Does one of its policies keep something in the gateway's store?
     pub needs_store: bool,
 }

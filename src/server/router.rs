@@ -124,6 +124,9 @@ impl Router {
         request.extensions_mut().insert(arrival);
         if let Some((auth, target)) = &route.upstream_auth {
             request.extensions_mut().insert(target.clone());
+            if let Some(served) = route.served {
+                request.extensions_mut().insert(served);
+            }
             if auth.mode.is_connected_by_people() {
                 request.extensions_mut().insert(Connectable(Arc::clone(auth)));
             }

@@ -68,9 +68,7 @@ impl Edge {
         match element {
             Ok(message) => answer(self.chain.run(Request::from_parts(head, Inbound::Message(message)))).await,
             // JSON-RPC 2.0 §5: the id is null where none could be read.
-            Err(Unread { refusal, id }) => {
-                self.refuse_with_id(head, refusal, id.as_deref().unwrap_or("null")).await
-            }
+            Err(Unread { refusal, id }) => self.refuse_with_id(head, refusal, id.as_deref().unwrap_or("null")).await,
         }
     }
 }

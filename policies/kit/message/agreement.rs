@@ -28,9 +28,8 @@ pub enum Disagreement {
 
 /// Does the sender speak 2026-07-28 or later, as far as its message and its headers tell?
 pub fn speaks_modern(message: &Message, headers: &HeaderMap) -> bool {
-    let is_modern = |value: &http::HeaderValue| {
-        value.to_str().is_ok_and(|version| is_revision(version) && version >= FIRST_MODERN)
-    };
+    let is_modern =
+        |value: &http::HeaderValue| value.to_str().is_ok_and(|version| is_revision(version) && version >= FIRST_MODERN);
     message.is_modern() || values(headers, &HeaderName::from_static(VERSION)).any(is_modern)
 }
 

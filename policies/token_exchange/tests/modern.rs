@@ -8,7 +8,12 @@ use std::sync::{
 use serde_json::{Value, json};
 
 use super::desk::{Desk, LINK, bench, challenge, modern, of_alice, retrying, tokens};
-use crate::kit::{bench::result, message::Message};
+use crate::kit::{
+    bench::{body, result},
+    chain::{Response, ServedEras},
+    message::Message,
+    refusal::{Addressee, Reason, Refusal},
+};
 
 fn opens_pages() -> Value {
     json!({ "elicitation": { "form": {}, "url": {} } })
@@ -230,8 +235,7 @@ async fn tr_24_of_an_upstream_that_may_have_sessions_only_no_other_server_is_sho
     let calls = AtomicUsize::new(0);
     let bench = bench(&desk).upstream(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
         0 => {
-            let mut response =
-                crate::kit::bench::body(r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"not initialized"}}"#);
+            let mut response = body(r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"not initialized"}}"#);
             *response.status_mut() = http::StatusCode::BAD_REQUEST;
             response
         }
@@ -242,6 +246,51 @@ async fn tr_24_of_an_upstream_that_may_have_sessions_only_no_other_server_is_sho
     desk.disconnect();
     let outcome = discover().send().await;
     assert_eq!((outcome.status.as_u16(), outcome.message()["error"]["code"].as_i64()), (400, Some(-32600)));
+}
+
+#[tokio::test]
+async fn tr_24_tr_31_where_both_eras_are_served_discovery_is_answered_whatever_the_upstream_speaks() {
+    let desk = Desk::where_nobody_is_connected();
+    let refusals: [fn() -> Response; 3] = [
+        || challenge(401, "Bearer"),
+        || {
+            let mut response = body(r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"not initialized"}}"#);
+            *response.status_mut() = http::StatusCode::BAD_REQUEST;
+            response
+        },
+        || Refusal::from(Reason::UpstreamUnreachable).answer(Addressee::default()),
+    ];
+    for upstream in refusals {
+        let bench = bench(&desk).upstream(move |_| upstream());
+        let call = of_alice(bench.call("server/discover", modern(&json!({}), json!({}))));
+        let outcome = call.fact(ServedEras { legacy: true, modern: true }).send().await;
+        assert_eq!(outcome.status.as_u16(), 200);
+        assert_eq!(outcome.message()["result"]["supportedVersions"], json!(["2026-07-28"]));
+        assert!(outcome.message()["result"]["instructions"].as_str().unwrap().contains("connect_linear"));
+    }
+}
+
+#[tokio::test]
+async fn tr_24_a_client_whom_the_route_does_not_serve_is_told_so_by_the_end_of_the_chain() {
+    let desk = Desk::where_nobody_is_connected();
+    let bench = bench(&desk);
+    let legacy = ServedEras { legacy: true, modern: false };
+    let found = of_alice(bench.call("server/discover", modern(&json!({}), json!({}))));
+    assert_eq!(tokens(&found.fact(legacy).send().await), [""], "it goes on, without a credential");
+    let greeting = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {} });
+    for (served, goes_on) in [(legacy, false), (ServedEras { legacy: false, modern: true }, true)] {
+        let outcome = of_alice(bench.call("initialize", greeting.clone())).fact(served).send().await;
+        assert_eq!((outcome.got_through(), outcome.header("mcp-session-id").is_some()), (goes_on, !goes_on));
+    }
+}
+
+#[tokio::test]
+async fn tr_11_a_session_means_nothing_in_2026_07_28() {
+    let desk = Desk::where_alice_is_connected();
+    let bench = bench(&desk);
+    let call = of_alice(bench.call("tools/list", modern(&json!({}), json!({}))));
+    let outcome = call.header("mcp-session-id", "portcullis.of.no.session").send().await;
+    assert_eq!((outcome.status.as_u16(), tokens(&outcome)), (200, vec!["Bearer token-of-alice-1".to_owned()]));
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Clients of revisions with sessions whose person is not connected.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -134,6 +137,30 @@ async fn tr_11_once_the_person_is_connected_the_session_goes_on_with_the_upstrea
     let second = list().send().await;
     assert_eq!(second.reached.len(), 1, "the session is open");
     assert_eq!(second.reached[0].headers[SESSION], "0a0b-upstream-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tr_11_two_first_requests_at_once_open_one_session() {
+    let desk = Desk::where_nobody_is_connected();
+    let opened = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&opened);
+    let bench = bench(&desk).slow_upstream(Duration::from_millis(50), move |message: &Message| {
+        let mut response = result(message, &json!({ "protocolVersion": "2025-11-25" }));
+        if message.method() == Some(&Method::Initialize) {
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            response.headers_mut().insert(SESSION, id_of(*count));
+        }
+        response
+    });
+    let id = session(&bench, json!({})).await;
+    desk.connect();
+    let list = async || of_alice(bench.call("tools/list", json!({}))).header(SESSION, &id).send().await;
+    let (one, other) = tokio::join!(list(), list());
+    assert_eq!(*opened.lock().unwrap(), 1);
+    for outcome in [one, other] {
+        assert_eq!(outcome.reached.last().unwrap().headers[SESSION], "0a0b-upstream-1");
+    }
 }
 
 #[tokio::test]

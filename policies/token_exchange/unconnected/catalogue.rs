@@ -50,9 +50,12 @@ impl Catalogues {
             return public;
         }
         match method {
-            Method::Discover if self.modern.contains_key(&ask.target.0) => ask.result(&discovered(words)),
-            // Most upstreams speak revisions with sessions, many of them nothing else. A client that was told of a modern
-            // server here would never find the one that is really there, while one that is refused begins a session.
+            Method::Discover if ask.is_surely_modern() || self.modern.contains_key(&ask.target.0) => {
+                ask.result(&discovered(words))
+            }
+            // Where the upstream decides: most speak revisions with sessions, many of them nothing else. A client that was
+            // told of a modern server here would never find the one that is really there, while one that is refused begins
+            // a session.
             Method::Discover => ask.refuse(sessions_first()),
             _ => ask.result(&list(ask, method, words)),
         }
@@ -65,7 +68,8 @@ impl Catalogues {
         }
         let Ok(response) = inner.run(request).await;
         let challenged = response.extensions().get::<UpstreamChallenge>().is_some();
-        if !challenged && (response.status().is_success() || says_no_such_method(response.status())) {
+        let status = response.status();
+        if !challenged && (status.is_success() || (!ask.is_surely_modern() && says_no_such_method(status))) {
             return Some(response);
         }
         self.reserved.insert(Arc::clone(&ask.target.0), ());

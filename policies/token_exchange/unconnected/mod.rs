@@ -68,7 +68,9 @@ impl Unconnected {
     }
 
     pub(super) fn arrive(&self, ask: &Ask, headers: &HeaderMap) -> Result<Arrived, Refusal> {
-        let session = Session::named_by(headers, ask.subject(), ask.route())?;
+        // 2026-07-28 has no sessions: a header that names one means nothing there.
+        let session =
+            if ask.message.is_modern() { None } else { Session::named_by(headers, ask.subject(), ask.route())? };
         Ok(Arrived { session, round: self.marker.round(&ask.message) })
     }
 
@@ -108,6 +110,14 @@ impl Unconnected {
         declined: bool,
         upstream: Option<(Request, &RouteService)>,
     ) -> Response {
+        let upstream = match upstream {
+            // The end of the chain says which clients the route serves, and sends nothing of others.
+            Some((request, inner)) if !ask.is_served() => {
+                let Ok(response) = inner.run(request).await;
+                return response;
+            }
+            upstream => upstream,
+        };
         let Kind::Request(method) = ask.message.kind() else { return accepted() };
         match method {
             Method::Ping => ask.result(&json!({})),

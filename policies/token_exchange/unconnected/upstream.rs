@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, StatusCode};
 use moka::sync::Cache;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::{
     Ask,
@@ -30,12 +31,14 @@ const IDLE: Duration = Duration::from_hours(1);
 /// How many events may come before the answer to `initialize`.
 const EVENTS: usize = 64;
 
-/// The sessions that are open at upstreams. Keys have the connection in them, so that nobody goes on with a session
-/// that another credential opened.
-pub(super) struct Upstreams(Cache<(Box<str>, Arc<str>), Opened>);
+/// The sessions that are open at upstreams, and those that are being opened: whoever comes meanwhile waits for the one.
+pub(super) struct Upstreams(Cache<Key, Opening>);
+
+/// The gateway's session, and the connection: nobody goes on with a session that another credential opened.
+type Key = (Box<str>, Arc<str>);
+type Opening = Arc<OnceCell<Opened>>;
 
 /// A session at an upstream.
-#[derive(Clone)]
 struct Opened {
     /// Its id, as clients would see it; some upstreams have none.
     id: Option<HeaderValue>,
@@ -61,42 +64,46 @@ impl Upstreams {
         inner: &RouteService,
     ) -> Response {
         let key = (session.id.clone(), Arc::from(credential.connection()));
-        let again = (self.0.contains_key(&key) && !ask.is(&Method::CallTool)).then(|| request.clone());
-        let response = self.through(ask, request, session, &key, inner).await;
+        let opening = self.opening(&key);
+        let again = (opening.initialized() && !ask.is(&Method::CallTool)).then(|| request.clone());
+        let response = through(ask, request, session, &opening, inner).await;
         if response.status() != StatusCode::NOT_FOUND {
             return response;
         }
-        self.0.invalidate(&key);
+        self.forget(&key, &opening);
         match again {
-            Some(request) => self.through(ask, request, session, &key, inner).await,
+            Some(request) => through(ask, request, session, &self.opening(&key), inner).await,
             None => response,
         }
     }
 
-    async fn through(
-        &self,
-        ask: &Ask,
-        mut request: Request,
-        session: &Session,
-        key: &(Box<str>, Arc<str>),
-        inner: &RouteService,
-    ) -> Response {
-        let opened = match self.0.get(key) {
-            Some(opened) => opened,
-            None => match open(&request, session, inner).await {
-                Ok(opened) => {
-                    self.0.insert(key.clone(), opened.clone());
-                    opened
-                }
-                Err(failed) => return failed.answer(ask),
-            },
-        };
-        opened.mark(request.headers_mut());
-        let Ok(mut response) = inner.run(request).await;
-        // The client has its own id for it.
-        response.headers_mut().remove(SESSION);
-        response
+    fn opening(&self, key: &Key) -> Opening {
+        self.0.get_with_by_ref(key, Arc::default)
     }
+
+    /// Unless another one has come in its place.
+    fn forget(&self, key: &Key, opening: &Opening) {
+        if self.0.get(key).is_some_and(|known| Arc::ptr_eq(&known, opening)) {
+            self.0.invalidate(key);
+        }
+    }
+}
+
+async fn through(
+    ask: &Ask,
+    mut request: Request,
+    session: &Session,
+    opening: &OnceCell<Opened>,
+    inner: &RouteService,
+) -> Response {
+    match opening.get_or_try_init(|| open(&request, session, inner)).await {
+        Ok(opened) => opened.mark(request.headers_mut()),
+        Err(failed) => return failed.answer(ask),
+    }
+    let Ok(mut response) = inner.run(request).await;
+    // The client has its own id for it.
+    response.headers_mut().remove(SESSION);
+    response
 }
 
 impl Opened {

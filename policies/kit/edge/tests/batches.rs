@@ -109,7 +109,8 @@ async fn tr_07_what_is_no_message_gets_an_error_in_its_place() {
     let nameless = json!({ "jsonrpc": "2.0", "id": "x", "method": "tools/call", "params": {} });
     let batch = json!([1, call(1, "a"), {}, nameless, [call(2, "b")], { "jsonrpc": "2.0", "method": "tools/call" }]);
     let answered = ask(&edge, &batch.to_string()).await;
-    let found: Vec<_> = answered.body.as_array().unwrap().iter().map(|one| (&one["id"], &one["error"]["code"])).collect();
+    let found: Vec<_> =
+        answered.body.as_array().unwrap().iter().map(|one| (&one["id"], &one["error"]["code"])).collect();
     let (null, of) = (Value::Null, |code: i32| Value::from(code));
     let (invalid, params) = (of(-32600), of(-32602));
     assert_eq!(
@@ -185,7 +186,10 @@ async fn tr_07_the_answers_to_a_batch_become_one_stream_as_soon_as_one_of_them_s
     });
     let batch = json!([call(1, "a"), call(2, "slow"), notification(), call(3, "quick"), call(4, "b")]);
     let answered = ask(&edge, &batch.to_string()).await;
-    assert_eq!((answered.status, &answered.head["content-type"]), (200, &HeaderValue::from_static("text/event-stream")));
+    assert_eq!(
+        (answered.status, &answered.head["content-type"]),
+        (200, &HeaderValue::from_static("text/event-stream"))
+    );
     let messages = answered.body.as_array().unwrap();
     let mut ids: Vec<_> = messages.iter().filter_map(|message| message["id"].as_u64()).collect();
     assert_eq!(messages.last().unwrap()["id"], 2, "the slow one keeps nobody waiting: {messages:?}");

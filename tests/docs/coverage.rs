@@ -10,8 +10,17 @@ use std::{
 use crate::{read, root};
 
 /// The ids of each list, by what stands before the number.
-const LISTS: [(&str, u32); 8] =
-    [("pr", 10), ("as", 14), ("cl", 18), ("sb", 13), ("sec_a", 21), ("sec_b", 4), ("sec_c", 6), ("oauth", 96)];
+const LISTS: [(&str, u32); 9] = [
+    ("tr", 32),
+    ("pr", 10),
+    ("as", 14),
+    ("cl", 18),
+    ("sb", 13),
+    ("sec_a", 21),
+    ("sec_b", 4),
+    ("sec_c", 6),
+    ("oauth", 96),
+];
 
 fn ids() -> Vec<String> {
     LISTS.iter().flat_map(|(list, last)| (1..=*last).map(|number| id(list, number))).collect()

@@ -238,7 +238,7 @@ async fn vec_18_answers_to_others_do_not_pass_a_filter() {
 }
 
 #[tokio::test]
-async fn ids_come_back_as_they_were_sent() {
+async fn tr_22_ids_come_back_as_they_were_sent() {
     let upstream = Upstream::new(|_| Answer::hang_up()).await;
     let gateway = Gateway::before(&upstream).await;
     for id in ["\"a\\u0062c\"", "-1", "9007199254740993", "123456789012345678901234567890", "\"\""] {

@@ -31,7 +31,7 @@ async fn answered(headers: &'static [(&str, &str)]) -> Reply {
 }
 
 #[tokio::test]
-async fn the_upstream_gets_the_message_untouched_and_little_else() {
+async fn tr_05_tr_22_the_upstream_gets_the_message_untouched_and_little_else() {
     let message = "{ \"method\":\"tools/call\" ,\"id\": 123456789012345678901234567890,\n\"params\":{\"name\":\"f\",\"x\":1.0e0},\"jsonrpc\":\"2.0\"}";
     let got = forwarded(&request().body(message)).await;
     assert_eq!(String::from_utf8(got.body.clone()).unwrap(), message);
@@ -130,7 +130,7 @@ async fn rule_5_nobody_believes_what_a_client_says_of_its_way_here() {
 }
 
 #[tokio::test]
-async fn rule_2_what_belongs_to_mcp_and_to_the_trace_crosses() {
+async fn rule_2_tr_08_what_belongs_to_mcp_and_to_the_trace_crosses() {
     let sent = modern("/mcp", 1, "f")
         .header("Mcp-Param-Region", "eu")
         .header("mcp-something-new", "7")

@@ -11,7 +11,7 @@ fn request() -> Request {
 }
 
 #[tokio::test]
-async fn headers_have_a_size() {
+async fn tr_10_headers_have_a_size() {
     let gateway = Gateway::with(Route::demo()).await;
     assert_eq!(gateway.ask(&request().header("X-Large", &"x".repeat(15 << 10))).await.status, 200);
     let reply = gateway.ask(&request().header("X-Large", &"x".repeat(17 << 10))).await;
@@ -20,7 +20,7 @@ async fn headers_have_a_size() {
 }
 
 #[tokio::test]
-async fn headers_have_a_number() {
+async fn tr_10_headers_have_a_number() {
     let gateway = Gateway::with(Route::demo()).await;
     // Host, Content-Type, Accept and Content-Length are four.
     let with = |more: usize| (0..more).fold(request(), |request, n| request.header(&format!("X-{n}"), "x"));

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Process, Request, Route, Setup, Upstream, call, list_tools, until};
+use crate::harness::{Answer, Process, Request, Route, Setup, Upstream, call, list_tools, modern, until};
 
 const CANARY: &str = "canary-3f9a1c7e5b";
 
@@ -111,6 +111,20 @@ async fn sec_e5_a_secret_is_in_no_log_no_answer_and_no_report() {
     for line in written {
         assert!(!line.contains(CANARY), "{line}");
     }
+}
+
+#[tokio::test]
+async fn tr_10_what_a_client_puts_into_headers_of_parameters_is_in_no_log() {
+    let upstream = Upstream::saying("fine").await;
+    let setup = Setup::new().route("/mcp", Route::to(&upstream));
+    let gateway = setup.gateway("log", json!({ "level": "debug" })).spawn();
+    let good = modern("/mcp", 1, "f").header("Mcp-Param-Region", CANARY);
+    assert_eq!(gateway.ask(&good).await.said(), "fine");
+    assert_eq!(upstream.only_request().header("mcp-param-region"), Some(CANARY));
+    let reply = gateway.ask(&good.clone().header("Mcp-Param-Region", CANARY)).await;
+    assert_eq!(reply.reason(), "header_mismatch");
+    gateway.says(reply.header("x-request-id").unwrap()).await;
+    assert!(gateway.lines().iter().all(|line| !line.contains(CANARY)) && !reply.text().contains(CANARY));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod harness;
 
 mod bad_answers;
+mod batches;
 mod connect;
 mod connections;
 mod eras;

@@ -60,6 +60,12 @@ async fn tr_04_a_page_may_call_a_route_whose_cors_policy_names_it() {
     assert_eq!(refused.header("access-control-allow-origin"), Some(page), "a page must be able to read its refusal");
 }
 
+#[test]
+fn tr_03_a_gateway_that_is_told_nothing_else_listens_on_this_machine_only() {
+    let listen: std::net::SocketAddr = portcullis::config::Gateway::default().listen.parse().unwrap();
+    assert!(listen.ip().is_loopback(), "{listen}");
+}
+
 #[tokio::test]
 async fn tr_02_a_page_of_another_origin_is_refused() {
     let upstream = Upstream::saying("fine").await;
@@ -185,7 +191,7 @@ async fn rule_4_a_path_is_matched_as_it_is_written() {
 }
 
 #[tokio::test]
-async fn vec_12_a_body_that_is_not_plain_json_is_415() {
+async fn vec_12_tr_05_a_body_that_is_not_plain_json_is_415() {
     let upstream = Upstream::saying("never").await;
     let gateway = Gateway::before(&upstream).await;
     for kind in [

@@ -59,7 +59,7 @@ async fn an_idle_connection_that_the_upstream_has_closed_costs_nobody_a_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_connection_that_closes_at_the_worst_moment_never_doubles_a_call() {
+async fn tr_21_an_idle_connection_that_closes_at_the_worst_moment_never_doubles_a_call() {
     const ROUNDS: u64 = 200;
     let upstream = Upstream::saying("fine").await;
     let gateway = Gateway::before(&upstream).await;
@@ -272,7 +272,7 @@ async fn a_client_that_does_not_read_holds_the_upstream_back() {
 }
 
 #[tokio::test]
-async fn a_notification_that_gets_no_answer_is_not_sent_again_either() {
+async fn tr_21_a_notification_that_gets_no_answer_is_not_sent_again_either() {
     let upstream = Upstream::new(|_| Answer::hang_up()).await;
     let gateway = Setup::new().route("/mcp", Route::to(&upstream)).start().await;
 

@@ -62,6 +62,12 @@ impl Route {
         self.within("limits", "unusualToolNames", true.into())
     }
 
+    /// Takes several messages in one request.
+    pub(crate) fn split_batches(mut self) -> Self {
+        self.0["batches"] = "split".into();
+        self
+    }
+
     pub(crate) fn policy(mut self, policy: &str, options: &Value) -> Self {
         let policies = self.0["policies"].as_array_mut().unwrap();
         policies.push(json!({ "policy": policy, "options": options }));

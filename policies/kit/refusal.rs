@@ -328,7 +328,9 @@ impl Refusal {
     pub fn in_era(self, modern: bool) -> Self {
         match (self.0.code, modern) {
             (code::URL_ELICITATION_REQUIRED, true) => self.with_code(code::INTERNAL_ERROR),
-            (code::HEADER_MISMATCH, false) => self.with_code(code::INVALID_REQUEST),
+            (code::URL_ELICITATION_REQUIRED, false) => self,
+            // What 2026-07-28 keeps for itself.
+            (-32099..=-32020, false) => self.with_code(code::INVALID_REQUEST),
             (code::METHOD_NOT_FOUND, false) => self.with_status(StatusCode::OK),
             _ => self,
         }

@@ -34,7 +34,7 @@ async fn tr_07_the_messages_of_a_batch_reach_the_upstream_one_by_one_and_the_who
     })
     .await;
     let route = Route::to(&upstream)
-        .policy("rate-limit", &json!({ "requestsAllowed": 3, "timeWindowMinutes": 1, "rateLimitBy": "ip" }))
+        .policy("rate-limit", &json!({ "requestsAllowed": 2, "timeWindowMinutes": 1, "rateLimitBy": "ip" }))
         .policy("mcp-capability-filter", &json!({ "tools": ["f"] }));
     let gateway = Gateway::with(route.split_batches()).await;
     let messages = [

@@ -105,22 +105,19 @@ def servers(ports, binary, newer_node, work):
 
 
 def first_check(gateway_ports, ports, client, work):
-    """To be made before the others: whether an upstream speaks 2026-07-28 is known once somebody has seen it."""
+    """To be made before the others: by then nobody has seen what the upstream speaks."""
     upstream = ports.upstreams()[0]
     return Check(f"connect: by hand      {upstream.path}", lambda: visit(upstream, gateway_ports, client, work))
 
 
 def visit(upstream, gateway_ports, client, work):
-    """Refused at first, a client that speaks 2026-07-28 finds the upstream's own `server/discover` when connected."""
+    """A client that speaks 2026-07-28 is served from the beginning, and finds the upstream's own tools when connected."""
     browser = Browser(sign_in.browser_profile(work, "first"))
     with Callback() as callback:
         token = by_hand.sign_in(gateway_ports.url(""), upstream.path, client["clientId"], browser, callback)
     session = by_hand.Session(gateway_ports.url(upstream.path), token, by_hand.MODERN)
-    try:
-        session.open()
-        return "2026-07-28 was promised before anybody had seen it"
-    except by_hand.Refused:
-        pass
+    if by_hand.MODERN not in session.open()["supportedVersions"]:
+        return "a client was not served whose person is not connected yet"
     try:
         session.call_tool("whoami", {}, {})
         return "nobody was asked to connect"

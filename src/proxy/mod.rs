@@ -18,6 +18,7 @@ mod eras;
 mod headers;
 mod hearing;
 mod line;
+mod meter;
 mod relay;
 mod resume;
 mod seal;
@@ -45,6 +46,7 @@ pub use self::{
     clocks::Clocks,
     deadline::ConnectionTimer,
     endpoint::{Connector, Endpoint, Local, LocalAnswer, LocalServer, Trust},
+    meter::{Meter, Miss, Use},
     seal::Seal,
     shared::Shared,
 };

@@ -8,7 +8,7 @@ use std::sync::{
 use aws_lc_rs::rand;
 use moka::sync::Cache;
 
-use super::{aside::Asides, bridge, eras::Eras, seal::Seal};
+use super::{aside::Asides, bridge, eras::Eras, meter::Meter, seal::Seal};
 
 /// Upstreams of which something is remembered. An operator names them all, so there are few.
 const UPSTREAMS: u64 = 10_000;
@@ -23,6 +23,7 @@ struct Inner {
     node: u64,
     has_peers: AtomicBool,
     eras: Cache<Arc<str>, Arc<Eras>>,
+    meter: Meter,
     asides: Asides,
     modern_clients: bridge::modern_client::Rooms,
     legacy_clients: bridge::legacy_client::Rooms,
@@ -41,6 +42,7 @@ impl Shared {
             node: u64::from_be_bytes(node),
             has_peers: AtomicBool::new(false),
             eras: Cache::new(UPSTREAMS),
+            meter: Meter::default(),
             asides: Asides::default(),
             modern_clients: bridge::modern_client::Rooms::default(),
             legacy_clients: bridge::legacy_client::Rooms::default(),
@@ -70,6 +72,11 @@ impl Shared {
     /// What is known of the upstream with this address.
     pub(super) fn eras(&self, upstream: &Arc<str>) -> Arc<Eras> {
         self.0.eras.get_with_by_ref(upstream, Arc::default)
+    }
+
+    /// How warm the ways to upstreams are.
+    pub fn meter(&self) -> &Meter {
+        &self.0.meter
     }
 
     /// What upstreams say beside their answers.

@@ -59,7 +59,7 @@ pub async fn assemble(
     let place = Place { folder: folder.to_owned(), listening };
     let key_notice = services.clone().open(Arc::clone(&live), gateway.clone(), place.clone()).await?;
     let exporters = Exporters::start(gateway.telemetry.as_ref())?;
-    let metrics = Metrics::new(&exporters.meters, exporters.registry.clone());
+    let metrics = Metrics::new(&exporters.meters, exporters.registry.clone(), services.shared.meter());
     let tls = gateway.tls.as_ref().map(|files| Tls::load(files, folder)).transpose()?;
     let own = own_endpoints(metrics.clone(), shutdown.clone(), &services);
     let tracing = exporters.tracing();

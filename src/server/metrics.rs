@@ -8,13 +8,14 @@ use std::{
 use http::StatusCode;
 use opentelemetry::{
     KeyValue,
-    metrics::{BoundHistogram, Counter, Histogram, MeterProvider, UpDownCounter},
+    metrics::{BoundHistogram, Counter, Histogram, Meter, MeterProvider, UpDownCounter},
 };
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use portcullis_policies::kit::{names::NameMap, refusal::Reason};
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use super::access::Outcome;
+use crate::proxy::{self, Use};
 
 /// The gateway's instruments.
 #[derive(Clone)]
@@ -27,8 +28,10 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new(provider: &SdkMeterProvider, registry: Registry) -> Self {
+    /// Instruments of `provider`, which `registry` shows. What is counted at the end of chains is read from `upstreams`.
+    pub(super) fn new(provider: &SdkMeterProvider, registry: Registry, upstreams: &proxy::Meter) -> Self {
         let meter = provider.meter("portcullis");
+        observe_upstreams(&meter, upstreams);
         Self {
             refusals: meter
                 .u64_counter("portcullis.refusals")
@@ -79,6 +82,28 @@ impl Metrics {
             tracing::error!(%error, "metrics could not be written");
         }
         text
+    }
+}
+
+/// Reads what the end of chains has counted whenever somebody asks: a call costs no more than the counting.
+fn observe_upstreams(meter: &Meter, upstreams: &proxy::Meter) {
+    let (connections, sessions) = (upstreams.clone(), upstreams.clone());
+    meter
+        .u64_observable_counter("portcullis.upstream.connections")
+        .with_description("Requests to upstreams, by whether an open connection was there and why not")
+        .with_callback(move |seen| connections.connections().for_each(|(of, count)| seen.observe(count, &labels(of))))
+        .build();
+    meter
+        .u64_observable_counter("portcullis.upstream.sessions")
+        .with_description("Requests in sessions that the gateway holds, by whether one was open and why not")
+        .with_callback(move |seen| sessions.sessions().for_each(|(of, count)| seen.observe(count, &labels(of))))
+        .build();
+}
+
+fn labels(of: Use) -> Vec<KeyValue> {
+    match of {
+        Use::Reused => vec![KeyValue::new("outcome", "reused")],
+        Use::Opened(miss) => vec![KeyValue::new("outcome", "opened"), KeyValue::new("reason", miss.as_str())],
     }
 }
 

@@ -145,7 +145,7 @@ impl Compiler<'_> {
         let trust = if tls { trust::trust(&upstream.tls.roots, self.surroundings, at) } else { Ok(trust::no_trust()) };
         match trust {
             Ok(trust) => {
-                let connector = Connector::new(&trust, clocks.connect);
+                let connector = Connector::new(&trust, clocks.connect, self.tools.shared.meter().clone());
                 self.connectors.insert(key, connector.clone());
                 Some(connector)
             }

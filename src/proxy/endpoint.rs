@@ -14,11 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri, header::TRANSFER_ENCODING};
 use http_body::Body;
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
-use moka::sync::Cache;
+use hyper_util::client::legacy::connect::HttpConnector;
 use portcullis_policies::kit::{
     credential::UpstreamCredential,
     refusal::{Reason, Refusal},
@@ -29,6 +25,9 @@ use tower::ServiceExt;
 use super::{
     clocks::Clocks,
     headers::Template,
+    http2::Clients,
+    meter::{Meter, Miss, Use},
+    past::Seat,
     wire::{Pool, SendError, Wire, WireBody, is_tls},
 };
 
@@ -53,16 +52,17 @@ impl Trust {
 pub struct Connector {
     tls: rustls::ClientConfig,
     tcp: HttpConnector,
+    meter: Meter,
 }
 
 impl Connector {
-    /// Gives each TCP connection `patience` to open.
-    pub fn new(trust: &Trust, patience: Duration) -> Self {
+    /// Gives each TCP connection `patience` to open; `meter` counts them.
+    pub fn new(trust: &Trust, patience: Duration, meter: Meter) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(patience));
-        Self { tls: trust.0.clone(), tcp }
+        Self { tls: trust.0.clone(), tcp, meter }
     }
 }
 
@@ -86,59 +86,14 @@ pub struct Http1 {
     template: Template,
     /// Connections at rest.
     pool: Arc<Pool>,
+    meter: Meter,
 }
 
 /// A server behind HTTP/2.
 pub struct Http2 {
-    /// For requests without a credential.
-    client: Http2Client,
-    own: OwnClients,
+    clients: Clients,
     /// The full address.
     uri: Uri,
-}
-
-/// hyper-util's client, which keeps one connection.
-type Http2Client = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
-
-/// A client for each credential in use, so that each has a connection of its own.
-struct OwnClients {
-    connector: HttpsConnector<HttpConnector>,
-    clients: Cache<(Box<str>, i64), (UpstreamCredential, Http2Client)>,
-}
-
-impl OwnClients {
-    const MOST: u64 = 256;
-    const REST: Duration = Duration::from_mins(1);
-
-    fn new(connector: HttpsConnector<HttpConnector>) -> Self {
-        // What is left out keeps its connection as long as an exchange uses it.
-        let clients = Cache::builder().max_capacity(Self::MOST).time_to_idle(Self::REST);
-        Self { connector, clients: clients.support_invalidation_closures().build() }
-    }
-
-    fn client(&self, credential: &UpstreamCredential) -> Http2Client {
-        let key = (credential.connection().into(), credential.version());
-        let make = || (credential.clone(), http2_client(self.connector.clone()));
-        self.clients.get_with(key, make).1
-    }
-
-    fn sweep(&self) {
-        // Fails only where closures are not supported, which they are.
-        let _ = self.clients.invalidate_entries_if(|_, (credential, _)| credential.is_over());
-        self.clients.run_pending_tasks();
-    }
-}
-
-fn http2_client(connector: HttpsConnector<HttpConnector>) -> Http2Client {
-    Client::builder(TokioExecutor::new())
-        .http2_only(true)
-        // A peer that has vanished is noticed before every call has timed out on it.
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .http2_keep_alive_timeout(Duration::from_secs(10))
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .retry_canceled_requests(false)
-        .build(connector)
 }
 
 /// A server in this process.
@@ -163,15 +118,15 @@ impl Endpoint {
             path: path.parse().unwrap_or_default(),
             origin: uri,
             pool: Arc::default(),
+            meter: connector.meter,
         }))
     }
 
     /// A server at `uri` that speaks HTTP/2 (by ALPN, or with prior knowledge over plain TCP).
     pub fn http2(connector: Connector, uri: Uri) -> Self {
         let builder = HttpsConnectorBuilder::new().with_tls_config(connector.tls).https_or_http();
-        let connector = builder.enable_http2().wrap_connector(connector.tcp);
-        let own = OwnClients::new(connector.clone());
-        Self::Http2(Box::new(Http2 { client: http2_client(connector), own, uri }))
+        let clients = Clients::new(builder.enable_http2().wrap_connector(connector.tcp), connector.meter);
+        Self::Http2(Box::new(Http2 { clients, uri }))
     }
 
     /// What every request to it says.
@@ -196,8 +151,8 @@ impl Endpoint {
         match self {
             Self::Http1(http1) => http1.send(method, headers, message, credential, clocks).await,
             Self::Http2(http2) => {
-                let Http2 { client, own, uri } = &**http2;
-                let client = credential.map_or_else(|| client.clone(), |credential| own.client(credential));
+                let Http2 { clients, uri } = &**http2;
+                let client = clients.client(credential);
                 let mut request = request_to(uri.clone(), method, headers, Full::new(message));
                 *request.version_mut() = http::Version::HTTP_2;
                 let sent = timeout(clocks.first_byte, Box::pin(client.request(request))).await;
@@ -218,7 +173,7 @@ impl Endpoint {
     pub fn sweep(&self) {
         match self {
             Self::Http1(http1) => http1.pool.sweep(),
-            Self::Http2(http2) => http2.own.sweep(),
+            Self::Http2(http2) => http2.clients.sweep(),
             Self::Local(_) => {}
         }
     }
@@ -239,16 +194,23 @@ impl Http1 {
         let mut now = Instant::now();
         loop {
             let resting = self.pool.take(credential, now);
-            let is_new = resting.is_none();
+            let is_new = resting.is_err();
             let wire = match resting {
-                Some(wire) => wire,
-                // Boxed, like everything that is rare and large here: each call carries the space for it otherwise.
-                None => Box::pin(connect(self.connector.clone(), self.origin.clone(), credential, clocks)).await?,
+                Ok(wire) => wire,
+                Err((seat, miss)) => {
+                    // Boxed, like everything that is rare and large here: each call carries the space for it otherwise.
+                    let wire = Box::pin(connect(self.connector.clone(), self.origin.clone(), credential, seat, clocks));
+                    let wire = wire.await?;
+                    self.meter.connection(Use::Opened(miss));
+                    now = Instant::now();
+                    wire
+                }
             };
-            if is_new {
-                now = Instant::now();
+            let sent = wire.send(&mut request, now + clocks.first_byte).await;
+            if !is_new && !matches!(sent, Err(SendError::NotSent)) {
+                self.meter.connection(Use::Reused);
             }
-            match wire.send(&mut request, now + clocks.first_byte).await {
+            match sent {
                 Ok((head, body)) => {
                     return Ok(Answered { head, body: UpstreamBody::Wire(body, Arc::downgrade(&self.pool)) });
                 }
@@ -276,14 +238,17 @@ async fn connect(
     connector: HttpsConnector<HttpConnector>,
     origin: Uri,
     credential: Option<&UpstreamCredential>,
+    mut seat: Seat,
     clocks: &Clocks,
 ) -> Result<Wire, Refusal> {
+    seat.ends(Miss::Error);
     let opening = timeout(clocks.connect + clocks.tls, connector.oneshot(origin));
     let io = opening.await.map_err(|_| Reason::UpstreamConnectTimeout)?.map_err(|error| {
         tracing::warn!(error = &*error, "no connection to the upstream");
         connect_refusal(&*error)
     })?;
-    Wire::handshake(io, credential).await.map_err(|_| Reason::UpstreamUnreachable.into())
+    seat.ends(Miss::Cancelled);
+    Wire::handshake(io, credential, seat).await.map_err(|_| Reason::UpstreamUnreachable.into())
 }
 
 fn connect_refusal(error: &(dyn std::error::Error + 'static)) -> Refusal {

@@ -44,7 +44,8 @@ pub enum Miss {
 }
 
 impl Miss {
-    const ALL: [Self; 7] =
+    /// Each at its own number.
+    pub(super) const ALL: [Self; 7] =
         [Self::First, Self::Idle, Self::Error, Self::Rotation, Self::Busy, Self::Cancelled, Self::OtherNode];
 
     /// As metrics name it.

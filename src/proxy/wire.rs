@@ -28,6 +28,8 @@ use tokio::{net::TcpStream, task::coop::unconstrained, time::Instant};
 use super::{
     alarm::{Alarm, poll_piece},
     deadline::LazyTimer,
+    meter::Miss,
+    past::{Past, Seat},
 };
 
 type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -43,6 +45,7 @@ pub(super) struct Wire {
     timer: LazyTimer,
     /// Whose credential crossed it. Nobody else's ever does.
     owner: Option<UpstreamCredential>,
+    seat: Seat,
 }
 
 /// Why an exchange got no answer.
@@ -56,7 +59,7 @@ pub(super) enum SendError {
 }
 
 impl Wire {
-    pub(super) async fn handshake(io: Io, owner: Option<&UpstreamCredential>) -> hyper::Result<Self> {
+    pub(super) async fn handshake(io: Io, owner: Option<&UpstreamCredential>, seat: Seat) -> hyper::Result<Self> {
         let (sender, connection) = hyper::client::conn::http1::Builder::new().handshake(io).await?;
         Ok(Self {
             sender,
@@ -64,6 +67,7 @@ impl Wire {
             alarm: Alarm::default(),
             timer: LazyTimer::default(),
             owner: owner.cloned(),
+            seat,
         })
     }
 
@@ -74,7 +78,7 @@ impl Wire {
         request: &mut Option<http::Request<Full<Bytes>>>,
         deadline: Instant,
     ) -> Result<(http::response::Parts, WireBody), SendError> {
-        let Self { sender, connection, alarm, timer, .. } = &mut self;
+        let Self { sender, connection, alarm, timer, seat, .. } = &mut self;
         let Some(taken) = request.take() else { return Err(SendError::NotSent) };
         // Nobody but the connection can make it wait, and that is driven before it is asked again.
         let mut answer = pin!(unconstrained(sender.try_send_request(taken)));
@@ -86,7 +90,13 @@ impl Wire {
                 }
             })
         });
-        match answered.await.ok_or(SendError::TooLate)? {
+        // Whoever drops it in the middle of an exchange has given that up.
+        seat.ends(Miss::Cancelled);
+        let answered = answered.await;
+        if !matches!(answered, Some(Ok(_))) {
+            seat.ends(Miss::Error);
+        }
+        match answered.ok_or(SendError::TooLate)? {
             Ok(response) => {
                 let (head, body) = response.into_parts();
                 Ok((head, WireBody { body, wire: Some(self) }))
@@ -181,6 +191,12 @@ impl WireBody {
             match frame {
                 // Trailers mean nothing in MCP.
                 Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => {}
+                Poll::Ready(Some(Err(error))) => {
+                    if let Some(wire) = wire {
+                        wire.seat.ends(Miss::Error);
+                    }
+                    return Poll::Ready(Some(Err(error)));
+                }
                 frame => return frame.map(|frame| frame.map(data_or_error)),
             }
         }
@@ -204,6 +220,8 @@ impl WireBody {
         }
         if wire.is_reusable() {
             pool.put(wire);
+        } else {
+            wire.seat.ends(Miss::Error);
         }
     }
 }
@@ -219,7 +237,13 @@ fn data_or_error(frame: hyper::Result<Frame<Bytes>>) -> hyper::Result<Bytes> {
 /// their connections again, and quickly.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    shelves: [Mutex<Vec<Resting>>; Self::SHELVES],
+    shelves: [Mutex<Shelf>; Self::SHELVES],
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    resting: Vec<Resting>,
+    past: Past,
 }
 
 #[derive(Debug)]
@@ -234,33 +258,40 @@ impl Pool {
     /// On one shelf.
     const MOST: usize = 256;
 
-    /// The connection with this credential that was used last, if it is still good.
-    pub(super) fn take(&self, owner: Option<&UpstreamCredential>, now: Instant) -> Option<Wire> {
+    /// The connection with this credential that was used last, if it is still good; otherwise the place of one that is to
+    /// be opened, and why it has to be.
+    pub(super) fn take(&self, owner: Option<&UpstreamCredential>, now: Instant) -> Result<Wire, (Seat, Miss)> {
         loop {
             let mut shelf = self.shelf(owner);
-            let at = shelf.iter().rposition(|resting| resting.wire.is_of(owner))?;
-            let Resting { mut wire, since } = shelf.remove(at);
+            let Some(at) = shelf.resting.iter().rposition(|resting| resting.wire.is_of(owner)) else {
+                return Err(shelf.past.enter(owner));
+            };
+            let Resting { mut wire, since } = shelf.resting.remove(at);
             drop(shelf);
-            if now - since < Self::REST && wire.is_reusable() {
-                return Some(wire);
+            let is_fresh = now - since < Self::REST;
+            if is_fresh && wire.is_reusable() {
+                return Ok(wire);
             }
+            wire.seat.ends(if is_fresh { Miss::Error } else { Miss::Idle });
         }
     }
 
-    fn put(&self, wire: Wire) {
+    fn put(&self, mut wire: Wire) {
         if wire.is_over() {
             return;
         }
+        // Whatever is dropped from here has rested too long.
+        wire.seat.ends(Miss::Idle);
         let mut shelf = self.shelf(wire.owner.as_ref());
         // One of somebody who calls now is worth more than one of somebody who has not called for a while.
-        let oldest = (shelf.len() >= Self::MOST).then(|| shelf.remove(0));
-        shelf.push(Resting { wire, since: Instant::now() });
+        let oldest = (shelf.resting.len() >= Self::MOST).then(|| shelf.resting.remove(0));
+        shelf.resting.push(Resting { wire, since: Instant::now() });
         drop(shelf);
         drop(oldest);
     }
 
     /// Where connections with this credential rest. Names of connections are drawn by chance, so their letters spread.
-    fn shelf(&self, owner: Option<&UpstreamCredential>) -> MutexGuard<'_, Vec<Resting>> {
+    fn shelf(&self, owner: Option<&UpstreamCredential>) -> MutexGuard<'_, Shelf> {
         let name = owner.map(UpstreamCredential::connection).unwrap_or_default();
         let sum = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         lock(&self.shelves[sum % Self::SHELVES])
@@ -269,10 +300,10 @@ impl Pool {
     /// Closes connections that have rested long enough, or whose credential is over. To be called every second or so.
     pub(super) fn sweep(&self) {
         for shelf in &self.shelves {
-            let mut resting = lock(shelf);
+            let mut shelf = lock(shelf);
             let is_closed = |resting: &mut Resting| resting.wire.is_over() || resting.since.elapsed() >= Self::REST;
-            let closing: Vec<_> = resting.extract_if(.., is_closed).collect();
-            drop(resting);
+            let closing: Vec<_> = shelf.resting.extract_if(.., is_closed).collect();
+            drop(shelf);
             drop(closing);
         }
     }

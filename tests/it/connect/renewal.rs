@@ -39,6 +39,25 @@ async fn cl_14_tr_31_a_call_whose_token_is_refused_is_sent_once_more_byte_for_by
 }
 
 #[tokio::test]
+async fn a_new_token_goes_over_a_new_connection_and_everybody_has_their_own() {
+    let story = Story::renewing(vendor().await, &json!({})).await;
+    let mut people = [story.person("ada").await, story.person("bob").await];
+    for person in &mut people {
+        person.connect(&story.vendor, "somebody at vendor").await;
+        person.call().await;
+        person.call().await;
+    }
+    let before = story.gateway.upstream_connections().await;
+    assert_eq!((before["first"], before.get("rotation"), before["reused"]), (2, None, 2), "{before:?}");
+    story.vendor.expires_tokens();
+    for person in &people {
+        assert_eq!(person.call().await.said(), "somebody at vendor");
+    }
+    let after = story.gateway.upstream_connections().await;
+    assert_eq!((after["first"], after["rotation"]), (2, 2), "{after:?}");
+}
+
+#[tokio::test]
 async fn cl_14_a_token_that_ends_by_the_clock_is_renewed_before_it_is_shown() {
     let clock = Arc::new(ManualClock::new(SystemClock.now()));
     let vendor = Vendor::new(clock.clone()).await;

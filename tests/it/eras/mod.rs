@@ -68,3 +68,6 @@ fn alone(version: &str, method: &str) -> Request {
     let message = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": { "_meta": meta } });
     Request::post("/mcp", &message).header("Mcp-Protocol-Version", version).header("Mcp-Method", method)
 }
+//! Clients and upstreams of either era.
+
+mod reuse;

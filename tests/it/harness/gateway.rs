@@ -1,6 +1,7 @@
 //! The real gateway, inside the test.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -255,6 +256,21 @@ impl Gateway {
     /// Calls a tool without arguments, on `/mcp`.
     pub(crate) async fn call(&self, tool: &str) -> Reply {
         self.post(&call(1, tool, &Value::Object(Map::new()))).await
+    }
+
+    /// How often a connection to an upstream was `reused`, or opened and why, as the metrics say it.
+    pub(crate) async fn upstream_connections(&self) -> BTreeMap<String, u64> {
+        let metrics = self.ask(&Request::get("/metrics")).await;
+        let lines = metrics.text().lines().filter(|line| line.starts_with("portcullis_upstream_connections_total"));
+        lines
+            .map(|line| {
+                let (labels, count) = line.rsplit_once(' ').unwrap();
+                let reason =
+                    labels.split_once("reason=\"").map_or("reused", |(_, rest)| rest.split('"').next().unwrap());
+                assert_eq!(labels.contains("outcome=\"reused\""), reason == "reused", "{line}");
+                (reason.to_owned(), count.parse().unwrap())
+            })
+            .collect()
     }
 
     /// Replaces the configuration's file at one stroke, as editors do.

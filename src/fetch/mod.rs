@@ -22,6 +22,8 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use self::resolve::NoNames;
 pub use self::{
     client::{Budget, Client, Settings},
     guard::Guard,

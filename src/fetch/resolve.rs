@@ -44,3 +44,15 @@ impl Resolve for SystemResolver {
         })
     }
 }
+
+/// Knows no name, for tests.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct NoNames;
+
+#[cfg(test)]
+impl Resolve for NoNames {
+    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
+        Box::pin(async move { Err(io::Error::other(format!("no name is known here, nor is {name}"))) })
+    }
+}

@@ -1,13 +1,12 @@
 //! Policies that do nothing but declare facts, for chains that the standard policies cannot get wrong yet.
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
+use portcullis::upstreams::connections::Handle;
 use portcullis_policies::kit::{
     chain::{RouteLayer, gate},
-    credential::{Connections, CredentialRefused, NoCredential, Obtaining, Wanted},
     host::Host,
     policy::{Fact, Policy, PolicyKind, Problem},
-    refusal::Reason,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -61,28 +60,5 @@ fake!(Audit = "fake-audit" {
 
 /// A host with connections of nobody: none is asked for while a configuration is checked.
 pub(crate) fn host(host: Host) -> Host {
-    Host { connections: Some(Arc::new(NoConnections)), ..host }
-}
-
-#[derive(Debug)]
-struct NoConnections;
-
-impl Connections for NoConnections {
-    fn obtain<'a>(&'a self, _: Wanted<'a>, _: Option<&'a str>) -> Obtaining<'a> {
-        Obtaining::Ready(Err(Reason::VaultClosed.into()))
-    }
-
-    fn renew<'a>(&'a self, wanted: Wanted<'a>, _: &'a CredentialRefused, inbound: Option<&'a str>) -> Obtaining<'a> {
-        self.obtain(wanted, inbound)
-    }
-
-    fn give_up<'a>(
-        &'a self,
-        _: Wanted<'a>,
-        _: &'a CredentialRefused,
-    ) -> Pin<Box<dyn Future<Output = NoCredential> + Send + 'a>> {
-        Box::pin(async { Reason::VaultClosed.into() })
-    }
-
-    fn suspect(&self, _: &CredentialRefused) {}
+    Host { connections: Some(Arc::new(Handle::default())), ..host }
 }

@@ -10,22 +10,12 @@ mod seats;
 mod server;
 mod tls;
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use portcullis_policies::kit::fetch::{Fetch, FetchError, Fetched, Wanted};
 use url::Url;
 
-use super::{Budget, Client, Guard, Resolve, Resolving, Roots, Settings};
-
-/// Knows no name.
-#[derive(Debug)]
-struct NoNames;
-
-impl Resolve for NoNames {
-    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
-        Box::pin(async move { Err(io::Error::other(format!("no name is known here, nor is {name}"))) })
-    }
-}
+use super::{Budget, Client, Guard, NoNames, Resolve, Resolving, Roots, Settings};
 
 /// Every name has these addresses.
 #[derive(Debug)]

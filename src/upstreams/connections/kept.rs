@@ -8,12 +8,12 @@ use portcullis_policies::kit::{
     credential::{AuthMode, KeyField, UpstreamCredential},
 };
 use secrecy::{ExposeSecret, SecretSlice, SecretString, zeroize::Zeroizing};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::slot::Held;
 use crate::{
     store::{ConnectionRecord, StoreError},
-    upstreams::oauth::{Discovered, Registration, TokenSet},
+    upstreams::oauth::{Discovered, Registration, TokenSet, secret},
 };
 
 /// A connection's secrets, as they are sealed in its record.
@@ -39,20 +39,8 @@ pub(super) struct Tokens {
 }
 
 /// One value that a person typed in.
-#[derive(Clone, Debug)]
-pub(super) struct Value(pub(super) SecretString);
-
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.0.expose_secret())
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        SecretString::deserialize(from).map(Self)
-    }
-}
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Value(#[serde(with = "secret")] pub(super) SecretString);
 
 impl Kept {
     /// As the record takes them.

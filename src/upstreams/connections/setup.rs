@@ -135,11 +135,7 @@ impl LastTime {
                     "the upstream names the authorization server {issuer} now, and named {pinned} before; if that is \
                      right, say so with `authorizationServer`, as the gateway's secret would be shown there"
                 );
-                Err(NoSetup::Failed(SetupError {
-                    code: SetupCode::IssuerNotTrusted,
-                    words,
-                    transcript: found.0.transcript,
-                }))
+                Err(NoSetup::Failed(SetupError::new(SetupCode::IssuerNotTrusted, &words, found.0.transcript)))
             }
             _ => {
                 self.pinned = Some((client.client_id.clone(), issuer.clone()));
@@ -273,9 +269,8 @@ impl ConnectionBook {
 
 /// The address of an upstream that has one.
 pub(super) fn target_url(target: &UpstreamTarget) -> Result<Url, SetupError> {
-    Url::parse(&target.0).map_err(|_| SetupError {
-        code: SetupCode::NoProtectedResourceMetadata,
-        words: "the route's upstream has no address, so nothing can be asked there".to_owned(),
-        transcript: Transcript::default(),
+    Url::parse(&target.0).map_err(|_| {
+        let words = "the route's upstream has no address, so nothing can be asked there";
+        SetupError::new(SetupCode::NoProtectedResourceMetadata, words, Transcript::default())
     })
 }

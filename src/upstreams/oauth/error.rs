@@ -22,7 +22,8 @@ pub struct SetupError {
 const LONGEST: usize = 1_000;
 
 impl SetupError {
-    pub(super) fn new(code: SetupCode, words: &str, mut transcript: Transcript) -> Self {
+    /// With what was seen on the way to it.
+    pub(in crate::upstreams) fn new(code: SetupCode, words: &str, mut transcript: Transcript) -> Self {
         transcript.decided("ended", code.as_str());
         Self { code, words: words::plain(words, LONGEST), transcript }
     }

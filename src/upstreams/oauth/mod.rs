@@ -26,7 +26,7 @@ mod question;
 mod register;
 mod registered;
 mod resource;
-mod secret;
+pub(super) mod secret;
 mod server;
 mod survey;
 #[cfg(test)]

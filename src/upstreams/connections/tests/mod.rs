@@ -8,7 +8,6 @@ mod renewal;
 mod vendor;
 
 use std::{
-    io,
     path::Path,
     sync::{
         Arc, RwLock,
@@ -38,23 +37,13 @@ use super::{
     UpstreamRoute, UpstreamRoutes,
 };
 use crate::{
-    fetch::{Client, Guard, Resolve, Resolving, Roots, Settings},
+    fetch::{Client, Guard, NoNames, Roots, Settings},
     store::{ConnectionKey, ConnectionRecord, Digest, Location, MasterKey, Store, Tenant},
 };
 
 const ROUTE: &str = "/mcp/notes";
 const KEY: &str = "b1f0c97a62d3e8445f0e9d7a3c21886bd4e7f1095a6c3b82e9470d15fca8632e";
 const T: Tenant = Tenant::DEFAULT;
-
-/// Knows no name.
-#[derive(Debug)]
-struct NoNames;
-
-impl Resolve for NoNames {
-    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
-        Box::pin(async move { Err(io::Error::other(format!("no name is known here, nor is {name}"))) })
-    }
-}
 
 /// One route, as the configuration of the moment has it.
 #[derive(Debug)]

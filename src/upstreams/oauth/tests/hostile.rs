@@ -6,6 +6,7 @@ use super::{
     super::{server::plain_server, survey::Survey},
     *,
 };
+use crate::fetch::{Resolve, Resolving};
 
 /// Whoever answers for a name may say that it is here.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ mod registration;
 mod server;
 mod tokens;
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderValue, StatusCode};
 use portcullis_policies::kit::{
@@ -24,17 +24,7 @@ use url::Url;
 
 use self::server::Server;
 use super::*;
-use crate::fetch::{Client, Guard, Resolve, Resolving, Roots, Settings};
-
-/// Knows no name.
-#[derive(Debug)]
-struct NoNames;
-
-impl Resolve for NoNames {
-    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
-        Box::pin(async move { Err(io::Error::other(format!("no name is known here, nor is {name}"))) })
-    }
-}
+use crate::fetch::{Client, Guard, NoNames, Roots, Settings};
 
 fn oauth(loopback: bool) -> UpstreamOAuth {
     let guard = Guard { loopback, ..Guard::default() };

@@ -238,7 +238,7 @@ async fn connect(
     connector: HttpsConnector<HttpConnector>,
     origin: Uri,
     credential: Option<&UpstreamCredential>,
-    mut seat: Seat,
+    seat: Seat,
     clocks: &Clocks,
 ) -> Result<Wire, Refusal> {
     seat.ends(Miss::Error);

@@ -49,7 +49,7 @@ impl Clients {
         // What is left out keeps its connection as long as an exchange uses it.
         let own = Cache::builder().max_capacity(Self::MOST).time_to_idle(REST).support_invalidation_closures().build();
         let mut past = Past::default();
-        let common = OneClient::new(connector.clone(), meter.clone(), past.enter(None));
+        let common = OneClient::new(connector.clone(), meter.clone(), past.enter("", 0));
         Self { connector, meter, past: past.into(), common, own }
     }
 
@@ -61,7 +61,9 @@ impl Clients {
     }
 
     fn open(&self, credential: &UpstreamCredential) -> OneClient {
-        let entry = self.past.lock().unwrap_or_else(PoisonError::into_inner).enter(Some(credential));
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = past.enter(credential.connection(), credential.version());
+        drop(past);
         OneClient::new(self.connector.clone(), self.meter.clone(), entry)
     }
 
@@ -122,7 +124,7 @@ struct Line {
 }
 
 impl Line {
-    fn new(meter: Meter, (mut seat, first): (Seat, Miss)) -> Self {
+    fn new(meter: Meter, (seat, first): (Seat, Miss)) -> Self {
         // A client that is gone was left out because nobody, or others more often, had use for it.
         seat.ends(Miss::Idle);
         let (has_opened, is_fresh) = (AtomicBool::new(false), AtomicBool::new(false));

@@ -264,7 +264,7 @@ impl Pool {
         loop {
             let mut shelf = self.shelf(owner);
             let Some(at) = shelf.resting.iter().rposition(|resting| resting.wire.is_of(owner)) else {
-                return Err(shelf.past.enter(owner));
+                return Err(shelf.past.enter(name_of(owner), owner.map_or(0, UpstreamCredential::version)));
             };
             let Resting { mut wire, since } = shelf.resting.remove(at);
             drop(shelf);
@@ -276,7 +276,7 @@ impl Pool {
         }
     }
 
-    fn put(&self, mut wire: Wire) {
+    fn put(&self, wire: Wire) {
         if wire.is_over() {
             return;
         }
@@ -292,8 +292,8 @@ impl Pool {
 
     /// Where connections with this credential rest. Names of connections are drawn by chance, so their letters spread.
     fn shelf(&self, owner: Option<&UpstreamCredential>) -> MutexGuard<'_, Shelf> {
-        let name = owner.map(UpstreamCredential::connection).unwrap_or_default();
-        let sum = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        let sum =
+            name_of(owner).bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         lock(&self.shelves[sum % Self::SHELVES])
     }
 
@@ -307,6 +307,11 @@ impl Pool {
             drop(closing);
         }
     }
+}
+
+/// The connection that a credential is of; nothing without one.
+fn name_of(owner: Option<&UpstreamCredential>) -> &str {
+    owner.map(UpstreamCredential::connection).unwrap_or_default()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

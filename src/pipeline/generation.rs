@@ -1,11 +1,12 @@
 //! One immutable compiled configuration.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use portcullis_policies::kit::{
     chain::ServedEras,
     credential::{UpstreamAuth, UpstreamTarget},
     edge::Edge,
+    names::NameMap,
     sign_in::{Outside, SignIn},
 };
 
@@ -14,7 +15,7 @@ use crate::{config::Gateway, proxy::Endpoint};
 /// All routes of one configuration, ready to run. Requests that began on it end on it.
 #[derive(Debug)]
 pub struct Generation {
-    routes: HashMap<Arc<str>, Route>,
+    routes: NameMap<Arc<str>, Route>,
     order: Vec<Arc<str>>,
     endpoints: Vec<Arc<Endpoint>>,
     /// The gateway itself, as configured.

@@ -15,10 +15,7 @@ use std::{
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    server::conn::auto,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -28,7 +25,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{assemble::Assembly, impatient::Impatient, shutdown::Shutdown};
+use super::{assemble::Assembly, draining::Draining, impatient::Impatient, shutdown::Shutdown};
 use crate::{
     config::ListenerLimits,
     proxy::{ConnectionTimer, Quiet, QuietBody},
@@ -43,9 +40,9 @@ pub async fn bind(address: &str) -> std::io::Result<TcpListener> {
 pub async fn serve(listener: TcpListener, assembly: Assembly, mut shutdown: Shutdown) {
     let Assembly { router, metrics, tls, gateway, .. } = assembly;
     let server = Arc::new(server(&gateway.limits));
-    let room = Arc::new(Semaphore::new(gateway.limits.connections.get() as usize));
+    let most = gateway.limits.connections.get();
+    let room = Arc::new(Semaphore::new(most as usize));
     let handshake = Duration::from_secs(gateway.limits.handshake_seconds.get().into());
-    let graceful = GracefulShutdown::new();
     loop {
         let (stream, peer) = tokio::select! {
             () = shutdown.begun() => break,
@@ -64,8 +61,7 @@ pub async fn serve(listener: TcpListener, assembly: Assembly, mut shutdown: Shut
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let (server, router, metrics, watcher) =
-            (Arc::clone(&server), router.clone(), metrics.clone(), graceful.watcher());
+        let (server, router, metrics) = (Arc::clone(&server), router.clone(), metrics.clone());
         let (tls, mut stopping) = (tls.clone(), shutdown.clone());
         tokio::spawn(async move {
             metrics.connection(1);
@@ -77,7 +73,7 @@ pub async fn serve(listener: TcpListener, assembly: Assembly, mut shutdown: Shut
                         version = timeout(server.patience, version_of(&stream)) => version.ok(),
                     };
                     match version {
-                        Some(version) => Box::pin(converse(&server, version, stream, router, peer, watcher)).await,
+                        Some(version) => Box::pin(converse(&server, version, stream, router, peer, stopping)).await,
                         None => tracing::debug!(%peer, "no request came"),
                     }
                 }
@@ -85,7 +81,7 @@ pub async fn serve(listener: TcpListener, assembly: Assembly, mut shutdown: Shut
                     Ok(Ok(stream)) => {
                         let version =
                             if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Version::H2 } else { Version::H1 };
-                        Box::pin(converse(&server, version, stream, router, peer, watcher)).await;
+                        Box::pin(converse(&server, version, stream, router, peer, stopping)).await;
                     }
                     Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake failed"),
                     Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
@@ -97,7 +93,8 @@ pub async fn serve(listener: TcpListener, assembly: Assembly, mut shutdown: Shut
     }
     drop(listener);
     let drain = Duration::from_secs(gateway.drain_seconds.into());
-    if timeout(drain, graceful.shutdown()).await.is_err() {
+    // Whoever has all places is the last one here.
+    if timeout(drain, room.acquire_many(most)).await.is_err() {
         tracing::warn!(seconds = gateway.drain_seconds, "calls were still in flight when the time to drain was over");
     }
 }
@@ -189,7 +186,7 @@ async fn converse<S>(
     stream: S,
     router: super::Router,
     peer: SocketAddr,
-    watcher: Watcher,
+    stopping: Shutdown,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -208,7 +205,7 @@ async fn converse<S>(
     let stream = TokioIo::new(Impatient::new(stream, server.unread));
     // A temporary: a variable would stay as long as the connection.
     let connection = server.builder(version).serve_connection(stream, service).into_owned();
-    let mut connection = Quiet::new(watcher.watch(connection));
+    let mut connection = Quiet::new(Draining::new(connection, stopping));
     let mut patience = pin!(sleep(server.patience));
     // hyper's own timeout is one of HTTP/1.
     let ended = poll_fn(|context| match Pin::new(&mut connection).poll(context) {

@@ -3,6 +3,7 @@
 mod access;
 mod assemble;
 mod beside;
+mod draining;
 mod hosts;
 mod impatient;
 mod listen;

@@ -29,6 +29,11 @@ impl Shutdown {
         *self.0.borrow()
     }
 
+    /// Is there anything to hear? Cheaper than [`Self::has_begun`], for those who ask often.
+    pub(super) fn has_news(&self) -> bool {
+        self.0.has_changed().unwrap_or(true)
+    }
+
     /// Waits until it begins; also when nobody is left to tell.
     pub async fn begun(&mut self) {
         let _ = self.0.wait_for(|stopping| *stopping).await;

@@ -4,12 +4,12 @@
     tests/interop/run.py --install --gateway target/debug/portcullis
     tests/interop/run.py --direct        # the same clients without the gateway: whose fault is a failure?
 
-Five parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
-way in which a client can be known (sign_in.py); signed-in clients connect their people to servers that want each one's
-own credential (connect.py); the official conformance suite judges the authorization server (conformance.py), and the
-gateway as an OAuth client of upstreams (conformance_client.py). Python's standard library only; clients and servers are
-pinned in package-lock.json and requirements-*.txt and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache
-beside this file).
+Six parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every way
+in which a client can be known (sign_in.py); signed-in clients connect their people to servers that want each one's own
+credential (connect.py); the official conformance suite judges the authorization server (conformance.py), the gateway as
+a client of upstreams (conformance_client.py), and servers behind it (conformance_server.py). Python's standard library
+only; clients and servers are pinned in package-lock.json and requirements-*.txt and live in a cache folder
+($PORTCULLIS_INTEROP_CACHE, else .cache beside this file).
 """
 
 import argparse
@@ -25,6 +25,7 @@ import time
 
 import conformance
 import conformance_client
+import conformance_server
 import connect
 import sign_in
 import stories
@@ -60,10 +61,13 @@ def run_all(options, work):
         one_by_one.append(connect.first_check(ports, connected, conformance.CLIENT, work))
         together = sign_in.checks(ports, node, newer, work) + connect.checks(ports, connected, node, work)
         judged = Group(conformance_client.checks(options.gateway, newer, work), conformance_client.AT_A_TIME)
+        world = conformance_server.World(options.gateway, newer, work)
+        scored = Group(conformance_server.checks(world), conformance_server.AT_A_TIME)
+        running.enter_context(world.running())
         running.enter_context(sign_in.provider_and_documents(ports, newer, work))
         running.enter_context(connect.servers(connected, options.gateway, newer, work))
         running.enter_context(gateway(options.gateway, ports, connected, servers, work))
-        return run_checks(options.only, Group(one_by_one, 1), judged, Group(together, AT_A_TIME))
+        return run_checks(options.only, Group(one_by_one, 1), judged, scored, Group(together, AT_A_TIME))
 
 
 def start_servers(running, node, work):

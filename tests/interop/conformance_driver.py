@@ -2,7 +2,8 @@
 """What the official conformance suite runs as its MCP client: `conformance_driver.py URL`.
 
 It starts a gateway whose one route leads to URL, signs a person in at it, and calls the tools of URL through it; when the
-gateway asks the person to connect, the person does. So what the suite judges is the gateway as a client of URL.
+gateway asks the person to connect, the person does. So what the suite judges is the gateway as a client of URL. Where
+sign-in at URL is not what is judged, the person's client is an SDK (clients/judged.mjs).
 
 It prints `called`, and ends with 0; or `refused: …` with what the gateway or its pages said, and ends with 3. Whatever
 else goes wrong ends with 1.
@@ -19,7 +20,7 @@ import tempfile
 from clients.browser import Browser
 from clients.by_hand import ConnectFirst, Refused, Session, sign_in
 from clients.signed_in import Callback
-from machine import Trouble, answers_readyz, background, free_ports, stop_everything, tail
+from machine import NODE_HOME, Trouble, answers_readyz, background, complaint_of, free_ports, stop_everything, tail
 
 ROUTE = "/mcp/judged"
 CLIENT = {"clientId": "driver", "redirectUris": ["http://127.0.0.1/callback"]}
@@ -79,13 +80,13 @@ class Person:
     def __init__(self, base, work, version):
         profile = work / "browser"
         profile.mkdir()
-        self.browser, self.base, self.version = Browser(profile), base, version
+        self.browser, self.base, self.work, self.version = Browser(profile), base, work, version
         self.connects = 0
 
     def sign_in(self):
         with Callback() as callback:
-            token = sign_in(self.base, ROUTE, CLIENT["clientId"], self, callback)
-        self.session = Session(self.base + ROUTE, token, self.version)
+            self.token = sign_in(self.base, ROUTE, CLIENT["clientId"], self, callback)
+        self.session = Session(self.base + ROUTE, self.token, self.version)
 
     def open(self, url):
         try:
@@ -112,6 +113,12 @@ class Person:
         with contextlib.suppress(*[Refused] if self.session.is_modern else []):
             self.session.open()
 
+    def use_sdk(self):
+        """Everything that the server lists, by an SDK."""
+        command = [os.environ["NODE"], NODE_HOME / "clients" / "judged.mjs", self.base + ROUTE]
+        if complaint := complaint_of(command, self.work, TOKEN=self.token):
+            raise Trouble(complaint)
+
     def tell(self):
         """Twice, because some upstreams change their mind after the first call."""
         self.introduce()
@@ -132,7 +139,10 @@ def play(url, work):
     with background("gateway", [os.environ["GATEWAY"], "serve", "--config", config], work, answers_readyz(port)):
         person = Person(f"http://127.0.0.1:{port}", work, os.environ["MCP_CONFORMANCE_PROTOCOL_VERSION"])
         person.sign_in()
-        person.tell()
+        if scenario.startswith("auth/"):
+            person.tell()
+        else:
+            person.use_sdk()
 
 
 def end(signal_number, _frame):

@@ -149,18 +149,23 @@ def wait_until_ready(name, process, is_ready, log):
 
 def complaint_of(command, work, **env):
     """Runs a client to its end. None when all is well, else what it said: one that mutters on stderr has failed too."""
+    return outcome_of(command, work, **env)[0]
+
+
+def outcome_of(command, work, **env):
+    """The same, and what it said on stdout."""
     process = start(command, work, subprocess.PIPE, subprocess.PIPE, **env)
     try:
         stdout, stderr = process.communicate(timeout=CASE_TIMEOUT)
     except subprocess.TimeoutExpired:
         stop(process)
         stdout, stderr = process.communicate()
-        return f"no end after {CASE_TIMEOUT} s\n{stdout}{stderr}"
+        return f"no end after {CASE_TIMEOUT} s\n{stdout}{stderr}", stdout
     finally:
         stop(process)
     if process.returncode == 0 and not stderr.strip():
-        return None
-    return f"exit code {process.returncode}\n{stdout}{stderr}"
+        return None, stdout
+    return f"exit code {process.returncode}\n{stdout}{stderr}", stdout
 
 
 def tail(log, lines=40):

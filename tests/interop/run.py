@@ -10,6 +10,13 @@ credential (connect.py); the official conformance suite judges the authorization
 a client of upstreams (conformance_client.py), and servers behind it (conformance_server.py). Python's standard library
 only; clients and servers are pinned in package-lock.json and requirements-*.txt and live in a cache folder
 ($PORTCULLIS_INTEROP_CACHE, else .cache beside this file).
+Six parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
+way in which a client can be known (sign_in.py); signed-in clients connect their people to servers that want each one's
+own credential (connect.py); the official conformance suite judges the authorization server (conformance.py), and the
+gateway as an OAuth client of upstreams (conformance_client.py); clients of both eras meet servers of both (matrix.py).
+Python's standard library only; clients and servers are
+pinned in package-lock.json and requirements-*.txt and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache
+beside this file).
 """
 
 import argparse
@@ -27,6 +34,8 @@ import conformance
 import conformance_client
 import conformance_server
 import connect
+import matrix
+import matrix_page
 import sign_in
 import stories
 from installing import install, needed_install, newer_node, place_scripts
@@ -46,11 +55,15 @@ def run_all(options, work):
     newer = newer_node(node)
     with contextlib.ExitStack() as running:
         servers = start_servers(running, node, work)
+        upstreams = running.enter_context(matrix.servers(node, work))
+        rmcp = options.gateway.parent / "examples" / "matrix_rmcp"
         clients = stories.all_clients(node, newer)
         if options.direct:
             print("direct: no gateway, so no demo server, no allow-lists, no hidden tools and no sign-in", flush=True)
             urls = {route.path: servers[route.server] for route in stories.ROUTES if route.server}
-            return run_checks(options.only, Group(stories.checks(urls, clients, True, work), 1))
+            pairs = [pair.check(work) for pair in matrix.direct_pairs(upstreams, node, rmcp)]
+            one_by_one = stories.checks(urls, clients, True, work)
+            return run_checks(options.only, Group(one_by_one, 1), Group(pairs, matrix.AT_A_TIME))
         if not options.gateway.is_file():
             raise Trouble(f"no gateway at {options.gateway}: `cargo build`, or name it with --gateway")
         ports = sign_in.Ports(*free_ports(3))
@@ -68,6 +81,12 @@ def run_all(options, work):
         running.enter_context(connect.servers(connected, options.gateway, newer, work))
         running.enter_context(gateway(options.gateway, ports, connected, servers, work))
         return run_checks(options.only, Group(one_by_one, 1), judged, scored, Group(together, AT_A_TIME))
+        bridged = matrix.routes(upstreams, node)
+        running.enter_context(gateway(options.gateway, ports, connected, servers, bridged, work))
+        pairs = matrix.pairs(ports, matrix.made_key(options.gateway, work / "routes.json", work), node, rmcp)
+        bridge = Group([pair.check(work) for pair in pairs], matrix.AT_A_TIME)
+        page = Group([matrix_page.check(pairs)], 1)
+        return run_checks(options.only, Group(one_by_one, 1), judged, Group(together, AT_A_TIME), bridge, page)
 
 
 def start_servers(running, node, work):
@@ -80,19 +99,19 @@ def start_servers(running, node, work):
     return {name: f"http://127.0.0.1:{port}/mcp" for name, port in ports.items()}
 
 
-def gateway(binary, ports, connected, servers, work):
+def gateway(binary, ports, connected, servers, bridged, work):
     config = work / "routes.json"
-    config.write_text(json.dumps(routes_file(ports, connected, servers, work), indent=2))
+    config.write_text(json.dumps(routes_file(ports, connected, servers, bridged, work), indent=2))
     return background("gateway", [binary, "serve", "--config", config], work, answers_readyz(ports.gateway))
 
 
-def routes_file(ports, connected, servers, work):
+def routes_file(ports, connected, servers, bridged, work):
     more = sign_in.gateway(ports, work, [conformance.CLIENT])
     return {
         "compatibilityDate": "2026-11-20",
         "gateway": {"listen": f"127.0.0.1:{ports.gateway}", **more},
         "policies": connect.policies(),
-        "routes": {**stories.routes(servers), **sign_in.routes(ports), **connect.routes(connected)},
+        "routes": {**stories.routes(servers), **sign_in.routes(ports), **connect.routes(connected), **bridged},
     }
 
 

@@ -3,13 +3,11 @@
 mod aside;
 mod explained;
 mod first_contact;
+mod legacy_client;
 mod listen;
-mod polling;
 mod modern_client;
-mod legacy_client;
-mod legacy_client;
-mod listen;
 mod polling;
+mod reuse;
 mod served;
 mod sessions;
 mod translated;
@@ -68,6 +66,3 @@ fn alone(version: &str, method: &str) -> Request {
     let message = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": { "_meta": meta } });
     Request::post("/mcp", &message).header("Mcp-Protocol-Version", version).header("Mcp-Method", method)
 }
-//! Clients and upstreams of either era.
-
-mod reuse;

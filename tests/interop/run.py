@@ -91,7 +91,7 @@ def run_all(options, work):
 
 def start_servers(running, node, work):
     """Starts the MCP servers behind the gateway; answers their URLs by name."""
-    names = ["everything", "python"]
+    names = ["everything", "python", "polling"]
     ports = dict(zip(names, free_ports(len(names))))
     for name, port in ports.items():
         command = stories.server_command(name, port, node)

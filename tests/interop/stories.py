@@ -117,6 +117,23 @@ ROUTES = [
         resource={"uri": "greeting://hello", "text": "Hello from Python."},
         prompt=call("introduce", {"name": "Ada"}, "Introduce yourself to Ada."),
     ),
+    # A tool that closes its caller's stream in the middle of the call. Clients that only post see nothing of it.
+    Route(
+        path="/mcp/polling",
+        eras=["legacy"],
+        server="polling",
+        policies=[],
+        tools=["echo", "wait", "count_slowly"],
+        hidden=None,
+        first=None,
+        calls=[
+            call("wait", {"rounds": 1}, "Waited 1 rounds."),
+            call("echo", {"text": "hello CASE"}, "hello CASE"),
+        ],
+        progress=call("count_slowly", {"to": 5, "delay_ms": 200}, "Counted to 5.", steps=5, stepMs=200),
+        resource={"uri": "greeting://hello", "text": "Hello from a server that is polled."},
+        prompt=call("introduce", {"name": "Ada"}, "Introduce yourself to Ada."),
+    ),
 ]
 
 
@@ -161,6 +178,8 @@ def all_clients(node, newer):
 def server_command(name, port, node):
     if name == "python":
         return [PYTHON[2], HERE / "servers" / "python_server.py", str(port)]
+    if name == "polling":
+        return [node, NODE_HOME / "servers" / "polling.mjs", str(port)]
     package = NODE_MODULES / "@modelcontextprotocol" / "server-everything"
     loopback = (NODE_HOME / "servers" / "loopback.mjs").as_uri()
     return [node, "--import", loopback, package / "dist" / "index.js", "streamableHttp"]

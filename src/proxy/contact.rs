@@ -163,3 +163,34 @@ async fn discovered(reply: Reply) -> Result<Value, Option<i64>> {
         _ => Err(message.pointer("/error/code").and_then(Value::as_i64)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: Option<i64>) -> Refused {
+        Refused { status: StatusCode::from_u16(status).unwrap(), code }
+    }
+
+    #[test]
+    fn tr_25_only_errors_of_2026_07_28_are_taken_for_its_own() {
+        for (status, code) in [(400, -32020), (400, -32021), (400, -32022), (404, -32601)] {
+            assert!(refused(status, Some(code)).is_modern(), "{status} {code}");
+        }
+        for (status, code) in [(400, -32000), (400, -32601), (200, -32601), (404, -32001), (400, -32602)] {
+            assert!(!refused(status, Some(code)).is_modern(), "{status} {code}");
+        }
+        assert!(!refused(404, None).is_modern());
+    }
+
+    #[test]
+    fn tr_25_who_may_call_and_trouble_say_nothing_about_the_message() {
+        for (status, code) in [(400, None), (404, None), (405, None), (406, None), (415, None), (422, None)] {
+            assert!(refused(status, code).is_about_the_message(), "{status}");
+        }
+        assert!(refused(200, Some(-32601)).is_about_the_message());
+        for (status, code) in [(200, Some(-32603)), (401, None), (403, None), (429, None), (500, None), (503, None)] {
+            assert!(!refused(status, code).is_about_the_message(), "{status}");
+        }
+    }
+}

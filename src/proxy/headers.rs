@@ -238,6 +238,40 @@ mod tests {
     }
 
     #[test]
+    fn tr_13_a_message_of_the_gateways_own_has_nothing_of_what_the_client_says_of_its_own() {
+        let mut request = http::Request::new(Inbound::Refused(Reason::Internal.into()));
+        *request.headers_mut() = map(&[
+            ("mcp-session-id", "sealed"),
+            ("mcp-protocol-version", "2025-06-18"),
+            ("mcp-method", "tools/call"),
+            ("mcp-param-region", "eu"),
+            ("authorization", "Bearer of the client"),
+            ("traceparent", "00-1-2-01"),
+        ]);
+        request.extensions_mut().insert(UpstreamHeaders(map(&[("x-team", "tools"), ("content-length", "7")])));
+        request.extensions_mut().insert(UpstreamCredential::new(
+            "connection",
+            1,
+            vec![(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer of the gateway"))],
+        ));
+        let template = Template::http1(HeaderValue::from_static("upstream.test"));
+        let mut own = own(&template, &request, &[(SESSION, HeaderValue::from_static("upstream-session"))]);
+        let mut expected = map(&[
+            ("traceparent", "00-1-2-01"),
+            ("x-team", "tools"),
+            ("authorization", "Bearer of the gateway"),
+            ("mcp-session-id", "upstream-session"),
+            ("host", "upstream.test"),
+        ]);
+        expected.extend(Template::new().0);
+        expected.remove(VERSION);
+        for headers in [&mut own, &mut expected] {
+            headers.remove(USER_AGENT);
+        }
+        assert_eq!(own, expected);
+    }
+
+    #[test]
     fn the_version_crosses_as_often_as_it_is_said() {
         let version = |headers: &HeaderMap| headers.get_all(VERSION).iter().cloned().collect::<Vec<_>>();
         assert_eq!(version(&sent(&[], &[])), Vec::<HeaderValue>::new());

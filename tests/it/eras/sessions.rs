@@ -89,9 +89,8 @@ async fn tr_12_fault_a_session_that_the_upstream_has_ended_is_unknown_and_anothe
     ] {
         let is_over = Arc::new(AtomicBool::new(true));
         let over = Arc::clone(&is_over);
-        let upstream = keeping_sessions(move |request| match over.load(Ordering::SeqCst) {
-            true => gone(request),
-            false => Answer::json(&request.says("again")),
+        let upstream = keeping_sessions(move |request| {
+            if over.load(Ordering::SeqCst) { gone(request) } else { Answer::json(&request.says("again")) }
         })
         .await;
         let gateway = Gateway::before(&upstream).await;

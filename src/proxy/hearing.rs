@@ -8,7 +8,7 @@ use portcullis_policies::kit::reply::{Event, EventSource};
 
 use super::{
     line::{Line, Unheard},
-    resume::{Resume, Source},
+    resume::{RETRY, Resume, Source},
 };
 
 /// Gives what comes on it, and goes on after it was cut. It ends when the upstream has no such stream, or no more.
@@ -38,7 +38,8 @@ impl Hearing {
 
     /// Asks once more, unless nothing has come of it too often.
     fn again(&mut self) {
-        self.source = if self.resume.is_hopeless() { Source::Ended } else { Source::Opening(self.resume.again()) };
+        // Nobody waits for it, so there is time.
+        self.source = if self.resume.is_hopeless() { Source::Ended } else { Source::Opening(self.resume.again(RETRY)) };
     }
 }
 

@@ -1,6 +1,9 @@
 //! An upstream's event stream on its way to the client, event by event.
 
-use std::task::{Context, Poll};
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use portcullis_policies::kit::{
     chain::RequestId,
@@ -119,7 +122,7 @@ impl Relay {
     fn go_on(&mut self) -> Result<(), Refusal> {
         let resume = self.resume.as_mut().filter(|resume| self.awaiting.is_some() && resume.is_possible());
         let Some(resume) = resume else { return Err(Reason::UpstreamTruncated.into()) };
-        self.source = Source::Opening(resume.again());
+        self.source = Source::Opening(resume.again(Duration::ZERO));
         self.is_resumed = true;
         Ok(())
     }

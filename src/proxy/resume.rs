@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::line::{Events, Line, Unheard};
 
 /// How long to wait where the upstream does not say.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// What an upstream may ask for at most, and at least.
 const LONGEST: Duration = Duration::from_secs(30);
 const SHORTEST: Duration = Duration::from_millis(50);
@@ -60,9 +60,10 @@ impl Resume {
         self.last.is_some() && self.attempts < ATTEMPTS && !self.is_over()
     }
 
-    /// Asks for the rest of the stream, after the time that the upstream wants; for longer each time that nothing comes.
-    pub(super) fn again(&mut self) -> Opening {
-        let pause = self.retry.saturating_mul(1 << self.attempts.min(ATTEMPTS)).min(LONGEST);
+    /// Asks for the rest of the stream, after the time that the upstream wants, or `least`; for longer each time that
+    /// nothing comes.
+    pub(super) fn again(&mut self, least: Duration) -> Opening {
+        let pause = self.retry.max(least).saturating_mul(1 << self.attempts.min(ATTEMPTS)).min(LONGEST);
         self.attempts += 1;
         let (line, last) = (self.line.clone(), self.last.clone());
         Box::pin(async move {

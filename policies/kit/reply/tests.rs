@@ -335,3 +335,25 @@ fn a_reply_is_described_without_its_content() {
         [Reply::Empty, Reply::Full(Bytes::from_static(b"secret")), stream(vec![])].map(|reply| format!("{reply:?}"));
     assert_eq!(shown, ["Empty", "Full(6 bytes)", "Events"]);
 }
+
+#[test]
+fn tr_17_lines_for_resuming_are_read_and_leave_an_event_as_it_means() {
+    let without = |raw: &str| {
+        let (mut events, _) = events([raw.as_bytes()], WIDE);
+        let event = events.remove(0);
+        let read = (event.id().map(<[u8]>::to_vec), event.retry().map(|retry| retry.as_millis()));
+        (read, event.without_resumption().map(|event| String::from_utf8(event.into_raw().to_vec()).unwrap()))
+    };
+    let id = |id: &str| Some(id.as_bytes().to_vec());
+    assert_eq!(without("id: 1\nretry: 250\ndata:\n\n"), ((id("1"), Some(250)), None));
+    assert_eq!(without("id: 1\r\ndata: {}\r\n\r\n"), ((id("1"), None), Some("data: {}\n\n".to_owned())));
+    assert_eq!(
+        without("id:1\nid: 2\ndata: x\ndata: y\n\n"),
+        ((id("2"), None), Some("data: x\ndata: y\n\n".to_owned()))
+    );
+    assert_eq!(without(": hello\nid\n\n"), ((id(""), None), Some(": hello\n\n".to_owned())));
+    // These only look like them, so the event stays byte for byte as it came.
+    let (raw, nothing) = ("idle: 1\nretry2: x\ndata: {}\r\n\r\n", (None, None));
+    assert_eq!(without(raw), (nothing.clone(), Some(raw[..raw.len() - 1].to_owned())));
+    assert_eq!(without("retry: soon\ndata: {}\n\n"), (nothing, Some("data: {}\n\n".to_owned())));
+}

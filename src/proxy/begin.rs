@@ -38,7 +38,7 @@ impl Forward {
             return bridge::legacy_client::initialize(self, request, message).await;
         }
         let outcome = ended::judge(self, request, None, refused, outcome).await;
-        outcome.map(|received| self.respond(request, message, received, agreed))
+        outcome.map(|received| self.respond(request, message, received, &agreed))
     }
 
     /// Asked of an upstream that has refused `initialize`: does it speak only revisions without it?

@@ -4,7 +4,7 @@
 use std::{pin::Pin, time::Duration};
 
 use http::HeaderValue;
-use portcullis_policies::kit::reply::Event;
+use portcullis_policies::kit::{credential::UpstreamCredential, reply::Event};
 use tokio::time::sleep;
 
 use super::line::{Events, Line, Unheard};
@@ -18,6 +18,7 @@ const SHORTEST: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 5;
 
 /// Where a stream comes from.
+#[expect(clippy::large_enum_variant, reason = "it is open nearly always, and whoever has it is boxed")]
 pub(super) enum Source {
     /// It is open.
     Open(Events),
@@ -90,6 +91,6 @@ impl Resume {
 
     /// Is the credential one that must not be used any more?
     fn is_over(&self) -> bool {
-        self.line.credential().is_some_and(portcullis_policies::kit::credential::UpstreamCredential::is_over)
+        self.line.credential().is_some_and(UpstreamCredential::is_over)
     }
 }

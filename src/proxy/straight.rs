@@ -41,7 +41,7 @@ impl Forward {
                 if message.is_modern() {
                     self.eras().learn(Era::Modern, true);
                 }
-                Ok(self.respond(request, message, received, Agreed::default()))
+                Ok(self.respond(request, message, received, &Agreed::default()))
             }
             outcome => Box::pin(self.refused(request, message, session, outcome)).await,
         }
@@ -86,7 +86,13 @@ impl Forward {
     }
 
     /// The upstream's answer as the client's. `agreed`: what was agreed on, if the answer opens a session.
-    pub(super) fn respond(&self, request: &Request, message: &Message, received: Received, agreed: Agreed) -> Response {
+    pub(super) fn respond(
+        &self,
+        request: &Request,
+        message: &Message,
+        received: Received,
+        agreed: &Agreed,
+    ) -> Response {
         let owner = Owner::of(request);
         let Received { status, headers, reply } = served::narrow(self.0.serves, message, received);
         let events = matches!(reply, Reply::Events(_));
@@ -118,7 +124,7 @@ impl Forward {
         } else {
             outcome
         };
-        outcome.map(|received| self.respond(request, message, received, Agreed::default()))
+        outcome.map(|received| self.respond(request, message, received, &Agreed::default()))
     }
 }
 

@@ -38,9 +38,12 @@ pub(in crate::proxy) struct Asides(Mutex<Mailboxes>);
 
 #[derive(Debug, Default)]
 struct Mailboxes {
-    of: BTreeMap<Person, Vec<(Box<str>, Arc<Mailbox>)>>,
+    of: BTreeMap<Person, Vec<Named>>,
     held: usize,
 }
+
+/// One session's, by its name.
+type Named = (Box<str>, Arc<Mailbox>);
 
 /// Route, subject and connection.
 type Person = (Arc<str>, Box<str>, Box<str>);
@@ -77,7 +80,7 @@ impl Asides {
 
     /// The session has ended.
     pub(in crate::proxy) fn forget(&self, place: Place<'_>) {
-        self.retain(Some(place.person()), |session, _| *session != *place.session);
+        self.retain(Some(&place.person()), |session, _| *session != *place.session);
     }
 
     /// Closes what nobody listens to any more. To be called every second or so.
@@ -89,10 +92,10 @@ impl Asides {
         });
     }
 
-    fn retain(&self, whose: Option<Person>, stays: impl Fn(&str, &Arc<Mailbox>) -> bool) {
+    fn retain(&self, whose: Option<&Person>, stays: impl Fn(&str, &Arc<Mailbox>) -> bool) {
         let mut all = self.lock();
         let mut gone = Vec::new();
-        let is_meant = |person: &Person| whose.as_ref().is_none_or(|whose| whose == person);
+        let is_meant = |person: &Person| whose.is_none_or(|whose| whose == person);
         for (_, own) in all.of.iter_mut().filter(|(person, _)| is_meant(person)) {
             gone.extend(own.extract_if(.., |(session, mailbox)| !stays(session, mailbox)));
         }

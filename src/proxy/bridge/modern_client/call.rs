@@ -1,6 +1,7 @@
 //! What a client of 2026-07-28 asks, and how that is said in a session.
 
 use portcullis_policies::kit::{
+    json::Flaw,
     message::{Message, Method},
     refusal::{Reason, Refusal},
 };
@@ -12,6 +13,7 @@ const MODERN: &str = "io.modelcontextprotocol/";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const INFO: &str = "io.modelcontextprotocol/clientInfo";
 const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+const ELICIT: &str = "elicitation/create";
 const LOG_LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// One request, taken apart.
@@ -92,48 +94,41 @@ fn without_modern(meta: &Object<'_>) -> Option<String> {
 pub(super) struct Declared {
     /// As `capabilities` of `initialize`, as JSON text.
     pub(super) capabilities: Box<str>,
-    form: bool,
-    url: bool,
-    sampling: bool,
-    roots: bool,
+    /// Methods, with the mode of an elicitation.
+    askable: Vec<(&'static str, &'static str)>,
 }
 
 impl Declared {
     /// Keeps what can be carried. Extensions are agreed on by both sides, and an upstream with sessions knows none.
-    fn read(capabilities: &str) -> Result<Self, portcullis_policies::kit::json::Flaw> {
+    fn read(capabilities: &str) -> Result<Self, Flaw> {
         let all = Object::read(capabilities)?;
-        let elicitation = Object::read(all.get("elicitation").unwrap_or("{}"))?;
-        let url = elicitation.get("url").is_some();
-        let mut carried = Object::default();
-        for key in ["elicitation", "sampling"] {
-            if let Some(value) = all.get(key) {
-                carried.set(key, value);
+        let (mut carried, mut askable) = (Object::default(), Vec::new());
+        if let Some(elicitation) = all.get("elicitation") {
+            carried.set("elicitation", elicitation);
+            let modes = Object::read(elicitation)?;
+            let url = modes.get("url").is_some();
+            // What does not say how people are asked means forms: before 2025-11-25 there was no other way.
+            if modes.get("form").is_some() || !url {
+                askable.push((ELICIT, "form"));
             }
+            askable.extend(url.then_some((ELICIT, "url")));
         }
-        let roots = all.get("roots").is_some();
-        if roots {
+        if let Some(sampling) = all.get("sampling") {
+            carried.set("sampling", sampling);
+            askable.push(("sampling/createMessage", ""));
+        }
+        if all.get("roots").is_some() {
             // Whether they change is not told any more.
             carried.set("roots", "{}");
+            askable.push(("roots/list", ""));
         }
-        Ok(Self {
-            // What does not say how people are asked means forms, as before there was another way.
-            form: all.get("elicitation").is_some() && (elicitation.get("form").is_some() || !url),
-            url,
-            sampling: all.get("sampling").is_some(),
-            roots,
-            capabilities: carried.to_json().into(),
-        })
+        Ok(Self { capabilities: carried.to_json().into(), askable })
     }
 
     /// May the client be asked this? `mode` is that of an elicitation.
     pub(super) fn allows(&self, method: &str, mode: Option<&str>) -> bool {
-        match (method, mode) {
-            ("elicitation/create", None | Some("form")) => self.form,
-            ("elicitation/create", Some("url")) => self.url,
-            ("sampling/createMessage", _) => self.sampling,
-            ("roots/list", _) => self.roots,
-            _ => false,
-        }
+        let mode = if method == ELICIT { mode.unwrap_or("form") } else { "" };
+        self.askable.contains(&(method, mode))
     }
 }
 

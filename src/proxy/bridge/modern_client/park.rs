@@ -95,8 +95,8 @@ impl Lot {
 impl Caller {
     /// Keeps a call until its client comes back with answers. Gives the result that asks for them, or everything back if
     /// too many calls wait.
-    pub(super) fn park(&self, call: &Call, talk: Talk, asks: Vec<Ask>) -> Result<String, (Talk, Vec<Ask>)> {
-        let Some(place) = self.rooms().waiting.place(self) else { return Err((talk, asks)) };
+    pub(super) fn park(&self, call: &Call, talk: Talk, asks: Vec<Ask>) -> Result<String, Box<(Talk, Vec<Ask>)>> {
+        let Some(place) = self.rooms().waiting.place(self) else { return Err(Box::new((talk, asks))) };
         Ok(self.keep(call, talk, asks, place))
     }
 

@@ -52,10 +52,9 @@ impl Talk {
                 Heard::End => return,
                 Heard::Silence => match caller.park(&call, self, asks) {
                     Ok(result) => return teller.tell(message(&answer::result(&call, &result))).await,
-                    Err((talk, refused)) => {
-                        self = talk;
-                        self.refuse(&refused).await;
-                        asks = Vec::new();
+                    Err(kept) => {
+                        (self, asks) = *kept;
+                        self.refuse(&std::mem::take(&mut asks)).await;
                     }
                 },
                 Heard::Event(event) => {

@@ -11,15 +11,14 @@ fn elicitation(id: u64, message: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": params })
 }
 
-/// An upstream that asks `asks` in the middle of each call, and goes on after as many answers.
-async fn asking_for(asks: impl Fn(u64) -> Vec<Value> + Send + Sync + 'static) -> Upstream {
+/// An upstream that asks this in the middle of each call, and goes on after as many answers.
+async fn asking_for(asked: Vec<Value>) -> Upstream {
     let gate = Gate::new();
     with_sessions(move |request| {
         if request.message()["method"].is_null() {
             gate.open();
             return Answer::status(202);
         }
-        let asked = asks(0);
         let answer = asked.iter().fold(Answer::events(), Answer::event);
         asked.iter().fold(answer, |answer, _| answer.wait(&gate)).event(&request.says("done"))
     })
@@ -49,7 +48,7 @@ fn accepted() -> Value {
 
 #[tokio::test]
 async fn tr_25_what_an_upstream_asks_is_asked_of_the_client_and_the_call_goes_on() {
-    let upstream = asking_for(|_| vec![elicitation(0, "Who?")]).await;
+    let upstream = asking_for(vec![elicitation(0, "Who?")]).await;
     let gateway = Gateway::before(&upstream).await;
     let call = able(calling(1, "greet"));
     let needed = last(&call.of(&gateway).await);
@@ -73,7 +72,7 @@ async fn tr_25_what_is_asked_at_once_is_one_result_and_what_is_not_answered_is_a
     let sampling =
         json!({ "jsonrpc": "2.0", "id": "s", "method": "sampling/createMessage", "params": { "maxTokens": 5 } });
     let roots = json!({ "jsonrpc": "2.0", "id": "r", "method": "roots/list" });
-    let upstream = asking_for(move |_| vec![elicitation(3, "Who?"), sampling.clone(), roots.clone()]).await;
+    let upstream = asking_for(vec![elicitation(3, "Who?"), sampling, roots]).await;
     let gateway = Gateway::before(&upstream).await;
     let call = able(calling(1, "greet"));
     let needed = last(&call.of(&gateway).await)["result"].clone();
@@ -123,7 +122,7 @@ async fn tr_25_a_call_may_need_input_more_than_once() {
 async fn tr_30_sb_13_what_a_client_did_not_declare_is_not_asked_of_it_and_the_upstream_does_not_wait() {
     let page = json!({ "mode": "url", "url": "https://pages.test", "message": "Open", "elicitationId": "e" });
     let page = json!({ "jsonrpc": "2.0", "id": 5, "method": "elicitation/create", "params": page });
-    let upstream = asking_for(move |_| vec![page.clone()]).await;
+    let upstream = asking_for(vec![page]).await;
     let gateway = Gateway::before(&upstream).await;
     for capabilities in [json!({}), json!({ "elicitation": { "form": {} } })] {
         upstream.forget();
@@ -138,7 +137,7 @@ async fn tr_30_sb_13_what_a_client_did_not_declare_is_not_asked_of_it_and_the_up
 #[tokio::test]
 async fn tr_18_a_ping_is_answered_by_the_gateway() {
     let ping = json!({ "jsonrpc": "2.0", "id": 9, "method": "ping" });
-    let upstream = asking_for(move |_| vec![ping.clone()]).await;
+    let upstream = asking_for(vec![ping]).await;
     let gateway = Gateway::before(&upstream).await;
     let messages = calling(1, "greet").of(&gateway).await.messages();
     assert_eq!(messages.len(), 1, "{messages:?}");
@@ -147,7 +146,7 @@ async fn tr_18_a_ping_is_answered_by_the_gateway() {
 
 #[tokio::test]
 async fn sb_04_an_answer_is_taken_once_and_only_for_the_call_that_waits_for_it() {
-    let upstream = asking_for(|_| vec![elicitation(0, "Who?")]).await;
+    let upstream = asking_for(vec![elicitation(0, "Who?")]).await;
     let route = Route::to(&upstream);
     let gateway = Setup::new().route("/mcp", route.clone()).route("/other", route).start().await;
     let call = able(calling(1, "greet"));
@@ -173,7 +172,7 @@ async fn sb_04_an_answer_is_taken_once_and_only_for_the_call_that_waits_for_it()
 
 #[tokio::test]
 async fn sb_04_who_takes_too_long_must_begin_again_and_the_upstream_does_not_wait() {
-    let upstream = asking_for(|_| vec![elicitation(0, "Who?")]).await;
+    let upstream = asking_for(vec![elicitation(0, "Who?")]).await;
     let route = Route::to(&upstream).clock("input", 0.1);
     let gateway = Setup::new().route("/mcp", route).with_background().start().await;
     let call = able(calling(1, "greet"));
@@ -185,7 +184,7 @@ async fn sb_04_who_takes_too_long_must_begin_again_and_the_upstream_does_not_wai
 
 #[tokio::test]
 async fn sb_04_another_process_says_that_the_call_must_be_begun_again() {
-    let upstream = asking_for(|_| vec![elicitation(0, "Who?")]).await;
+    let upstream = asking_for(vec![elicitation(0, "Who?")]).await;
     let (one, other) = (Gateway::before(&upstream).await, Gateway::before(&upstream).await);
     let call = able(calling(1, "greet"));
     let needed = last(&call.of(&one).await)["result"].clone();

@@ -49,7 +49,7 @@ async fn tr_24_a_server_is_discovered_from_what_it_says_in_initialize() {
     assert_eq!((count(&upstream, "initialize"), count(&upstream, "server/discover")), (1, 0));
 }
 
-async fn refused(code: i64, call: Asking) -> (u16, Value) {
+async fn refused(code: i64, call: &Asking) -> (u16, Value) {
     let upstream = with_sessions(move |request| {
         let mut error = error(request, code);
         let page = json!({ "mode": "url", "url": "https://pages.test", "elicitationId": "e", "message": "Open" });
@@ -64,18 +64,18 @@ async fn refused(code: i64, call: Asking) -> (u16, Value) {
 
 #[tokio::test]
 async fn tr_25_errors_have_the_codes_of_the_new_revision() {
-    let (status, unknown) = refused(-32601, calling(1, "look")).await;
+    let (status, unknown) = refused(-32601, &calling(1, "look")).await;
     assert_eq!((status, &unknown["error"]["code"]), (404, &json!(-32601)));
-    let (status, nowhere) = refused(-32002, asking(1, "resources/read", &json!({ "uri": "a:b" }))).await;
+    let (status, nowhere) = refused(-32002, &asking(1, "resources/read", &json!({ "uri": "a:b" }))).await;
     assert_eq!((status, &nowhere["error"]["code"]), (200, &json!(-32602)));
-    let (_, own) = refused(-32005, calling(1, "look")).await;
+    let (_, own) = refused(-32005, &calling(1, "look")).await;
     assert_eq!(own["error"]["code"], -32005);
 }
 
 #[tokio::test]
 async fn tr_25_a_page_that_must_be_opened_first_is_input_that_is_needed() {
     let able = calling(1, "look").able(json!({ "elicitation": { "url": {} } }));
-    let (status, needed) = refused(-32042, able).await;
+    let (status, needed) = refused(-32042, &able).await;
     assert_eq!((status, &needed["result"]["resultType"]), (200, &json!("input_required")));
     let asked = needed["result"]["inputRequests"].as_object().unwrap().values().next().unwrap();
     assert_eq!(
@@ -84,7 +84,7 @@ async fn tr_25_a_page_that_must_be_opened_first_is_input_that_is_needed() {
     );
     assert!(needed["result"].get("requestState").is_none(), "the call has ended, so its retry is a new one");
 
-    let (_, error) = refused(-32042, calling(1, "look")).await;
+    let (_, error) = refused(-32042, &calling(1, "look")).await;
     assert_eq!(error["error"]["code"], -32603);
     assert_eq!(error["error"]["data"]["elicitations"][0]["url"], "https://pages.test");
 }

@@ -95,7 +95,7 @@ impl Asking {
 /// What reached the upstream in sessions, by method.
 fn methods(upstream: &Upstream) -> Vec<String> {
     let posts = upstream.requests().into_iter().filter(|request| request.head.starts_with("POST"));
-    posts.filter(|request| is_in_session(request)).map(|request| method(&request)).collect()
+    posts.filter(is_in_session).map(|request| method(&request)).collect()
 }
 
 fn is_in_session(request: &Received) -> bool {

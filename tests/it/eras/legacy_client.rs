@@ -1,11 +1,12 @@
 //! Clients with sessions in front of an upstream of 2026-07-28 that has none: to them it is a server like any other.
 
+use rmcp::{ServiceExt, model::CallToolRequestParams, transport::StreamableHttpClientTransport};
 use serde_json::{Value, json};
 
 use super::{begin, error, introduction, method, within};
 use crate::harness::{
     Answer, Answering, Gate, Gateway, Received, Reply, Request, Route, Upstream, call, initialize, list_tools,
-    notification, until,
+    notification, soon, until,
 };
 
 /// Knows only requests that stand for themselves; those that nothing else is said about are answered by `script`.
@@ -335,4 +336,145 @@ async fn what_has_no_counterpart_is_refused_by_name() {
     }
     let forgot = gateway.ask(&Request::post("/mcp", &list_tools(1))).await;
     assert_eq!((forgot.status, forgot.reason()), (400, "session_required".to_owned()));
+}
+
+/// Says that `a` has changed each time the gate is opened, to whoever subscribed to it.
+fn tells(request: &Received, gate: &Gate) -> Answer {
+    let meta = json!({ "io.modelcontextprotocol/subscriptionId": request.message()["id"] });
+    let told = |method: &str, params: Value| json!({ "jsonrpc": "2.0", "method": method, "params": params });
+    let filter = &request.message()["params"]["notifications"];
+    let agreed = told("notifications/subscriptions/acknowledged", json!({ "notifications": filter, "_meta": meta }));
+    let updated = told("notifications/resources/updated", json!({ "uri": "a", "_meta": meta }));
+    let answer = Answer::events().event(&agreed).wait(gate).event(&updated).wait(gate).event(&updated);
+    answer.wait(gate).then_silence()
+}
+
+#[tokio::test]
+async fn tr_18_a_resource_that_was_subscribed_to_is_heard_of_on_the_sessions_calls() {
+    let (changes, answers) = (Gate::new(), Gate::new());
+    let (telling, answering) = (changes.clone(), answers.clone());
+    let upstream = modern_only(move |request| match method(request).as_str() {
+        "subscriptions/listen" => tells(request, &telling),
+        "prompts/list" => Answer::json(&request.result(&json!({ "resultType": "complete", "prompts": [] }))),
+        _ => Answer::events().wait(&answering).event(&request.result(&json!({ "content": [] }))),
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    let session = begin(&gateway).await;
+    upstream.forget();
+    let wish = json!({ "uri": "a" });
+    assert_eq!(say(&gateway, &session, &request(1, "resources/subscribe", &wish)).await.json()["result"], json!({}));
+    until("the upstream is listened to", || upstream.count() == 1).await;
+    let listen = upstream.only_request();
+    assert_eq!(listen.header("mcp-method"), Some("subscriptions/listen"));
+    assert_eq!(listen.message()["params"]["notifications"], json!({ "resourceSubscriptions": ["a"] }));
+
+    let news = json!({ "jsonrpc": "2.0", "method": "notifications/resources/updated", "params": { "uri": "a" } });
+    let mut stream = stream(&gateway, &session, &call(7, "slow", &json!({}))).await;
+    changes.open();
+    assert_eq!(stream.message().await.unwrap(), news);
+    answers.open();
+    assert_eq!(stream.rest().await.len(), 1);
+
+    // What comes while no call is open goes out with the next one.
+    changes.open();
+    let prompts = request(8, "prompts/list", &json!({}));
+    let heard = async {
+        loop {
+            let messages = say(&gateway, &session, &prompts).await.messages();
+            assert_eq!(messages.last().unwrap()["id"], 8);
+            if messages.len() == 2 {
+                return messages[0].clone();
+            }
+        }
+    };
+    assert_eq!(soon("the news comes", heard).await, news);
+
+    let open = upstream.open();
+    assert_eq!(say(&gateway, &session, &request(9, "resources/unsubscribe", &wish)).await.status, 200);
+    until("the upstream is not listened to any more", || upstream.open() < open).await;
+}
+
+#[tokio::test]
+async fn tr_18_one_subscription_tells_a_session_that_lists_have_changed() {
+    let gate = Gate::new();
+    let script = gate.clone();
+    let upstream = Upstream::new(move |request| match method(request).as_str() {
+        "initialize" => Answer::body(400, "application/json", error(request, -32022).to_string()),
+        "server/discover" => {
+            let capabilities = json!({ "tools": { "listChanged": true } });
+            let said = json!({ "supportedVersions": ["2026-07-28"], "capabilities": capabilities });
+            Answer::json(&request.result(&said))
+        }
+        "subscriptions/listen" => tells(request, &script),
+        _ => Answer::json(&request.result(&json!({ "tools": [] }))),
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    let session = begin(&gateway).await;
+    upstream.forget();
+    for id in 0..3 {
+        assert_eq!(say(&gateway, &session, &list_tools(id)).await.status, 200);
+    }
+    let listening = || {
+        let requests = upstream.requests();
+        requests.into_iter().filter(|request| method(request) == "subscriptions/listen").collect::<Vec<_>>()
+    };
+    until("the upstream is listened to", || !listening().is_empty()).await;
+    let lists = json!({ "toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true });
+    assert_eq!(listening()[0].message()["params"]["notifications"], lists);
+    assert_eq!((listening().len(), upstream.count()), (1, 4));
+}
+
+#[tokio::test]
+async fn fault_an_upstream_without_subscriptions_is_asked_once() {
+    let upstream = modern_only(|request| match method(request).as_str() {
+        "subscriptions/listen" => Answer::body(404, "application/json", error(request, -32601).to_string()),
+        _ => complete(request, "done"),
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    let session = begin(&gateway).await;
+    upstream.forget();
+    let wish = request(1, "resources/subscribe", &json!({ "uri": "a" }));
+    assert_eq!(say(&gateway, &session, &wish).await.status, 200);
+    until("the upstream has been asked", || upstream.count() == 1).await;
+    for id in 0..3 {
+        assert_eq!(say(&gateway, &session, &call(id, "look", &json!({}))).await.said(), "done");
+    }
+    assert_eq!(upstream.count(), 4);
+}
+
+#[tokio::test]
+async fn tr_25_a_client_with_sessions_works_with_a_real_server_that_has_none() {
+    let server = Gateway::with(Route::demo().era("modern")).await;
+    let gateway = Gateway::with(Route::url(&format!("http://{}/mcp", server.address))).await;
+
+    let transport = StreamableHttpClientTransport::from_uri(format!("http://{}/mcp", gateway.address));
+    let client = soon("initialize", ().serve(transport)).await.unwrap();
+    let tools = soon("tools/list", client.list_all_tools()).await.unwrap();
+    assert!(tools.iter().any(|tool| tool.name == "echo"), "{tools:?}");
+    let arguments = json!({ "text": "hello" }).as_object().unwrap().clone();
+    let answer = client.call_tool(CallToolRequestParams::new("echo").with_arguments(arguments));
+    let answer = serde_json::to_value(soon("tools/call", answer).await.unwrap()).unwrap();
+    assert_eq!(answer["content"][0]["text"], "hello");
+    soon("the client ends", client.cancel()).await.unwrap();
+
+    let session = begin(&gateway).await;
+    let mut count = call(7, "count_slowly", &json!({ "to": 3, "delay_ms": 10 }));
+    count["params"]["_meta"] = json!({ "progressToken": "t" });
+    let told = stream(&gateway, &session, &count).await.rest().await;
+    let steps = told.iter().filter(|message| message["params"]["progressToken"] == "t").count();
+    assert_eq!((steps, &told.last().unwrap()["id"]), (3, &json!(7)));
+
+    let heard = async {
+        loop {
+            let write = call(8, "write_note", &json!({ "title": "news", "text": "news" }));
+            let messages = say(&gateway, &session, &write).await.messages();
+            if messages[0]["method"] == "notifications/resources/list_changed" {
+                return;
+            }
+        }
+    };
+    soon("the session hears that there are more notes", heard).await;
 }

@@ -7,47 +7,44 @@
 use std::{future::poll_fn, pin::pin, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
 use portcullis_policies::kit::{
     chain::{Request, RequestId, Response},
     credential::UpstreamCredential,
     message::{Message, Method},
     refusal::{Addressee, Reason, Refusal},
-    reply::{AnswerKind, Event, EventSource, Reply},
+    reply::{AnswerKind, Event, Reply},
 };
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::sleep;
 
 use super::{
     Rooms,
     client::Client,
-    incoming::{Asked, InputRequired, Question, Said, lacking},
-    json_response, mirrored,
+    incoming::{Asked, Said},
+    mirrored,
     outgoing::{self, Again},
-    questions::Pending,
+    response::{as_told_before, events, whole},
     tools::Tools,
 };
 use crate::proxy::{
     Failure, Forward,
     answer::answer_to,
-    aside::{Injected, Mailbox},
+    aside::Mailbox,
     bridge::{
-        object::{Object, quoted},
+        object::quoted,
         told::{Teller, Told},
     },
-    headers,
     upstream::{Behalf, Received, Sending},
 };
 
 /// How often an upstream may ask before it answers.
 const ROUNDS: u32 = 10;
-/// How many questions it may have at once.
-const QUESTIONS: usize = 16;
 
 /// A request under way.
 pub(super) struct Call {
-    forward: Forward,
-    client: Client,
+    pub(super) forward: Forward,
+    pub(super) client: Client,
     message: Message,
     method: Method,
     /// Those of each request to the upstream, but for parameters.
@@ -103,7 +100,7 @@ impl Call {
         Ok(events(headers, told, mailbox.as_ref()))
     }
 
-    fn rooms(&self) -> &Rooms {
+    pub(super) fn rooms(&self) -> &Rooms {
         self.forward.shared().legacy_clients()
     }
 
@@ -157,94 +154,42 @@ impl Call {
     }
 
     async fn rounds(&self, mut reply: Reply, teller: &Teller) -> Result<Bytes, Refusal> {
+        let mut again: Option<Again> = None;
         let mut has_learnt = false;
-        let mut id = self.id().to_owned();
         for round in 1..=ROUNDS {
-            let answer = listen(reply, &id, teller).await?;
-            let again = match self.read(&answer)? {
+            let id = again.as_ref().map_or(self.id(), |again| &again.id);
+            let answer = listen(reply, id, teller).await?;
+            match self.read(&answer)? {
                 Said::Answer(answer) => return Ok(answer),
                 Said::HeadersDiffer if has_learnt => {
                     return Err(Refusal::new(
                         Reason::UpstreamInvalid,
-                        "The upstream does not take the request's headers.",
+                        "The upstream does not take the call's headers.",
                     ));
                 }
                 Said::HeadersDiffer => {
                     has_learnt = true;
                     self.patiently(teller, self.tools.ask(&self.client, self.request_id)).await?;
-                    None
                 }
-                Said::InputRequired(input) => Some(Again {
-                    id: quoted(&format!(
-                        "portcullis-{round}-{}",
-                        self.request_id.map_or_else(String::new, |id| id.to_string())
-                    )),
-                    responses: self.inquire(&input, teller).await?,
-                    state: input.state,
-                }),
-            };
+                Said::InputRequired(input) => {
+                    let responses = self.inquire(&input, teller).await?;
+                    again = Some(Again { id: self.next_id(round), responses, state: input.state });
+                }
+            }
             let received = self.patiently(teller, self.post(again.as_ref())).await;
             reply = received.map_err(|failure| failure.refusal)?.reply;
-            id = again.map_or_else(|| self.id().to_owned(), |again| again.id);
         }
-        Err(Refusal::new(
-            Reason::UpstreamInvalid,
-            format!("The upstream asked {ROUNDS} times and still did not answer."),
-        ))
+        Err(Refusal::new(Reason::UpstreamInvalid, format!("The upstream asked {ROUNDS} times and did not answer.")))
     }
 
-    /// Asks the client everything at once, and gives its answers as JSON text.
-    async fn inquire(&self, input: &InputRequired, teller: &Teller) -> Result<Option<String>, Refusal> {
-        if input.questions.is_empty() {
-            return Ok(None);
-        }
-        if input.questions.len() > QUESTIONS {
-            let why = format!("The upstream asks more than {QUESTIONS} questions at once.");
-            return Err(Refusal::new(Reason::UpstreamInvalid, why));
-        }
-        let lacks =
-            input.questions.iter().find_map(|(_, question)| self.client.lacks(&question.method, &question.params));
-        if let Some(lacks) = lacks {
-            return Err(lacking(lacks));
-        }
-        let mut pending = Vec::new();
-        for (name, question) in &input.questions {
-            let asked = self.rooms().questions.ask(&self.client.session, self.forward.shared().node())?;
-            teller.tell(Event::message(self.put(question, &asked).as_bytes())).await;
-            pending.push((name, question, asked));
-        }
-        let deadline = Instant::now() + self.forward.upstream().clocks.input;
-        let mut answers = Object::default();
-        for (name, question, mut asked) in pending {
-            let answer = self.patiently(teller, timeout_at(deadline, asked.answer())).await;
-            let answer = answer.map_err(|_| Refusal::from(Reason::NoInput))?;
-            answers.set(name, answer.map_err(|why| declined(question, &why))?);
-        }
-        Ok(Some(answers.to_json()))
-    }
-
-    /// A question, as a request in the words of the client's revision.
-    fn put(&self, Question { method, params }: &Question, asked: &Pending) -> String {
-        let mut params = params.clone();
-        if method == "elicitation/create" {
-            match params["mode"].as_str() {
-                // Since 2026-07-28 nothing refers to an elicitation by an id of its own.
-                Some("url") if params["elicitationId"].is_null() => params["elicitationId"] = (*asked.id).into(),
-                Some(_) if !self.client.knows_pages() => {
-                    params.as_object_mut().map(|params| params.remove("mode"));
-                }
-                _ => {}
-            }
-        }
-        let mut request = json!({ "jsonrpc": "2.0", "id": asked.id, "method": method });
-        if params.is_object() {
-            request["params"] = params;
-        }
-        request.to_string()
+    /// The id under which the upstream is asked once more, as JSON text.
+    fn next_id(&self, round: u32) -> String {
+        let request = self.request_id.as_ref().map_or("", RequestId::as_str);
+        quoted(&format!("portcullis-{request}-{round}"))
     }
 
     /// Waits, and lets the client's stream be quiet meanwhile for no longer than it may.
-    async fn patiently<F: Future>(&self, teller: &Teller, future: F) -> F::Output {
+    pub(super) async fn patiently<F: Future>(&self, teller: &Teller, future: F) -> F::Output {
         let mut future = pin!(future);
         loop {
             tokio::select! {
@@ -278,11 +223,6 @@ async fn listen(reply: Reply, id: &str, teller: &Teller) -> Result<Bytes, Refusa
     Err(Reason::UpstreamTruncated.into())
 }
 
-/// The client answered with an error, for which upstreams have no place.
-fn declined(Question { method, .. }: &Question, why: &str) -> Refusal {
-    Refusal::new(Reason::NoInput, format!("The client did not answer `{method}`: {why}."))
-}
-
 /// A 404 would tell the client that its session has ended.
 fn not_about_the_session(failure: Failure) -> Failure {
     let refusal = match failure.refusal.status() {
@@ -290,40 +230,4 @@ fn not_about_the_session(failure: Failure) -> Failure {
         _ => failure.refusal,
     };
     Failure { refusal, ..failure }
-}
-
-/// To clients of before, a message that was understood is answered with 200, also where the answer is an error.
-fn as_told_before(status: StatusCode) -> StatusCode {
-    match status {
-        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => StatusCode::OK,
-        other => other,
-    }
-}
-
-fn whole(status: StatusCode, headers: HeaderMap, answer: Bytes) -> Response {
-    let mut response = json_response(answer);
-    *response.status_mut() = status;
-    adopt(response.headers_mut(), headers);
-    response
-}
-
-fn events(headers: HeaderMap, told: Told, mailbox: Option<&Arc<Mailbox>>) -> Response {
-    let told: Box<dyn EventSource> = match mailbox {
-        Some(mailbox) => Box::new(Injected::new(Box::new(told), mailbox.inlet())),
-        None => Box::new(told),
-    };
-    let mut response = http::Response::new(Reply::Events(told));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    adopt(response.headers_mut(), headers);
-    headers::to_client(response.headers_mut(), true, |_| None);
-    response
-}
-
-/// Takes over what the upstream says besides, without what it says about its message.
-fn adopt(into: &mut HeaderMap, mut from: HeaderMap) {
-    headers::to_client(&mut from, false, |_| None);
-    for name in [CONTENT_TYPE, headers::VERSION] {
-        from.remove(name);
-    }
-    into.extend(from);
 }

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{
     client::{self, Client, TASKS},
-    json_response, outgoing,
+    outgoing,
+    response::json_response,
 };
 use crate::proxy::{
     Failure, Forward,

@@ -17,23 +17,23 @@ mod call;
 mod client;
 mod incoming;
 mod initialize;
+mod inquiry;
 mod listening;
 mod mirrored;
 mod outgoing;
 mod questions;
+mod response;
 mod tools;
 mod under_way;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::StatusCode;
 use moka::sync::Cache;
 use portcullis_policies::kit::{
     chain::{Request, Response},
     message::{Kind, Message, Method},
     refusal::{Addressee, Reason, Refusal},
-    reply::Reply,
 };
 
 pub(in crate::proxy) use self::initialize::initialize;
@@ -42,6 +42,7 @@ use self::{
     client::{Client, Level},
     listening::{Listening, Whose},
     questions::Questions,
+    response::{accepted, result},
     tools::Known,
     under_way::Calls,
 };
@@ -188,21 +189,4 @@ fn set_log_level(forward: &Forward, message: &Message, client: &Client) -> Resul
     })?;
     forward.shared().legacy_clients().levels.insert(Arc::clone(&client.session), level);
     Ok(result(message, "{}"))
-}
-
-/// An answer of the gateway's own; `result` is JSON text.
-fn result(message: &Message, result: &str) -> Response {
-    json_response(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, message.id().unwrap_or("null")).into())
-}
-
-fn json_response(message: Bytes) -> Response {
-    let mut response = http::Response::new(Reply::Full(message));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-fn accepted() -> Response {
-    let mut response = http::Response::new(Reply::Empty);
-    *response.status_mut() = StatusCode::ACCEPTED;
-    response
 }

@@ -29,7 +29,7 @@ const LISTEN: &str = r#""portcullis-listen""#;
 /// What it is told apart by, in `_meta` of what comes.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 /// Between two attempts, doubled from the first to the last of these.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
 /// What is news to a client of before 2026-07-28.
 const NEWS: [&str; 4] = [

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{begin, error, introduction, method, within};
 use crate::harness::{
     Answer, Answering, Gate, Gateway, Received, Reply, Request, Route, Upstream, call, initialize, list_tools,
-    notification, soon, until,
+    notification, pause, soon, until,
 };
 
 /// Knows only requests that stand for themselves; those that nothing else is said about are answered by `script`.
@@ -470,6 +470,7 @@ async fn tr_25_a_client_with_sessions_works_with_a_real_server_that_has_none() {
     let heard = async {
         loop {
             let write = call(8, "write_note", &json!({ "title": "news", "text": "news" }));
+            pause(20).await;
             let messages = say(&gateway, &session, &write).await.messages();
             if messages[0]["method"] == "notifications/resources/list_changed" {
                 return;

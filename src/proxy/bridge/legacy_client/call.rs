@@ -15,7 +15,7 @@ use portcullis_policies::kit::{
     refusal::{Addressee, Reason, Refusal},
     reply::{AnswerKind, Event, Reply},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{
@@ -87,7 +87,7 @@ impl Call {
         let Received { status, headers, reply } = first;
         let status = as_told_before(status);
         let has_news = status.is_success() && mailbox.as_ref().is_some_and(|mailbox| mailbox.has_news());
-        let told = match self.at_once(&reply) {
+        let told = match self.at_once(&reply)? {
             Some(answer) if !has_news => return Ok(whole(status, headers, answer)),
             Some(answer) => Told::by(|teller| async move { teller.tell(Event::message(&answer)).await }),
             None => Told::by(|teller| async move {
@@ -131,12 +131,13 @@ impl Call {
     }
 
     /// The answer, if the reply is one.
-    fn at_once(&self, reply: &Reply) -> Option<Bytes> {
-        let Reply::Full(answer) = reply else { return None };
+    fn at_once(&self, reply: &Reply) -> Result<Option<Bytes>, Refusal> {
+        let Reply::Full(answer) = reply else { return Ok(None) };
         match self.read(answer) {
-            Ok(Said::Answer(answer)) => Some(answer),
-            Ok(Said::InputRequired(_) | Said::HeadersDiffer) => None,
-            Err(refusal) => Some(self.asked().refused(&refusal)),
+            Ok(Said::Answer(answer)) => Ok(Some(answer)),
+            Ok(Said::InputRequired(_) | Said::HeadersDiffer) => Ok(None),
+            Err(refusal) if self.asked().is_for_models(&refusal) => Ok(Some(self.asked().refused(&refusal))),
+            Err(refusal) => Err(refusal),
         }
     }
 

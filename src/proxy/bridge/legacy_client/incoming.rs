@@ -114,9 +114,14 @@ impl Asked<'_> {
         format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{payload}}}"#).into()
     }
 
+    /// Does a model get to read it, as the result of its call?
+    pub(super) fn is_for_models(&self, refusal: &Refusal) -> bool {
+        *self.method == Method::CallTool && matches!(refusal.reason(), Reason::ClientLacks | Reason::NoInput)
+    }
+
     /// The answer where there is none. What a person or a model could do about, a model gets to read.
     pub(super) fn refused(&self, refusal: &Refusal) -> Bytes {
-        if *self.method == Method::CallTool && matches!(refusal.reason(), Reason::ClientLacks | Reason::NoInput) {
+        if self.is_for_models(refusal) {
             let text = format!("{} {}", refusal.message(), refusal.reason().remedy());
             let result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
             return self.message("result", &result.to_string());

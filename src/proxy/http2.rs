@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -36,7 +36,7 @@ const REST: Duration = Duration::from_mins(1);
 pub(super) struct Clients {
     connector: HttpsConnector<HttpConnector>,
     meter: Meter,
-    past: Mutex<Past>,
+    past: Past,
     /// For requests without a credential.
     common: OneClient,
     own: Cache<(Box<str>, i64), (UpstreamCredential, OneClient)>,
@@ -48,9 +48,9 @@ impl Clients {
     pub(super) fn new(connector: HttpsConnector<HttpConnector>, meter: Meter) -> Self {
         // What is left out keeps its connection as long as an exchange uses it.
         let own = Cache::builder().max_capacity(Self::MOST).time_to_idle(REST).support_invalidation_closures().build();
-        let mut past = Past::default();
+        let past = Past::default();
         let common = OneClient::new(connector.clone(), meter.clone(), past.enter("", 0));
-        Self { connector, meter, past: past.into(), common, own }
+        Self { connector, meter, past, common, own }
     }
 
     /// The one for requests with this credential.
@@ -61,9 +61,7 @@ impl Clients {
     }
 
     fn open(&self, credential: &UpstreamCredential) -> OneClient {
-        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = past.enter(credential.connection(), credential.version());
-        drop(past);
+        let entry = self.past.enter(credential.connection(), credential.version());
         OneClient::new(self.connector.clone(), self.meter.clone(), entry)
     }
 

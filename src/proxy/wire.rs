@@ -29,7 +29,7 @@ use super::{
     alarm::{Alarm, poll_piece},
     deadline::LazyTimer,
     meter::Miss,
-    past::{Past, Seat},
+    past::{Past, Seat, spread},
 };
 
 type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -237,12 +237,7 @@ fn data_or_error(frame: hyper::Result<Frame<Bytes>>) -> hyper::Result<Bytes> {
 /// their connections again, and quickly.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    shelves: [Mutex<Shelf>; Self::SHELVES],
-}
-
-#[derive(Debug, Default)]
-struct Shelf {
-    resting: Vec<Resting>,
+    shelves: [Mutex<Vec<Resting>>; Self::SHELVES],
     past: Past,
 }
 
@@ -263,10 +258,11 @@ impl Pool {
     pub(super) fn take(&self, owner: Option<&UpstreamCredential>, now: Instant) -> Result<Wire, (Seat, Miss)> {
         loop {
             let mut shelf = self.shelf(owner);
-            let Some(at) = shelf.resting.iter().rposition(|resting| resting.wire.is_of(owner)) else {
-                return Err(shelf.past.enter(name_of(owner), owner.map_or(0, UpstreamCredential::version)));
+            let Some(at) = shelf.iter().rposition(|resting| resting.wire.is_of(owner)) else {
+                drop(shelf);
+                return Err(self.past.enter(name_of(owner), owner.map_or(0, UpstreamCredential::version)));
             };
-            let Resting { mut wire, since } = shelf.resting.remove(at);
+            let Resting { mut wire, since } = shelf.remove(at);
             drop(shelf);
             let is_fresh = now - since < Self::REST;
             if is_fresh && wire.is_reusable() {
@@ -284,26 +280,24 @@ impl Pool {
         wire.seat.ends(Miss::Idle);
         let mut shelf = self.shelf(wire.owner.as_ref());
         // One of somebody who calls now is worth more than one of somebody who has not called for a while.
-        let oldest = (shelf.resting.len() >= Self::MOST).then(|| shelf.resting.remove(0));
-        shelf.resting.push(Resting { wire, since: Instant::now() });
+        let oldest = (shelf.len() >= Self::MOST).then(|| shelf.remove(0));
+        shelf.push(Resting { wire, since: Instant::now() });
         drop(shelf);
         drop(oldest);
     }
 
     /// Where connections with this credential rest. Names of connections are drawn by chance, so their letters spread.
-    fn shelf(&self, owner: Option<&UpstreamCredential>) -> MutexGuard<'_, Shelf> {
-        let sum =
-            name_of(owner).bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
-        lock(&self.shelves[sum % Self::SHELVES])
+    fn shelf(&self, owner: Option<&UpstreamCredential>) -> MutexGuard<'_, Vec<Resting>> {
+        lock(&self.shelves[spread(name_of(owner)) % Self::SHELVES])
     }
 
     /// Closes connections that have rested long enough, or whose credential is over. To be called every second or so.
     pub(super) fn sweep(&self) {
         for shelf in &self.shelves {
-            let mut shelf = lock(shelf);
+            let mut resting = lock(shelf);
             let is_closed = |resting: &mut Resting| resting.wire.is_over() || resting.since.elapsed() >= Self::REST;
-            let closing: Vec<_> = shelf.resting.extract_if(.., is_closed).collect();
-            drop(shelf);
+            let closing: Vec<_> = resting.extract_if(.., is_closed).collect();
+            drop(resting);
             drop(closing);
         }
     }

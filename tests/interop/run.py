@@ -1,22 +1,17 @@
 #!/usr/bin/env python3
 """Real MCP clients drive real MCP servers through the gateway.
 
+    cargo build --workspace --bins && cargo build --example matrix_rmcp
     tests/interop/run.py --install --gateway target/debug/portcullis
     tests/interop/run.py --direct        # the same clients without the gateway: whose fault is a failure?
 
-Six parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every way
-in which a client can be known (sign_in.py); signed-in clients connect their people to servers that want each one's own
-credential (connect.py); the official conformance suite judges the authorization server (conformance.py), the gateway as
-a client of upstreams (conformance_client.py), and servers behind it (conformance_server.py). Python's standard library
-only; clients and servers are pinned in package-lock.json and requirements-*.txt and live in a cache folder
-($PORTCULLIS_INTEROP_CACHE, else .cache beside this file).
-Six parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
+Seven parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
 way in which a client can be known (sign_in.py); signed-in clients connect their people to servers that want each one's
-own credential (connect.py); the official conformance suite judges the authorization server (conformance.py), and the
-gateway as an OAuth client of upstreams (conformance_client.py); clients of both eras meet servers of both (matrix.py).
-Python's standard library only; clients and servers are
-pinned in package-lock.json and requirements-*.txt and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache
-beside this file).
+own credential (connect.py); the official conformance suite judges the authorization server (conformance.py), the gateway
+as a client of upstreams (conformance_client.py), and servers behind it (conformance_server.py); clients of both eras
+meet servers of both (matrix.py, which keeps MATRIX.md). Python's standard library only; clients and servers are pinned
+in package-lock.json and requirements-*.txt and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache beside
+this file).
 """
 
 import argparse
@@ -76,17 +71,17 @@ def run_all(options, work):
         judged = Group(conformance_client.checks(options.gateway, newer, work), conformance_client.AT_A_TIME)
         world = conformance_server.World(options.gateway, newer, work)
         scored = Group(conformance_server.checks(world), conformance_server.AT_A_TIME)
-        running.enter_context(world.running())
+        if any(options.only in check.name for check in scored.checks):
+            running.enter_context(world.running())
         running.enter_context(sign_in.provider_and_documents(ports, newer, work))
         running.enter_context(connect.servers(connected, options.gateway, newer, work))
         running.enter_context(gateway(options.gateway, ports, connected, servers, work))
-        return run_checks(options.only, Group(one_by_one, 1), judged, scored, Group(together, AT_A_TIME))
         bridged = matrix.routes(upstreams, node)
         running.enter_context(gateway(options.gateway, ports, connected, servers, bridged, work))
         pairs = matrix.pairs(ports, matrix.made_key(options.gateway, work / "routes.json", work), node, rmcp)
         bridge = Group([pair.check(work) for pair in pairs], matrix.AT_A_TIME)
         page = Group([matrix_page.check(pairs)], 1)
-        return run_checks(options.only, Group(one_by_one, 1), judged, Group(together, AT_A_TIME), bridge, page)
+        return run_checks(options.only, Group(one_by_one, 1), judged, scored, Group(together, AT_A_TIME), bridge, page)
 
 
 def start_servers(running, node, work):

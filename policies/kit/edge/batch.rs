@@ -97,13 +97,16 @@ fn may_be_in_batch(element: Element) -> Result<Element, Refusal> {
     }
 }
 
+/// The chain at work on one element.
+type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
 /// A batch on its way through the chain, and what of it streams.
 struct Batch {
     edge: Edge,
     head: Parts,
     waiting: VecDeque<Element>,
     started: usize,
-    running: Vec<(Asked, Pin<Box<dyn Future<Output = Response> + Send>>)>,
+    running: Vec<(Asked, Answering)>,
     streams: Vec<Box<dyn EventSource>>,
     ready: VecDeque<Event>,
 }

@@ -66,6 +66,7 @@ impl Message {
 
 /// What stands where, before it is known which of it counts: `method` may come after `params`.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "members can be there or not in any combination")]
 struct Parts {
     id: Option<Span>,
     version_2: bool,

@@ -75,7 +75,7 @@ class Upstream:
         return f"/mcp/matrix-{self.id}"
 
     def impossible(self, thing):
-        """How a thing fails that cannot work by nature; None where it must work."""
+        """What is said of a thing that cannot work by nature; None where it must work."""
         if self.kind != "stateless":
             return None
         return {"elicitation": self.unasked, "cancellation": "not cancelled"}.get(thing)
@@ -89,7 +89,7 @@ def all_upstreams(node):
         Upstream("ts-stateful", "stateful", (*ts_v1, "stateful")),
         Upstream("py-stateful", "stateful", (*py_v1, "stateful")),
         Upstream("ts-stateless", "stateless", (*ts_v1, "stateless"), "does not support form elicitation"),
-        Upstream("py-stateless", "stateless", (*py_v1, "stateless"), "Nobody answered"),
+        Upstream("py-stateless", "stateless", (*py_v1, "stateless"), "Nobody answered|session"),
         Upstream("ts-modern", "modern", ts_v2),
         Upstream("py-modern", "modern", py_v2),
     ]

@@ -8,9 +8,9 @@ from machine import HERE, ROOT, Check
 
 PAGE = HERE / "MATRIX.md"
 KINDS = {
-    "stateful": ("Upstreams with sessions", "sdk", "mcp-1"),
-    "stateless": ("Upstreams of the older revisions without sessions", "sdk", "mcp-1"),
-    "modern": ("Upstreams of 2026-07-28 only", "server", "mcp-2"),
+    "stateful": ("Upstreams with sessions", "sdk", "1"),
+    "stateless": ("Upstreams of the older revisions without sessions", "sdk", "1"),
+    "modern": ("Upstreams of 2026-07-28 only", "server", "2"),
 }
 COLUMNS = {
     "list": "list",
@@ -33,11 +33,12 @@ ours. Every line is a client program as it runs in `tests/interop/run.py --only 
 | elicitation | is asked by the tool in the middle of a call, and the tool gets the answer |
 | cancellation | cancels a call, and the server knows within 5 seconds |
 | long stream | sees a notification each half second for 10 seconds, all of them, as they come |
+
 """
 NOTE = """\
-–: without sessions such a server has no way to learn what belongs to a call that it works on. It cannot hear the answer to
-a question, and is told of a cancellation in vain, with the gateway and without it. Where it asks all the same, the client is
-told so at once.
+–: a server without sessions does not hear the answer to what it asks in the middle of a call, nor that a call has been
+cancelled, unless it takes the end of the connection for it (the second of two signs is the Python server's). It is the same
+without the gateway.
 """
 
 
@@ -60,7 +61,7 @@ def complaint(pairs):
 
 
 def page(pairs):
-    parts = [INTRODUCTION]
+    parts = [INTRODUCTION + clients()]
     for kind, (title, package, python) in KINDS.items():
         of_kind = [pair for pair in pairs if pair.upstream.kind == kind]
         servers = f"Servers: TypeScript SDK {npm_version(package)} and Python SDK {python_version(python)}.\n"
@@ -68,6 +69,13 @@ def page(pairs):
         if kind == "stateless":
             parts.append(NOTE)
     return "\n".join(parts)
+
+
+def clients():
+    typescript, python = (npm_version("sdk"), npm_version("client")), (python_version("1"), python_version("2"))
+    rmcp = re.search(r'^name = "rmcp"\nversion = "(.+)"$', (ROOT / "Cargo.lock").read_text(), re.MULTILINE)[1]
+    all_of_them = f"TypeScript SDK {' and '.join(typescript)}, Python SDK {' and '.join(python)}, rmcp {rmcp}"
+    return f"Clients: {all_of_them}. Those with two eras run in each mode: the older one, the newer one, and what they find.\n"
 
 
 def table(pairs):
@@ -79,8 +87,9 @@ def table(pairs):
 
 
 def cell(pairs, thing):
-    """One sign for the servers of a kind, since what cannot work is a matter of the kind."""
-    return "–" if any(pair.upstream.impossible(thing) for pair in pairs) else "✓"
+    """One sign if the servers of a kind agree, else one for each."""
+    signs = ["✓" if pair.seen[thing] is None else "–" for pair in pairs]
+    return signs[0] if len(set(signs)) == 1 else " / ".join(signs)
 
 
 def npm_version(package):
@@ -88,6 +97,6 @@ def npm_version(package):
     return lock["packages"][f"node_modules/@modelcontextprotocol/{package}"]["version"]
 
 
-def python_version(requirements):
-    text = (HERE / f"requirements-{requirements[-1]}.txt").read_text()
+def python_version(generation):
+    text = (HERE / f"requirements-{generation}.txt").read_text()
     return re.search(r"^mcp==(.+)$", text, re.MULTILINE)[1]

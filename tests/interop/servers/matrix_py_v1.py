@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 import matrix_tools as tools
 
-ANSWER_SECONDS = 5  # without sessions this SDK asks, and never hears the answer
+ANSWER_SECONDS = 2  # without sessions this SDK asks, and never hears the answer
 
 port, kind = sys.argv[1:]
 server = FastMCP(

@@ -238,8 +238,11 @@ impl Edit {
         };
         let ours = match answer.kind() {
             AnswerKind::Request | AnswerKind::Notification => !whole,
-            // An error without an id, or with `null`, is what a server says that could not make out the request.
-            AnswerKind::Error => answer.id().is_none_or(|id| id.of(body) == b"null") || answer.answers(body, &self.id),
+            // A server that could not make out the request says so without an id, or with one of its own making. Where
+            // several messages come, one with another id may be about another request.
+            AnswerKind::Error => {
+                whole || answer.id().is_none_or(|id| id.of(body) == b"null") || answer.answers(body, &self.id)
+            }
             AnswerKind::Result => answer.answers(body, &self.id),
         };
         if !ours {

@@ -168,12 +168,12 @@ reasons! {
     SessionRequired = "session_required", 400, code::INVALID_REQUEST,
         "The request belongs to no session, and names no revision that has none.",
         "Begin with `initialize`, and send the `Mcp-Session-Id` of its answer with each request.";
-    NotCarried = "not_carried", 200, code::METHOD_NOT_FOUND,
-        "The upstream speaks another revision of MCP, in which nothing corresponds to this method.",
-        "Use a client of the upstream's own revision, or do without.";
     ClientLacks = "client_lacks_capability", 200, code::INVALID_REQUEST,
         "The upstream needs something of the client that it did not declare.",
         "Use a client that declares the capability, or switch it on in the client.";
+    Unanswerable = "unanswerable", 200, code::INTERNAL_ERROR,
+        "The upstream asks something in the middle of the call, and keeps no session in which it could be told the answer.",
+        "Call what asks nothing, or let the upstream keep sessions.";
     NoInput = "no_input", 200, code::INTERNAL_ERROR,
         "Nobody answered in time what the upstream asked in the middle of the call.",
         "Make the call again, and answer. `clocks.input` of the route says how long a person may take.";

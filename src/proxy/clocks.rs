@@ -27,14 +27,6 @@ pub struct Clocks {
     pub input: Duration,
 }
 
-impl Clocks {
-    /// For streams that whoever holds them ends.
-    pub(super) fn without_end(self) -> Self {
-        const LONG: Duration = Duration::from_hours(24 * 365);
-        Self { idle_events: LONG, total: LONG, keep_alive: LONG, ..self }
-    }
-}
-
 impl Default for Clocks {
     fn default() -> Self {
         Self {

@@ -36,9 +36,9 @@ mod wire;
 use std::sync::Arc;
 
 use portcullis_policies::kit::{
-    chain::{Arrival, Inbound, Request, Response, RouteService},
+    chain::{Inbound, Request, Response, RouteService, refuse},
     message::Message,
-    refusal::{Addressee, Reason},
+    refusal::Reason,
     reply::EventLimits,
 };
 
@@ -153,15 +153,13 @@ impl Forward {
     async fn answer(&self, request: &Request) -> Response {
         let message = match request.body() {
             Inbound::Message(message) => message,
-            Inbound::Refused(refusal) => {
-                return refusal.clone().answer(Addressee { id: None, request_id: request_id(request) });
-            }
+            Inbound::Refused(refusal) => return refuse(request, refusal.clone()),
         };
         match self.exchange(request, message).await {
             Ok(response) => response,
             Err(Failure { refusal, challenge }) => {
                 tracing::debug!(reason = refusal.reason().code(), "upstream failed: {}", refusal.message());
-                let mut response = refusal.answer(Addressee { id: message.id(), request_id: request_id(request) });
+                let mut response = refuse(request, refusal);
                 if let Some(challenge) = challenge {
                     response.extensions_mut().insert(*challenge);
                 }
@@ -215,8 +213,4 @@ impl Forward {
     fn eras(&self) -> &Eras {
         &self.0.eras
     }
-}
-
-fn request_id(request: &Request) -> Option<&str> {
-    request.extensions().get::<Arrival>().map(|arrival| arrival.request_id.as_str())
 }

@@ -1,7 +1,7 @@
 //! What is remembered of connections and sessions that were open, so that whoever finds none can say why.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicUsize, Ordering},
 };
 
@@ -38,11 +38,19 @@ impl Past {
 
     /// Enters what is about to be opened for `owner` with this version of their credential, and says why it has to be.
     pub(super) fn enter(&self, owner: &str, version: i64) -> (Seat, Miss) {
-        let mut page = self.0[spread(owner) % Self::PAGES].lock().unwrap_or_else(PoisonError::into_inner);
-        let account = page.account(owner, version);
+        let account = self.page(owner).account(owner, version);
         let miss = account.miss(version);
         account.open.fetch_add(1, Ordering::Relaxed);
         (Seat { account, ended: AtomicU8::new(Miss::Cancelled as u8), has_left: AtomicBool::new(false) }, miss)
+    }
+
+    /// Remembers what became of the last one of `owner`, of which nothing else is known here.
+    pub(super) fn note(&self, owner: &str, version: i64, ended: Miss) {
+        self.page(owner).account(owner, version).ended.store(ended as u8, Ordering::Relaxed);
+    }
+
+    fn page(&self, owner: &str) -> MutexGuard<'_, Page> {
+        self.0[spread(owner) % Self::PAGES].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,7 +9,7 @@ use portcullis_policies::kit::{
     credential::{UpstreamChallenge, UpstreamCredential},
     message::{Message, Method},
     refusal::{Reason, Refusal},
-    reply::{EventReader, EventSource, Reply},
+    reply::{EventReader, Reply},
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     clocks::Clocks,
     endpoint::{Answered, Endpoint},
     hearing::Hearing,
-    line::{Events, Line, Unheard},
+    line::{Events, Line},
     relay::Relay,
     resume::Resume,
 };
@@ -115,14 +115,6 @@ impl<'a> Carry<'a> {
     }
 }
 
-/// What came of asking for an upstream's own events.
-pub(super) enum Heard {
-    /// They come here. The stream awaits no answer, and is not resumed.
-    Events(Box<dyn EventSource>),
-    /// The upstream has none to give, and says so with this status.
-    Nothing(StatusCode),
-}
-
 impl Upstream {
     /// Posts one message, at most once.
     pub(super) async fn post(&self, sending: Sending<'_>) -> Result<Received, Failure> {
@@ -158,21 +150,6 @@ impl Upstream {
             }
         };
         Ok(Received { status: head.status, headers: head.headers, reply })
-    }
-
-    /// Asks once for the upstream's own events (GET). `headers` are those of a message in the same session.
-    pub(super) async fn get(&self, headers: HeaderMap, behalf: Behalf<'_>) -> Result<Heard, Failure> {
-        match self.line(headers, behalf.credential).open(None).await {
-            Ok(events) => Ok(Heard::Events(Box::new(Relay::new(
-                events,
-                self.clocks.without_end(),
-                None,
-                behalf.request_id,
-                None,
-            )))),
-            Err(Unheard::Refused(status)) => Ok(Heard::Nothing(status)),
-            Err(Unheard::Failed(refusal)) => Err(refusal.into()),
-        }
     }
 
     /// The upstream's own events (GET) for as long as it is held: resumed where it is cut. Never fails; it ends where the

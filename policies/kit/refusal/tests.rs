@@ -71,7 +71,15 @@ fn every_reason_has_a_code_of_its_own_and_words_for_people() {
         assert!(!code.is_empty() && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
         assert!(reason.meaning().ends_with('.') && reason.remedy().ends_with('.'), "{code}");
         // The HTTP request is sound where only the call within it gets nowhere.
-        let of_the_call = matches!(reason, Reason::NotExposed | Reason::ConnectRequired);
+        let of_the_call = matches!(
+            reason,
+            Reason::NotExposed
+                | Reason::ConnectRequired
+                | Reason::CallNotWaiting
+                | Reason::ClientLacks
+                | Reason::Unanswerable
+                | Reason::NoInput
+        );
         assert_eq!(reason.status().is_client_error() || reason.status().is_server_error(), !of_the_call, "{code}");
         assert!((-32700..=-32000).contains(&reason.json_rpc_code()), "{code}");
     }

@@ -24,7 +24,7 @@ impl Translation {
     pub(super) fn print(&self) {
         println!("    serves {}", self.serves());
         if let Some(eras) = self.upstream {
-            println!("    speaks {}", spoken(eras).join(" and "));
+            println!("    speaks MCP {}", spoken(eras).join(", and "));
         }
         for direction in self.directions() {
             println!("    {}, but for", name(direction));
@@ -72,7 +72,7 @@ impl Translation {
 }
 
 fn spoken(eras: Eras) -> Vec<&'static str> {
-    let names = [("sessions, up to MCP 2025-11-25", eras.legacy), ("MCP 2026-07-28", eras.modern)];
+    let names = [("up to 2025-11-25, with sessions", eras.legacy), ("2026-07-28", eras.modern)];
     names.into_iter().filter(|(_, speaks)| *speaks).map(|(name, _)| name).collect()
 }
 

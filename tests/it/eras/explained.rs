@@ -39,7 +39,9 @@ async fn tr_25_explain_says_what_the_upstream_speaks_and_what_cannot_be_translat
     assert_eq!(json["upstreamEras"], json!(["legacy"]), "{words}");
     assert_eq!(json["era"], "both");
     assert!(json["notTranslated"]["modernClients"].is_array() && json["notTranslated"]["legacyClients"].is_null());
-    for said in ["speaks sessions, up to MCP 2025-11-25\n", "clients of 2026-07-28 are translated for", "- `tasks/*`"] {
+    for said in
+        ["speaks MCP up to 2025-11-25, with sessions\n", "clients of 2026-07-28 are translated for", "- `tasks/*`"]
+    {
         assert!(words.contains(said), "{said}: {words}");
     }
     let (_, json) = explained(Route::to(&with_sessions).era("upstream"), &[]).await;

@@ -331,7 +331,7 @@ async fn what_has_no_counterpart_is_refused_by_name() {
     let session = begin(&gateway).await;
     for (method, params) in [("tasks/get", json!({ "taskId": "1" })), ("tasks/list", json!({}))] {
         let reply = say(&gateway, &session, &request(1, method, &params)).await;
-        assert_eq!((reply.status, reply.reason()), (200, "not_carried".to_owned()));
+        assert_eq!((reply.status, reply.reason()), (200, "not_bridged".to_owned()));
         assert!(reply.json()["error"]["message"].as_str().unwrap().contains(method));
     }
     let forgot = gateway.ask(&Request::post("/mcp", &list_tools(1))).await;

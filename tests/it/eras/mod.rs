@@ -12,12 +12,19 @@ mod served;
 mod sessions;
 mod translated;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, Received, Request, Upstream, initialize};
 
 /// The revision that scripted upstreams agree on, whatever they are offered.
 const AGREED: &str = "2025-06-18";
+
+/// How often what, as metrics count it.
+fn counts<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    expected.map(|(name, count)| (name.to_owned(), count)).into()
+}
 
 /// What an upstream with sessions says to `initialize`.
 fn welcome(request: &Received) -> Value {

@@ -1,12 +1,7 @@
 //! Calls find their way to the upstream warm, and the metrics say why they did not.
 
-use std::collections::BTreeMap;
-
+use super::counts;
 use crate::harness::{Answer, Gate, Gateway, Http2Upstream, Request, Route, Upstream, call, pause, until};
-
-fn counts<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
-    expected.map(|(name, count)| (name.to_owned(), count)).into()
-}
 
 #[tokio::test]
 async fn a_call_uses_the_connection_of_the_one_before() {
@@ -69,7 +64,7 @@ async fn fault_a_call_that_its_client_gave_up_takes_its_connection_along() {
 
 #[tokio::test]
 async fn calls_at_the_same_time_have_connections_of_their_own_because_the_others_are_busy() {
-    const CALLS: u64 = 3;
+    const CALLS: usize = 3;
     let gate = Gate::new();
     let script = gate.clone();
     let upstream = Upstream::new(move |request| Answer::json(&request.says("fine")).behind(&script)).await;
@@ -82,13 +77,16 @@ async fn calls_at_the_same_time_have_connections_of_their_own_because_the_others
             client.send(&Request::post("/mcp", &call(1, "pay", &serde_json::json!({})))).await;
             clients.push(client);
         }
-        until("all are under way", || upstream.count() == begun + CALLS as usize).await;
+        until("all are under way", || upstream.count() == begun + CALLS).await;
         (0..CALLS).for_each(|_| gate.open());
         for client in &mut clients {
             assert_eq!(client.reply().await.unwrap().said(), "fine");
         }
     }
-    assert_eq!(gateway.upstream_connections().await, counts([("first", 1), ("busy", CALLS - 1), ("reused", CALLS)]));
+    assert_eq!(
+        gateway.upstream_connections().await,
+        counts([("first", 1), ("busy", CALLS as u64 - 1), ("reused", CALLS as u64)])
+    );
 }
 
 #[tokio::test]

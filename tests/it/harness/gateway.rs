@@ -260,8 +260,24 @@ impl Gateway {
 
     /// How often a connection to an upstream was `reused`, or opened and why, as the metrics say it.
     pub(crate) async fn upstream_connections(&self) -> BTreeMap<String, u64> {
+        self.reuse("portcullis_upstream_connections_total").await
+    }
+
+    /// As gateways do that have a store in common.
+    pub(crate) fn shares_a_key_with(&self, other: &Self) {
+        for gateway in [self, other] {
+            gateway.services.shared.seal().use_key(&[7; 32]);
+        }
+    }
+
+    /// The same of sessions that the gateway itself holds.
+    pub(crate) async fn upstream_sessions(&self) -> BTreeMap<String, u64> {
+        self.reuse("portcullis_upstream_sessions_total").await
+    }
+
+    async fn reuse(&self, metric: &str) -> BTreeMap<String, u64> {
         let metrics = self.ask(&Request::get("/metrics")).await;
-        let lines = metrics.text().lines().filter(|line| line.starts_with("portcullis_upstream_connections_total"));
+        let lines = metrics.text().lines().filter(|line| line.starts_with(metric));
         lines
             .map(|line| {
                 let (labels, count) = line.rsplit_once(' ').unwrap();

@@ -222,7 +222,7 @@ mod tests {
         serde_json::from_slice(&answer).unwrap()
     }
 
-    fn result(result: Value) -> Value {
+    fn result(result: &Value) -> Value {
         json!({ "jsonrpc": "2.0", "id": "again", "result": result })
     }
 
@@ -232,16 +232,16 @@ mod tests {
 
     #[test]
     fn tr_22_an_answer_has_the_clients_id_and_nothing_that_its_revision_does_not_have() {
-        let listed = result(json!({ "resultType": "complete", "ttlMs": 1, "cacheScope": "public", "prompts": [] }));
+        let listed = result(&json!({ "resultType": "complete", "ttlMs": 1, "cacheScope": "public", "prompts": [] }));
         let shown = json!({ "jsonrpc": "2.0", "id": "mine", "result": { "prompts": [] } });
         assert_eq!(answer(&Method::ListPrompts, &listed), shown);
-        assert_eq!(answer(&Method::ListPrompts, &result(json!({ "prompts": [] }))), shown, "absent means complete");
+        assert_eq!(answer(&Method::ListPrompts, &result(&json!({ "prompts": [] }))), shown, "absent means complete");
     }
 
     #[test]
     fn a_result_of_another_kind_is_an_error() {
         for kind in [json!("task"), json!("input_required"), json!(7)] {
-            let refusal = read(&Method::ListTools, &result(json!({ "resultType": kind, "tools": [] }))).unwrap_err();
+            let refusal = read(&Method::ListTools, &result(&json!({ "resultType": kind, "tools": [] }))).unwrap_err();
             assert_eq!(refusal.reason(), Reason::UpstreamInvalid, "{kind}");
         }
     }
@@ -275,11 +275,11 @@ mod tests {
     fn what_is_asked_is_read_with_its_state() {
         let asks = json!({ "resultType": "input_required", "requestState": "a\"b",
             "inputRequests": { "who": { "method": "roots/list" } } });
-        let Ok(Said::InputRequired(input)) = read(&Method::CallTool, &result(asks)) else { panic!() };
+        let Ok(Said::InputRequired(input)) = read(&Method::CallTool, &result(&asks)) else { panic!() };
         let roots = Question { method: "roots/list".into(), params: Value::Null };
         let state = Some(r#""a\"b""#.to_owned());
         assert_eq!(input, InputRequired { questions: vec![("who".into(), roots)], state });
-        assert!(read(&Method::CallTool, &result(json!({ "resultType": "input_required" }))).is_err());
+        assert!(read(&Method::CallTool, &result(&json!({ "resultType": "input_required" }))).is_err());
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
         };
         let mut arrays = tool("arrays", "string");
         arrays["outputSchema"] = json!({ "type": "array" });
-        let list = result(json!({ "tools": [tool("good", "string"), tool("bad", "number"), arrays] }));
+        let list = result(&json!({ "tools": [tool("good", "string"), tool("bad", "number"), arrays] }));
         let mut learnt = Vec::new();
         let to = Addressee { id: Some("1"), request_id: None };
         let asked = Asked { method: &Method::ListTools, to };
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn structured_content_that_is_no_object_is_left_to_the_text() {
-        let called = |content: Value| result(json!({ "content": [], "structuredContent": content }));
+        let called = |content: Value| result(&json!({ "content": [], "structuredContent": content }));
         assert_eq!(answer(&Method::CallTool, &called(json!([1])))["result"], json!({ "content": [] }));
         let object = answer(&Method::CallTool, &called(json!({ "n": 1 })));
         assert_eq!(object["result"]["structuredContent"], json!({ "n": 1 }));

@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    fn tool(properties: Value) -> Value {
+    fn tool(properties: &Value) -> Value {
         json!({ "name": "t", "inputSchema": { "type": "object", "properties": properties } })
     }
 
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn tr_28_parameters_are_repeated_in_headers_by_their_exact_path() {
         let deep = json!({ "type": "object", "properties": { "dry": annotated("boolean", "Dry-Run") } });
-        let tool = tool(json!({
+        let tool = tool(&json!({
             "region": annotated("string", "Region"), "count": annotated("integer", "count"), "options": deep,
             "absent": annotated("string", "Absent"), "null": annotated("string", "Null"), "plain": { "type": "string" },
         }));
@@ -127,14 +127,14 @@ mod tests {
     #[test]
     fn tr_28_a_tool_whose_annotations_break_the_rules_is_not_used() {
         let wrong = [
-            tool(json!({ "a": annotated("string", "") })),
-            tool(json!({ "a": annotated("string", "two words") })),
-            tool(json!({ "a": annotated("string", "line\r\nbreak") })),
-            tool(json!({ "a": annotated("number", "N") })),
-            tool(json!({ "a": { "x-mcp-header": "Untyped" } })),
-            tool(json!({ "a": annotated("string", "Same"), "b": annotated("string", "same") })),
-            tool(json!({ "a": { "type": "array", "items": annotated("string", "Item") } })),
-            tool(json!({ "a": { "anyOf": [annotated("string", "Choice")] } })),
+            tool(&json!({ "a": annotated("string", "") })),
+            tool(&json!({ "a": annotated("string", "two words") })),
+            tool(&json!({ "a": annotated("string", "line\r\nbreak") })),
+            tool(&json!({ "a": annotated("number", "N") })),
+            tool(&json!({ "a": { "x-mcp-header": "Untyped" } })),
+            tool(&json!({ "a": annotated("string", "Same"), "b": annotated("string", "same") })),
+            tool(&json!({ "a": { "type": "array", "items": annotated("string", "Item") } })),
+            tool(&json!({ "a": { "anyOf": [annotated("string", "Choice")] } })),
             json!({ "name": "t", "inputSchema": { "$defs": { "d": annotated("string", "Ref") } } }),
             json!({ "name": "t", "inputSchema": annotated("object", "Root") }),
         ];
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn tr_28_the_word_may_stand_in_values_and_be_a_name() {
-        let fine = tool(json!({
+        let fine = tool(&json!({
             "x-mcp-header": { "type": "string" },
             "a": { "type": "object", "default": annotated("string", "Value"), "enum": [annotated("string", "Value")] },
         }));

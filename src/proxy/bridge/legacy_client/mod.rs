@@ -131,7 +131,7 @@ pub(in crate::proxy) async fn answer(
         }
         Kind::Request(method) => {
             let why = format!("The upstream speaks MCP 2026-07-28, in which nothing corresponds to `{method}`.");
-            Err(Refusal::new(Reason::NotCarried, why).into())
+            Err(Refusal::new(Reason::NotBridged, why).into())
         }
     }
 }

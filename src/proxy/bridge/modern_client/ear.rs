@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use http::StatusCode;
@@ -56,7 +56,7 @@ async fn hear(mut hearing: Hearing, warm: Arc<Warm>, link: Link, listeners: Send
         }
     }
     match hearing.refused() {
-        Some(StatusCode::NOT_FOUND) => warm.is_over.store(true, Ordering::Relaxed),
+        Some(StatusCode::NOT_FOUND) => warm.end(),
         // The session has no such stream and is as good as before: its listeners hear nothing.
         Some(_) => listeners.closed().await,
         None => {}

@@ -84,6 +84,11 @@ impl Link {
         headers
     }
 
+    /// That of the caller's request, as text.
+    pub(super) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_ref().map(RequestId::as_str)
+    }
+
     pub(super) fn behalf(&self) -> Behalf<'_> {
         Behalf { credential: self.credential.as_ref(), request_id: self.request_id }
     }

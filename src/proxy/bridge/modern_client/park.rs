@@ -111,7 +111,11 @@ impl Caller {
 
     /// Goes on with a call that waits: gives the upstream the answers that came, and asks again for those that did not.
     pub(super) async fn resume(self, call: Call) -> Result<Response, Failure> {
-        let number = self.open(&call).ok_or_else(not_waiting)?;
+        let State { node, number } = self.open(&call).ok_or_else(not_waiting)?;
+        if node != self.forward.shared().node() {
+            self.rooms().sessions.is_elsewhere(&self, &call);
+            return Err(not_waiting().into());
+        }
         let Parked { mut talk, asks, _place: place, .. } = self.rooms().waiting.take(number, &asked_for(&call))?;
         talk.loan.go_on(self.link.clone());
         let responses = call.responses.clone().unwrap_or_default();
@@ -141,13 +145,12 @@ impl Caller {
         shared.seal().seal(PURPOSE, &self.place(call), &plain)
     }
 
-    /// The number of the call that a `requestState` means: to this caller, on this route, of this node.
-    fn open(&self, call: &Call) -> Option<u64> {
+    /// The call that a `requestState` means: to this caller, on this route.
+    fn open(&self, call: &Call) -> Option<State> {
         let shared = self.forward.shared();
         let sealed: String = serde_json::from_str(call.state.as_deref()?).ok()?;
         let plain = shared.seal().open(PURPOSE, &self.place(call), &sealed)?;
-        let State { node, number } = serde_json::from_slice(&plain).ok()?;
-        (node == shared.node()).then_some(number)
+        serde_json::from_slice(&plain).ok()
     }
 
     fn place<'a>(&'a self, call: &'a Call) -> [&'a str; 5] {

@@ -1,11 +1,8 @@
 //! Warm sessions: opened when they are needed, one at a time for each kind of caller, and closed when they have rested.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use moka::{Expiry, future::Cache};
+use moka::{Entry, Expiry, future::Cache};
 use portcullis_policies::kit::refusal::{Reason, Refusal};
 use tokio::runtime::Handle;
 
@@ -15,7 +12,12 @@ use super::{
     places::{Place, Places},
     warm::{Loan, Opening, Warm},
 };
-use crate::proxy::{Failure, eras::Era};
+use crate::proxy::{
+    Failure,
+    eras::Era,
+    meter::{Miss, Use},
+    past::{Past, Seat},
+};
 
 /// Sessions of one kind. Calls share one; more are opened only for calls whose ids are already under way in the others.
 const ALIKE: u16 = 64;
@@ -47,6 +49,12 @@ impl Key {
             number: 0,
         }
     }
+
+    /// All that sessions have in common which replace each other.
+    fn owner(&self) -> String {
+        let Self { upstream, route, subject, connection, capabilities, log_level, .. } = self;
+        format!("{upstream} {route} {subject} {connection} {capabilities} {log_level:?}")
+    }
 }
 
 /// All warm sessions of the process.
@@ -54,11 +62,12 @@ impl Key {
 pub(super) struct Pool {
     sessions: Cache<Key, Arc<Warm>>,
     places: Places,
+    past: Past,
 }
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { sessions: Cache::builder().expire_after(Rest).build(), places: Places::default() }
+        Self { sessions: Cache::builder().expire_after(Rest).build(), places: Places::default(), past: Past::default() }
     }
 }
 
@@ -68,16 +77,26 @@ impl Pool {
         let mut key = Key::of(caller, call);
         for number in 0..ALIKE {
             key.number = number;
-            let mut warm = self.get(&key, caller, call).await?;
-            if warm.is_over.load(Ordering::Relaxed) {
+            let mut entry = self.get(&key, caller, call).await?;
+            if entry.value().is_over() {
                 self.sessions.invalidate(&key).await;
-                warm = self.get(&key, caller, call).await?;
+                entry = self.get(&key, caller, call).await?;
             }
-            if let Some(loan) = Loan::take(warm, caller.link.clone(), call) {
+            let is_fresh = entry.is_fresh();
+            if let Some(loan) = Loan::take(entry.into_value(), caller.link.clone(), call) {
+                if !is_fresh {
+                    caller.forward.shared().meter().session(Use::Reused);
+                }
                 return Ok(loan);
             }
         }
         Err(full().into())
+    }
+
+    /// Remembers that another gateway holds the session of such a call.
+    pub(super) fn is_elsewhere(&self, caller: &Caller, call: &Call) {
+        let key = Key::of(caller, call);
+        self.past.note(&key.owner(), key.credential_version, Miss::OtherNode);
     }
 
     /// Keeps the session of such calls warm for somebody who listens in it.
@@ -85,14 +104,15 @@ impl Pool {
         self.sessions.get(&Key::of(caller, call)).await;
     }
 
-    async fn get(&self, key: &Key, caller: &Caller, call: &Call) -> Result<Arc<Warm>, Failure> {
-        let warm = self.sessions.try_get_with_by_ref(key, self.open(caller, call)).await;
-        warm.map_err(|failure| Failure::clone(&failure))
+    async fn get(&self, key: &Key, caller: &Caller, call: &Call) -> Result<Entry<Key, Arc<Warm>>, Failure> {
+        let entry = self.sessions.entry_by_ref(key).or_try_insert_with(self.open(key, caller, call)).await;
+        entry.map_err(|failure| Failure::clone(&failure))
     }
 
-    async fn open(&self, caller: &Caller, call: &Call) -> Result<Arc<Warm>, Failure> {
+    async fn open(&self, key: &Key, caller: &Caller, call: &Call) -> Result<Arc<Warm>, Failure> {
         let place = self.places.take(caller.name()).ok_or_else(full)?;
-        let opening = begin(caller, call, place);
+        let (seat, miss) = self.past.enter(&key.owner(), key.credential_version);
+        let opening = begin(caller, call, place, seat);
         // Begun is finished: a client that goes away leaves no session behind of which nobody knows.
         let opened = tokio::spawn(opening).await.map_err(|_| Failure::from(Reason::Internal))?;
         if let Err(Failure { refusal, .. }) = &opened
@@ -101,7 +121,9 @@ impl Pool {
             // It may have changed since that was learnt.
             caller.forward.eras().forget(Era::Modern);
         }
-        opened.map(Arc::new)
+        let warm = opened?;
+        caller.forward.shared().meter().session(Use::Opened(miss));
+        Ok(Arc::new(warm))
     }
 
     /// Closes what has rested long enough.
@@ -116,8 +138,13 @@ impl Pool {
     }
 }
 
-fn begin(caller: &Caller, call: &Call, place: Place) -> impl Future<Output = Result<Warm, Failure>> + use<> {
-    Warm::open(caller.link.clone(), Opening::of(call), place)
+fn begin(
+    caller: &Caller,
+    call: &Call,
+    place: Place,
+    seat: Seat,
+) -> impl Future<Output = Result<Warm, Failure>> + use<> {
+    Warm::open(caller.link.clone(), Opening::of(call), place, seat)
 }
 
 fn full() -> Refusal {

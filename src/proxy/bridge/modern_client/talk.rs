@@ -3,7 +3,7 @@
 use std::{future::poll_fn, time::Duration};
 
 use portcullis_policies::kit::{
-    refusal::code,
+    refusal::{Reason, Refusal, code},
     reply::{Answer, AnswerKind, Event, EventSource},
 };
 use tokio::time::timeout;
@@ -58,6 +58,10 @@ impl Talk {
                     }
                 },
                 Heard::Event(event) => {
+                    if self.is_unanswerable(&event) {
+                        let refusal = Refusal::from(Reason::Unanswerable);
+                        return teller.tell(Event::message(&refusal.body(self.loan.addressee(&call)))).await;
+                    }
                     asks.extend(self.pass(&call, &event, &teller).await);
                     if event.answers(&self.loan.id) {
                         return self.finish().await;
@@ -76,6 +80,12 @@ impl Talk {
             Ok(None) => Heard::End,
             Err(_) => Heard::Silence,
         }
+    }
+
+    /// Is it a request to which an upstream without sessions would never hear the answer?
+    fn is_unanswerable(&self, event: &Event) -> bool {
+        let is_request = matches!(event.answer(), Some(Ok(read)) if read.kind() == AnswerKind::Request);
+        is_request && self.loan.warm().id.is_none() && !event.data().is_some_and(is_ping)
     }
 
     /// Passes an event on as the client understands it. Gives what the client must be asked.
@@ -149,6 +159,12 @@ impl Talk {
         drop(loan);
         while poll_fn(|context| source.poll_event(context)).await.is_some() {}
     }
+}
+
+/// It only asks whether anybody is there, and does without an answer in time.
+fn is_ping(request: &[u8]) -> bool {
+    let request = std::str::from_utf8(request).ok().and_then(|text| Object::read(text).ok());
+    request.is_some_and(|request| request.parse::<String>("method").as_deref() == Some("ping"))
 }
 
 async fn tell_upstream(loan: &Loan, message: String) {

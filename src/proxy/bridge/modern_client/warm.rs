@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use portcullis_policies::kit::{
     message::FIRST_MODERN,
-    refusal::{Reason, Refusal, code},
+    refusal::{Addressee, Reason, Refusal, code},
     reply::{Event, EventSource, Reply},
 };
 use serde::{Deserialize, de::IgnoredAny};
@@ -27,7 +27,7 @@ use super::{
     listen::Subscribed,
     places::Place,
 };
-use crate::proxy::{Clocks, Failure, contact::Refused, headers::SESSION, upstream::Received};
+use crate::proxy::{Clocks, Failure, contact::Refused, headers::SESSION, meter::Miss, past::Seat, upstream::Received};
 
 /// The newest revision with sessions.
 const NEWEST: &str = "2025-11-25";
@@ -72,19 +72,21 @@ pub(super) struct Warm {
     /// Ids and progress tokens of the calls that are under way: in one session, each may be there once.
     in_flight: Mutex<HashSet<Box<str>>>,
     /// The upstream does not know it any more.
-    pub(super) is_over: AtomicBool,
+    is_over: AtomicBool,
     /// Who listens to what the upstream says of its own accord.
     pub(super) ear: Ear,
     pub(super) subscribed: Subscribed,
     /// Requests of the gateway's own.
     asked: AtomicU64,
     link: Link,
+    seat: Seat,
     _place: Place,
 }
 
 impl Warm {
     /// Begins a session.
-    pub(super) async fn open(link: Link, opening: Opening, place: Place) -> Result<Self, Failure> {
+    pub(super) async fn open(link: Link, opening: Opening, place: Place, seat: Seat) -> Result<Self, Failure> {
+        seat.ends(Miss::Error);
         let Received { headers, reply, .. } = link.post(None, opening.message(), Some(INITIALIZE)).await?;
         let answer = whole(reply, INITIALIZE).await.unwrap_or_default();
         let hello = result(&answer).ok_or_else(no_session)?;
@@ -102,6 +104,7 @@ impl Warm {
             subscribed: Subscribed::default(),
             asked: AtomicU64::new(0),
             link,
+            seat,
             _place: place,
             hello,
         };
@@ -109,7 +112,20 @@ impl Warm {
         if let Some(level) = opening.log_level.filter(|_| Capabilities::of(&warm).logging.is_some()) {
             ask_own(&warm.link, &warm, "logging/setLevel", &format!(r#"{{"level":"{level}"}}"#)).await;
         }
+        warm.seat.ends(Miss::Idle);
         Ok(warm)
+    }
+
+    /// Does the upstream not know it any more?
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// The upstream does not know it any more.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.seat.ends(Miss::Error);
+        self.seat.leave();
     }
 
     /// A request of the gateway's own, and its id as JSON text.
@@ -136,7 +152,7 @@ impl Warm {
 
 impl Drop for Warm {
     fn drop(&mut self) {
-        if self.id.is_none() || self.is_over.load(Ordering::Relaxed) {
+        if self.id.is_none() || self.is_over() {
             return;
         }
         let (link, headers) = (self.link.clone(), self.link.headers(Some(self)));
@@ -213,6 +229,11 @@ impl Loan {
         self.warm.ear.listen(&self.warm, &self.link)
     }
 
+    /// To whom what the gateway says of the call is said.
+    pub(super) fn addressee<'a>(&'a self, call: &'a Call) -> Addressee<'a> {
+        Addressee { id: Some(&call.id), request_id: self.link.request_id() }
+    }
+
     pub(super) fn clocks(&self) -> Clocks {
         self.link.upstream.clocks
     }
@@ -241,7 +262,7 @@ impl Loan {
             _ => false,
         };
         if ended {
-            self.warm.is_over.store(true, Ordering::Relaxed);
+            self.warm.end();
         }
         ended
     }
@@ -263,7 +284,7 @@ impl Drop for Loan {
         }
         drop(in_flight);
         // The client went away, which is how it cancels. In a session that must be said.
-        if self.is_open {
+        if self.is_open && self.warm.id.is_some() {
             let reason = quoted("The client does not wait for the answer any more.");
             let params = format!(r#"{{"requestId":{},"reason":{reason}}}"#, self.id);
             let message = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Asking, calling, count, last, with_sessions};
-use crate::harness::{Answer, Gate, Gateway, Received, Route, Setup, Upstream, until};
+use crate::{
+    eras::{counts, method, welcome},
+    harness::{Answer, Gate, Gateway, Received, Route, Setup, Upstream, until},
+};
 
 fn elicitation(id: u64, message: &str) -> Value {
     let schema = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
@@ -191,4 +194,42 @@ async fn sb_04_another_process_says_that_the_call_must_be_begun_again() {
     let reply = again(&call, 2, &needed, json!({ "1": accepted() })).of(&other).await;
     assert_eq!(reply.reason(), "call_not_waiting");
     assert!(reply.text().contains("Begin the call again"), "{reply:?}");
+}
+
+#[tokio::test]
+async fn sb_04_a_call_that_waits_at_another_node_is_begun_again_and_counted_as_its() {
+    let upstream = asking_for(vec![elicitation(0, "Who?")]).await;
+    let (one, other) = (Gateway::before(&upstream).await, Gateway::before(&upstream).await);
+    one.shares_a_key_with(&other);
+    let call = able(calling(1, "greet"));
+    let needed = last(&call.of(&one).await)["result"].clone();
+    let reply = again(&call, 2, &needed, json!({ "1": accepted() })).of(&other).await;
+    assert_eq!(reply.reason(), "call_not_waiting");
+    assert_eq!(other.upstream_sessions().await, counts([]));
+    assert_eq!(last(&call.of(&other).await)["result"]["resultType"], "input_required");
+    assert_eq!(other.upstream_sessions().await, counts([("other_node", 1)]));
+    assert_eq!(one.upstream_sessions().await, counts([("first", 1)]));
+}
+
+#[tokio::test]
+async fn tr_25_nobody_is_asked_for_an_upstream_that_keeps_no_session_to_be_answered_in() {
+    let upstream = Upstream::new(|request| match (method(request).as_str(), request.header("mcp-protocol-version")) {
+        ("initialize", _) => Answer::json(&welcome(request)),
+        (_, Some("2026-07-28")) => Answer::status(400),
+        ("tools/call", _) => {
+            let ping = json!({ "jsonrpc": "2.0", "id": "there?", "method": "ping" });
+            Answer::events().event(&ping).event(&elicitation(0, "Who?")).then_silence()
+        }
+        _ => Answer::status(202),
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    for call in [able(calling(1, "greet")), calling(1, "greet")] {
+        let error = last(&call.of(&gateway).await);
+        assert_eq!((&error["id"], &error["error"]["data"]["reason"]), (&json!(1), &json!("unanswerable")));
+        assert!(error["error"]["message"].as_str().unwrap().contains("session"), "{error}");
+        assert!(error["error"]["data"]["requestId"].is_string(), "{error}");
+    }
+    upstream.close_idle();
+    until("its calls are given up", || upstream.open() == 0).await;
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{calling, count, methods, with_sessions};
 use crate::{
-    eras::{error, method},
+    eras::{counts, error, method},
     harness::{Answer, Gate, Gateway, Received, until},
 };
 
@@ -30,6 +30,7 @@ async fn forgets_its_sessions(unknown: Unknown) {
     assert_eq!(calling(2, "look").of(&gateway).await.said(), "done");
     assert_eq!(calling(3, "look").of(&gateway).await.said(), "done");
     assert_eq!((count(&upstream, "initialize"), count(&upstream, "tools/call")), (2, 4));
+    assert_eq!(gateway.upstream_sessions().await, counts([("first", 1), ("error", 1), ("reused", 2)]));
 }
 
 #[tokio::test]

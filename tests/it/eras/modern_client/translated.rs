@@ -37,11 +37,12 @@ async fn tr_25_results_have_what_the_new_revision_asks_for() {
 #[tokio::test]
 async fn tr_24_a_server_is_discovered_from_what_it_says_in_initialize() {
     let (upstream, gateway) = answering(json!({})).await;
+    let served = json!(["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]);
     for id in 1..4 {
         let reply = asking(id, "server/discover", &json!({})).of(&gateway).await;
         assert_eq!((reply.status, &reply.json()["id"]), (200, &json!(id)));
         let result = reply.json()["result"].clone();
-        assert_eq!(result["supportedVersions"], json!(["2026-07-28"]));
+        assert_eq!(result["supportedVersions"], served);
         assert_eq!(result["capabilities"], json!({ "tools": {} }));
         assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&json!(0), &json!("private")));
         assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "scripted");

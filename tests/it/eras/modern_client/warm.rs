@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 use super::{Asking, asking, calling, count, methods, with_sessions};
 use crate::{
-    eras::{AGREED, method, welcome},
+    eras::{AGREED, counts, method, welcome},
     harness::{Answer, Gate, Gateway, Route, Setup, Upstream, until},
 };
 
@@ -21,6 +21,7 @@ async fn tr_25_a_client_without_sessions_pays_one_handshake_and_none_after() {
     let mut expected = vec!["initialize".to_owned(), "notifications/initialized".to_owned()];
     expected.extend(vec!["tools/call".to_owned(); 20]);
     assert_eq!(methods(&upstream), expected);
+    assert_eq!(gateway.upstream_sessions().await, counts([("first", 1), ("reused", 19)]));
 
     let call = upstream.requests().pop().unwrap();
     assert_eq!(call.header("mcp-protocol-version"), Some(AGREED));
@@ -76,6 +77,7 @@ async fn tr_22_calls_with_the_same_id_at_once_keep_it_in_sessions_of_their_own()
     gate.open();
     gate.open();
     assert_eq!(calls.join_all().await, [json!("same"), json!("same")]);
+    assert_eq!(gateway.upstream_sessions().await, counts([("first", 1), ("busy", 1)]));
 }
 
 #[tokio::test]
@@ -125,4 +127,5 @@ async fn tr_25_a_session_that_has_rested_is_closed() {
     until("the session is closed", || is_closing(&upstream)).await;
     assert_eq!(asking(2, "tools/list", &json!({})).of(&gateway).await.status, 200);
     assert_eq!(count(&upstream, "initialize"), 2);
+    assert_eq!(gateway.upstream_sessions().await, counts([("first", 1), ("idle", 1)]));
 }

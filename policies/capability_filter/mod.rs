@@ -126,7 +126,7 @@ impl Filter {
             Some((TargetKind::Resource, uri))
                 if !self.allowed.uri(uri, message.method() == Some(&Method::Complete)) =>
             {
-                hidden("resource", uri)
+                hidden("resource", uri).map_err(|refusal| refusal.with_data("uri", uri))
             }
             _ if message.method() == Some(&Method::Listen) => {
                 let subscribed = subscribed_uris(message)

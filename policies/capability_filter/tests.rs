@@ -125,7 +125,11 @@ async fn hidden_prompts_and_resources_cannot_be_read() {
         ("completion/complete", json!({ "ref": { "type": "ref/resource", "uri": "file:///{+path}" } }), true),
     ];
     for (method, params, hidden) in cases {
-        assert_eq!(is_hidden(&bench.call(method, params.clone()).send().await), hidden, "{method} {params}");
+        let outcome = bench.call(method, params.clone()).send().await;
+        assert_eq!(is_hidden(&outcome), hidden, "{method} {params}");
+        if hidden && params["uri"].is_string() {
+            assert_eq!(outcome.message()["error"]["data"]["uri"], params["uri"], "as an upstream without it would say");
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::kit::{
     chain::{Answer, Arrival, Inbound, Request, Response, RouteService},
     headers::{has, values},
     json::{FlawKind, Limits},
-    message::{Disagreement, Kind, Message, Method, Unreadable, check_headers, speaks_modern},
+    message::{Disagreement, FIRST_MODERN, Kind, Message, Method, Unreadable, check_headers, speaks_modern},
     refusal::{Addressee, Reason, Refusal},
 };
 
@@ -173,8 +173,15 @@ impl Edge {
             Disagreement::MissingMeta => missing("protocolVersion"),
         })?;
         let Kind::Request(method) = message.kind() else { return Ok(()) };
-        if message.is_modern() && !message.declares_capabilities() {
-            return Err(missing("clientCapabilities"));
+        // Of revisions after it nothing is known here.
+        if message.version() == Some(FIRST_MODERN) {
+            if method.is_of_sessions() {
+                let why = format!("MCP {FIRST_MODERN} has no `{method}`.");
+                return Err(Refusal::new(Reason::UnknownMethod, why).with_remedy("Use what has taken its place."));
+            }
+            if !message.declares_capabilities() {
+                return Err(missing("clientCapabilities"));
+            }
         }
         if let Method::Unknown(name) = method
             && !self.limits.allow_methods.iter().any(|allowed| allowed == name)

@@ -29,8 +29,8 @@ impl Forward {
         {
             let answer = peek(&mut received.reply, message.id().unwrap_or_default()).await;
             agreed = Agreed::by(message, &answer);
-            let code = answer.pointer("/error/code").and_then(Value::as_i64);
-            refused = refused.or(code.map(|code| Refused { status: received.status, code: Some(code) }));
+            let error = answer.get("error").map(|error| Refused::with(received.status, error));
+            refused = refused.or(error);
         }
         if agreed.version.is_some() {
             self.eras().learn(Era::Legacy, true);

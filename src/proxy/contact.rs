@@ -31,18 +31,28 @@ pub(super) struct Refused {
     pub(super) status: StatusCode,
     /// Of the JSON-RPC error, if there was one.
     pub(super) code: Option<i64>,
+    /// Does it name revisions that the upstream speaks, and are all of them of before 2026-07-28?
+    names_older: bool,
 }
 
 impl Refused {
+    /// With the JSON-RPC error that stands in the answer, or null.
+    pub(super) fn with(status: StatusCode, error: &Value) -> Self {
+        let named = error.pointer("/data/supported").and_then(Value::as_array);
+        let is_older = |version: &Value| version.as_str().is_some_and(|version| version < FIRST_MODERN);
+        let names_older = named.is_some_and(|named| !named.is_empty() && named.iter().all(is_older));
+        Self { status, code: error["code"].as_i64(), names_older }
+    }
+
     /// None if there is an answer, or if nothing came from the upstream at all.
     pub(super) fn by(outcome: &Result<Received, Failure>) -> Option<Self> {
         match outcome {
             Ok(Received { status, reply, .. }) => {
-                let code = error_code(reply);
-                (code.is_some() || !status.is_success()).then_some(Self { status: *status, code })
+                let refused = Self::with(*status, &error_in(reply));
+                (refused.code.is_some() || !status.is_success()).then_some(refused)
             }
             Err(Failure { refusal, .. }) if refusal.reason() == Reason::UpstreamStatus => {
-                Some(Self { status: refusal.status(), code: None })
+                Some(Self::with(refusal.status(), &Value::Null))
             }
             Err(_) => None,
         }
@@ -52,7 +62,8 @@ impl Refused {
     fn is_modern(self) -> bool {
         const MODERN: std::ops::RangeInclusive<i64> = -32022..=-32020;
         let unknown_method = self.status == StatusCode::NOT_FOUND && self.code == Some(code::METHOD_NOT_FOUND.into());
-        unknown_method || self.code.is_some_and(|code| MODERN.contains(&code))
+        // Some servers of before know its errors, and say with one that they do not speak it.
+        unknown_method || self.code.is_some_and(|code| MODERN.contains(&code)) && !self.names_older
     }
 
     /// Is it how servers refuse what they do not understand? Neither who may call nor trouble says anything about that.
@@ -64,10 +75,11 @@ impl Refused {
     }
 }
 
-/// The code of the JSON-RPC error that a body holds.
-pub(super) fn error_code(reply: &Reply) -> Option<i64> {
-    let Reply::Full(body) = reply else { return None };
-    serde_json::from_slice::<Value>(body).ok()?.pointer("/error/code")?.as_i64()
+/// The JSON-RPC error that a body holds, or null.
+pub(super) fn error_in(reply: &Reply) -> Value {
+    let Reply::Full(body) = reply else { return Value::Null };
+    let mut message: Value = serde_json::from_slice(body).unwrap_or_default();
+    message.get_mut("error").map(Value::take).unwrap_or_default()
 }
 
 /// Was a message of 2026-07-28 refused because the upstream speaks only revisions of before?
@@ -113,7 +125,7 @@ impl Forward {
                     self.eras().learn(Era::Modern, true);
                     return Ok(Some(result));
                 }
-                Err(code) => Refused { status: StatusCode::OK, code },
+                Err(error) => Refused::with(StatusCode::OK, &error),
             },
         };
         if refused.is_modern() || refused.is_about_the_message() {
@@ -153,14 +165,14 @@ pub(super) fn gateway() -> Value {
     json!({ "name": "portcullis", "version": env!("CARGO_PKG_VERSION") })
 }
 
-/// The result, or the code of the error that stands in its place. Something else than what `server/discover` is answered with
+/// The result, or the error that stands in its place. Something else than what `server/discover` is answered with
 /// says that the server answers everything.
-async fn discovered(reply: Reply) -> Result<Value, Option<i64>> {
+async fn discovered(reply: Reply) -> Result<Value, Value> {
     let answer = answer_to(PROBE, reply).await.unwrap_or_default();
     let mut message: Value = serde_json::from_slice(&answer).unwrap_or_default();
     match message.get_mut("result") {
         Some(result) if result["supportedVersions"].is_array() => Ok(result.take()),
-        _ => Err(message.pointer("/error/code").and_then(Value::as_i64)),
+        _ => Err(message["error"].take()),
     }
 }
 
@@ -169,7 +181,20 @@ mod tests {
     use super::*;
 
     fn refused(status: u16, code: Option<i64>) -> Refused {
-        Refused { status: StatusCode::from_u16(status).unwrap(), code }
+        Refused::with(StatusCode::from_u16(status).unwrap(), &json!({ "code": code }))
+    }
+
+    #[test]
+    fn tr_25_a_server_that_names_only_revisions_of_before_is_one_of_before() {
+        let refused = |supported: Value| {
+            let error = json!({ "code": -32022, "message": "no", "data": { "supported": supported } });
+            Refused::with(StatusCode::BAD_REQUEST, &error)
+        };
+        let before = refused(json!(["2025-11-25", "2025-06-18"]));
+        assert!(!before.is_modern() && before.is_about_the_message());
+        for others in [json!(["2026-07-28"]), json!(["2025-11-25", "2027-01-01"]), json!([]), json!([1]), json!("x")] {
+            assert!(refused(others.clone()).is_modern(), "{others}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) async fn judge(
     refused: Option<Refused>,
     mut outcome: Result<Received, Failure>,
 ) -> Result<Received, Failure> {
-    let Some(Refused { status, code }) = refused else { return outcome };
+    let Some(Refused { status, code, .. }) = refused else { return outcome };
     let is_unknown_method = code == Some(code::METHOD_NOT_FOUND.into());
     match (status, session) {
         // A method that servers of 2026-07-28 do not know. To an older client a 404 says that its session has ended.

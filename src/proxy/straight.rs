@@ -130,5 +130,5 @@ impl Forward {
 
 /// Each server of 2026-07-28 answers `server/discover`: an error, under whatever status, is a word about its era.
 fn is_refused_discovery(message: &Message, received: &Received) -> bool {
-    message.method() == Some(&Method::Discover) && contact::error_code(&received.reply).is_some()
+    message.method() == Some(&Method::Discover) && !contact::error_in(&received.reply).is_null()
 }

@@ -75,7 +75,6 @@ def run_all(options, work):
             running.enter_context(world.running())
         running.enter_context(sign_in.provider_and_documents(ports, newer, work))
         running.enter_context(connect.servers(connected, options.gateway, newer, work))
-        running.enter_context(gateway(options.gateway, ports, connected, servers, work))
         bridged = matrix.routes(upstreams, node)
         running.enter_context(gateway(options.gateway, ports, connected, servers, bridged, work))
         pairs = matrix.pairs(ports, matrix.made_key(options.gateway, work / "routes.json", work), node, rmcp)

@@ -13,7 +13,7 @@ class Route:
     """One route: what is behind it, what the gateway adds, and what a client must see on it."""
 
     path: str
-    eras: list  # spoken by the server behind the route, best first
+    eras: list  # spoken by the server behind the route
     server: str | None  # None: the demo server inside the gateway
     policies: list
     tools: list  # offered to clients
@@ -26,7 +26,7 @@ class Route:
 
     def story(self, client, direct):
         story = {
-            "era": client.era_on(self),
+            "era": client.era_on(self, direct),
             "tools": self.tools,
             "toolsExactly": not (direct and self.hidden),
             "first": self.first,
@@ -151,11 +151,12 @@ class Client:
     def name(self):
         return f"{pathlib.Path(self.program).stem} {self.mode}"
 
-    def speaks(self, route):
-        return self.mode != "modern" or "modern" in route.eras
+    def speaks(self, route, direct):
+        return self.mode != "modern" or self.era_on(route, direct) == "modern"
 
-    def era_on(self, route):
-        return "legacy" if self.mode == "legacy" else route.eras[0]
+    def era_on(self, route, direct):
+        """Behind the gateway, every server can be spoken to in every era."""
+        return "legacy" if self.mode == "legacy" or direct and "modern" not in route.eras else "modern"
 
     def check(self, route, url, direct, work):
         mode = [self.mode] if self.takes_mode else []
@@ -197,5 +198,5 @@ def routes(servers):
 def checks(urls, clients, direct, work):
     """Every client on every route that has a URL and speaks its era."""
     routes_here = [route for route in ROUTES if route.path in urls]
-    pairs = [(client, route) for route in routes_here for client in clients if client.speaks(route)]
+    pairs = [(client, route) for route in routes_here for client in clients if client.speaks(route, direct)]
     return [client.check(route, urls[route.path], direct, work) for client, route in pairs]

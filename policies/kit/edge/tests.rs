@@ -15,7 +15,7 @@ use std::{
 use http::{HeaderName, StatusCode, header::WWW_AUTHENTICATE};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 use tower::Layer;
 
@@ -299,6 +299,31 @@ async fn tr_06_to_older_clients_an_unknown_method_is_not_an_ended_session() {
     }
     let modern = gateway.take(request).await;
     assert_eq!((modern.response.status, modern.reason()), (StatusCode::NOT_FOUND, Some("unknown_method")));
+}
+
+#[tokio::test]
+async fn tr_25_what_2026_07_28_removed_is_not_there_and_a_revision_that_nobody_knows_is_no_mismatch() {
+    let gateway = Gateway::new(EdgeLimits::default());
+    for (version, method, reason) in [
+        ("2026-07-28", "initialize", Some("unknown_method")),
+        ("2026-07-28", "ping", Some("unknown_method")),
+        ("2026-07-28", "logging/setLevel", Some("unknown_method")),
+        ("2026-07-28", "resources/subscribe", Some("unknown_method")),
+        ("2026-07-28", "resources/unsubscribe", Some("unknown_method")),
+        ("v999.0.0", "tools/list", None),
+    ] {
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": version, "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": { "_meta": meta } }).to_string();
+        let mut request = post(text(&message));
+        for (name, value) in [("mcp-protocol-version", version), ("mcp-method", method)] {
+            request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let taken = gateway.take(request).await;
+        assert_eq!(taken.reason(), reason, "{method}");
+        assert_eq!(taken.response.status == StatusCode::NOT_FOUND, reason.is_some(), "{method}");
+    }
 }
 
 #[tokio::test]

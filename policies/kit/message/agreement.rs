@@ -85,12 +85,13 @@ impl<'a> Said<'a> {
 }
 
 fn check_version(message: &Message, header: Option<Cow<'_, str>>) -> Result<(), Disagreement> {
-    if header.as_deref().is_some_and(|version| !is_revision(version)) {
-        return Err(different(format!("`{VERSION}` is not a revision such as {FIRST_MODERN}")));
-    }
     let modern_header = header.as_deref().is_some_and(|version| version >= FIRST_MODERN);
     match message.version() {
+        // Whether there is such a revision is for those to say who speak some.
         Some(version) => agree(VERSION, header, Some(version), matches!(message.kind(), Kind::Request(_))),
+        None if header.as_deref().is_some_and(|version| !is_revision(version)) => {
+            Err(different(format!("`{VERSION}` is not a revision such as {FIRST_MODERN}")))
+        }
         None if modern_header && matches!(message.kind(), Kind::Request(_)) => Err(Disagreement::MissingMeta),
         None => Ok(()),
     }

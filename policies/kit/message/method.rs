@@ -106,6 +106,11 @@ impl Method {
         )
     }
 
+    /// Is it one of those that 2026-07-28 removed together with sessions ("Key Changes")?
+    pub fn is_of_sessions(&self) -> bool {
+        matches!(self, Self::Initialize | Self::Ping | Self::SetLogLevel | Self::Subscribe | Self::Unsubscribe)
+    }
+
     /// Does the answer list what the server has, so that an allow-list must be applied to it?
     pub fn is_list(&self) -> bool {
         matches!(self, Self::ListTools | Self::ListPrompts | Self::ListResources | Self::ListResourceTemplates)

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{Kind, Message, Method, Target, TargetKind, Text, method::TargetIn};
+use super::{FIRST_MODERN, Kind, Message, Method, Target, TargetKind, Text, method::TargetIn};
 use crate::kit::json::{Flaw, FlawKind, Limits, Reader, Span, Str};
 
 /// Keys that MCP gives a meaning, by level. Another spelling of one of them, in case or in a compatibility form, could
@@ -242,6 +242,10 @@ impl Parts {
 
     fn target(&self, kind: &Kind, bytes: &[u8]) -> Result<Option<Target>, Unreadable> {
         let Kind::Request(method) = kind else { return Ok(None) };
+        let is_removed = || self.version.as_ref().is_some_and(|version| version.get(bytes) == FIRST_MODERN);
+        if method.is_of_sessions() && is_removed() {
+            return Ok(None);
+        }
         let Some(place) = method.target_in() else { return Ok(None) };
         let (kind, member, missing) = match place {
             TargetIn::Name if *method == Method::CallTool => {

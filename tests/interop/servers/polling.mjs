@@ -38,9 +38,12 @@ function newServer() {
 }
 
 async function count({ to, delay_ms: delay }, extra) {
+  const progressToken = extra._meta?.progressToken;
   for (let progress = 1; progress <= to; progress += 1) {
-    const params = { progressToken: extra._meta.progressToken, progress, total: to };
-    await extra.sendNotification({ method: "notifications/progress", params });
+    if (progressToken !== undefined) {
+      const params = { progressToken, progress, total: to };
+      await extra.sendNotification({ method: "notifications/progress", params });
+    }
     await sleep(delay);
   }
   return text(`Counted to ${to}.`);

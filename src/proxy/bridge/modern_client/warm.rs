@@ -253,7 +253,7 @@ impl Loan {
 
     /// Was the call refused because the upstream does not know the session any more?
     pub(super) async fn has_ended(&self, refused: Option<Refused>) -> bool {
-        let (Some(Refused { status, code }), Some(_)) = (refused, &self.warm.id) else { return false };
+        let (Some(Refused { status, code, .. }), Some(_)) = (refused, &self.warm.id) else { return false };
         let ended = match status {
             StatusCode::NOT_FOUND => code != Some(code::METHOD_NOT_FOUND.into()),
             StatusCode::BAD_REQUEST | StatusCode::GONE | StatusCode::UNPROCESSABLE_ENTITY => {

@@ -132,7 +132,10 @@ async fn tr_24_tr_30_a_request_says_a_known_revision_and_what_its_client_can_do(
     silent.message["params"]["_meta"].as_object_mut().unwrap().remove("io.modelcontextprotocol/clientCapabilities");
     let reply = silent.of(&gateway).await;
     assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32602)));
-    let reply = gateway.ask(&alone("2027-01-01", "tools/list")).await;
-    assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32022)));
-    assert_eq!(reply.json()["error"]["data"]["requested"], "2027-01-01");
+    for version in ["2027-01-01", "v999.0.0"] {
+        let reply = gateway.ask(&alone(version, "tools/list")).await;
+        assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32022)));
+        let data = &reply.json()["error"]["data"];
+        assert_eq!((&data["requested"], &data["supported"][0]), (&json!(version), &json!("2026-07-28")));
+    }
 }

@@ -31,6 +31,11 @@ impl Hearing {
         self.refused
     }
 
+    /// Does what the upstream says come here now?
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.source, Source::Open(_))
+    }
+
     /// What it asks with.
     pub(super) fn line(&self) -> &Line {
         self.resume.line()

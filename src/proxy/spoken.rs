@@ -1,22 +1,19 @@
 //! Sessions in which the upstream speaks beside its answers: its own stream is listened to (GET), and what comes on it goes
 //! out with the session's calls (`reference/mcp.md`, TR-18 and TR-19).
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use portcullis_policies::kit::{
     chain::Request,
     message::{Kind, Message},
     refusal::{Reason, Refusal},
-    reply::{Event, EventSource, Reply},
+    reply::Reply,
 };
 
 use super::{
     Forward,
-    aside::{Injected, Mailbox, Place},
+    aside::{Injected, Mailbox, One, Place},
     headers::{self, SESSION, VERSION},
     session::{Held, Owner, Session},
     upstream::{Failure, Received},
@@ -64,7 +61,7 @@ impl<'a> Aside<'a> {
                 self.mailbox.settle().await;
                 if self.mailbox.has_news() {
                     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-                    let answer = Box::new(Once(Some(Event::message(&answer))));
+                    let answer = Box::new(One::message(&answer));
                     Reply::Events(Box::new(Injected::new(answer, self.mailbox.inlet())))
                 } else {
                     Reply::Full(answer)
@@ -101,14 +98,5 @@ impl<'a> Aside<'a> {
             .collect();
             upstream.hear(headers::own(upstream.endpoint.template(), self.request, &mcp), credential)
         });
-    }
-}
-
-/// One event.
-struct Once(Option<Event>);
-
-impl EventSource for Once {
-    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<Event>> {
-        Poll::Ready(self.0.take())
     }
 }

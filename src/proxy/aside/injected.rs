@@ -38,6 +38,21 @@ impl Injected {
         Self { source, inlet: Some(inlet), held: None, has_given: false }
     }
 
+    /// Gives what the source gives, and nothing else.
+    pub(in crate::proxy) fn alone(source: Box<dyn EventSource>) -> Self {
+        Self { source, inlet: None, held: None, has_given: false }
+    }
+
+    /// Nothing goes into it for a while: other streams of the session take what comes.
+    pub(in crate::proxy) fn close_inlet(&mut self) {
+        self.inlet = None;
+    }
+
+    /// What comes goes into it again, unless the answer has been given.
+    pub(in crate::proxy) fn open_inlet(&mut self, inlet: Inlet) {
+        self.inlet = Some(inlet);
+    }
+
     /// What came aside, before anything of the source.
     fn poll_inlet(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         let Some(inlet) = &self.inlet else { return Poll::Pending };
@@ -105,5 +120,20 @@ impl EventSource for Injected {
                 return Poll::Ready(Some(event));
             }
         }
+    }
+}
+
+/// One event.
+pub(in crate::proxy) struct One(Option<Event>);
+
+impl One {
+    pub(in crate::proxy) fn message(message: &[u8]) -> Self {
+        Self(Some(Event::message(message)))
+    }
+}
+
+impl EventSource for One {
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<Event>> {
+        Poll::Ready(self.0.take())
     }
 }

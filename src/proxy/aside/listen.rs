@@ -1,6 +1,11 @@
 //! Listening to an upstream's own stream, for one session.
 
-use std::{future::poll_fn, sync::Weak, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::Weak,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use portcullis_policies::kit::{
@@ -27,14 +32,9 @@ pub(super) async fn listen(
     while let Some(questions) = mailbox.upgrade().map(|mailbox| mailbox.has_questions()) {
         tokio::select! {
             biased;
-            event = poll_fn(|context| hearing.poll_event(context)) => {
+            event = poll_fn(|context| poll(&mut hearing, &mailbox, context)) => {
                 let Some(mailbox) = mailbox.upgrade() else { return };
-                let Some(event) = event else {
-                    if hearing.refused().is_some() {
-                        mailbox.refuse();
-                    }
-                    return;
-                };
+                let Some(event) = event else { return mailbox.end(hearing.refused()) };
                 take(&mailbox, event, hearing.line()).await;
             }
             Some(looked) = looks.recv() => drop(looked),
@@ -46,6 +46,16 @@ pub(super) async fn listen(
             }
         }
     }
+}
+
+fn poll(hearing: &mut Hearing, mailbox: &Weak<Mailbox>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+    let event = hearing.poll_event(context);
+    if hearing.is_open()
+        && let Some(mailbox) = mailbox.upgrade()
+    {
+        mailbox.is_opened();
+    }
+    event
 }
 
 /// Takes one message. A request is never left without an answer.

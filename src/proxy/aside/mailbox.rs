@@ -7,12 +7,17 @@ use std::{
     time::Duration,
 };
 
+use http::StatusCode;
 use portcullis_policies::kit::{credential::UpstreamCredential, reply::Event};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{
+        broadcast::{self, Receiver},
+        mpsc, oneshot, watch,
+    },
     task::JoinHandle,
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 use super::{injected::settle, listen::listen};
@@ -20,18 +25,34 @@ use crate::proxy::hearing::Hearing;
 
 /// Messages that wait for a stream; the oldest make room.
 const WAITING: usize = 64;
+/// Bytes of them. The newest is kept in any case.
+const WAITING_BYTES: usize = 2 << 20;
 /// Requests among them.
 const QUESTIONS: usize = 16;
 /// Ids that the upstream has asked under; the oldest are forgotten.
 const ASKED: usize = 256;
+/// Changes that somebody who hears of them may be behind. They miss what is older.
+const BEHIND: usize = 64;
+/// How long a call waits at most until the upstream's own stream is open, if that has to be opened for it.
+const OPENING: Duration = Duration::from_millis(500);
 /// For how long a request waits for a stream that takes it to the client.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What says that something of the server's has changed.
+const CHANGES: [&str; 4] = [
+    "notifications/tools/list_changed",
+    "notifications/prompts/list_changed",
+    "notifications/resources/list_changed",
+    "notifications/resources/updated",
+];
 
 /// One session's mailbox.
 #[derive(Debug)]
 pub(in crate::proxy) struct Mailbox {
     inner: Mutex<Inner>,
     idle: Duration,
+    /// Has the upstream's own stream been opened, or been refused?
+    is_opened: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -45,6 +66,10 @@ struct Inner {
     ear: Option<Ear>,
     /// Has the upstream said that it has no stream of its own?
     is_refused: bool,
+    /// Has it said that it does not know the session?
+    is_gone: bool,
+    /// Those who only hear of changes.
+    changes: Option<broadcast::Sender<Event>>,
 }
 
 /// One message, and the id under which it asks, if it does, with the end of its patience.
@@ -52,6 +77,22 @@ struct Inner {
 struct News {
     event: Event,
     question: Option<(Value, Instant)>,
+}
+
+impl News {
+    fn bytes(&self) -> usize {
+        self.event.raw().len()
+    }
+}
+
+/// Does it say that something of the server's has changed?
+fn tells_a_change(event: &Event) -> bool {
+    #[derive(Deserialize)]
+    struct Method<'a> {
+        method: &'a str,
+    }
+    let said = event.data().and_then(|data| serde_json::from_slice::<Method<'_>>(data).ok());
+    said.is_some_and(|said| CHANGES.contains(&said.method))
 }
 
 /// Who listens to the upstream's own stream.
@@ -80,7 +121,7 @@ impl Ear {
 }
 
 impl Mailbox {
-    pub(super) fn new(idle: Duration) -> Self {
+    pub(in crate::proxy) fn new(idle: Duration) -> Self {
         let inner = Inner {
             news: VecDeque::new(),
             open: VecDeque::new(),
@@ -89,19 +130,39 @@ impl Mailbox {
             used: Instant::now(),
             ear: None,
             is_refused: false,
+            is_gone: false,
+            changes: None,
         };
-        Self { inner: Mutex::new(inner), idle }
+        Self { inner: Mutex::new(inner), idle, is_opened: watch::Sender::new(false) }
     }
 
-    /// A notification has come.
+    /// A notification has come. Where somebody hears of changes, it goes to them if it tells one.
     pub(in crate::proxy) fn put(&self, event: Event) {
-        self.lock().add(News { event, question: None });
+        let mut inner = self.lock();
+        match inner.changes.as_ref().filter(|_| tells_a_change(&event)) {
+            Some(changes) if changes.receiver_count() > 0 => drop(changes.send(event)),
+            _ => inner.add(News { event, question: None }),
+        }
+    }
+
+    /// Hears of changes from now on, until the upstream's own stream ends for good.
+    pub(in crate::proxy) fn changes(&self) -> Receiver<Event> {
+        self.lock().changes.get_or_insert_with(|| broadcast::channel(BEHIND).0).subscribe()
+    }
+
+    /// Tells those who hear of changes what came in the middle of a call.
+    pub(in crate::proxy) fn tell(&self, event: &Event) {
+        if let Some(changes) = &self.lock().changes {
+            drop(changes.send(event.clone()));
+        }
     }
 
     /// A request has come. False if too many wait already, so that this one must be declined.
     pub(super) fn ask(&self, event: Event, id: Value) -> bool {
         let mut inner = self.lock();
-        let has_room = inner.news.iter().filter(|news| news.question.is_some()).count() < QUESTIONS;
+        let asked = || inner.news.iter().filter(|news| news.question.is_some());
+        let bytes = asked().map(News::bytes).sum::<usize>() + event.raw().len();
+        let has_room = asked().count() < QUESTIONS && bytes <= WAITING_BYTES;
         if has_room {
             inner.add(News { event, question: Some((id, Instant::now() + PATIENCE)) });
         }
@@ -176,9 +237,43 @@ impl Mailbox {
         inner.ear = Some(Ear { task, looks, credential: credential.cloned() });
     }
 
-    /// The upstream has no stream of its own for this session.
-    pub(super) fn refuse(&self) {
-        self.lock().is_refused = true;
+    /// The upstream's own stream is open.
+    pub(super) fn is_opened(&self) {
+        self.is_opened.send_if_modified(|is_opened| !std::mem::replace(is_opened, true));
+    }
+
+    /// The upstream's own stream will not come again: it was refused with this status, or nothing comes of it. A session that
+    /// has none is as good as before.
+    pub(super) fn end(&self, refused: Option<StatusCode>) {
+        let mut inner = self.lock();
+        inner.is_refused |= refused.is_some();
+        inner.is_gone |= refused == Some(StatusCode::NOT_FOUND);
+        if inner.is_gone || refused.is_none() {
+            inner.changes = None;
+        }
+        drop(inner);
+        self.is_opened();
+    }
+
+    /// Nobody hears or is told anything any more.
+    pub(in crate::proxy) fn close(&self) {
+        let mut inner = self.lock();
+        inner.is_gone = true;
+        inner.changes = None;
+        let ear = inner.ear.take();
+        drop(inner);
+        drop(ear);
+    }
+
+    /// Does the upstream not know the session any more?
+    pub(in crate::proxy) fn is_gone(&self) -> bool {
+        self.lock().is_gone
+    }
+
+    /// Waits until the upstream's own stream is open, so that nothing which is said on it is lost; not for long.
+    pub(in crate::proxy) async fn opened(&self) {
+        let mut is_opened = self.is_opened.subscribe();
+        let _ = timeout(OPENING, is_opened.wait_for(|is_opened| *is_opened)).await;
     }
 
     /// Waits until what came before an answer has been taken.
@@ -220,9 +315,10 @@ impl Mailbox {
 
 impl Inner {
     fn add(&mut self, news: News) {
-        if self.news.len() >= WAITING {
-            let oldest = self.news.iter().position(|news| news.question.is_none());
-            oldest.and_then(|oldest| self.news.remove(oldest));
+        let mut bytes = self.news.iter().map(News::bytes).sum::<usize>() + news.bytes();
+        while self.news.len() >= WAITING || bytes > WAITING_BYTES {
+            let Some(oldest) = self.news.iter().position(|news| news.question.is_none()) else { break };
+            bytes -= self.news.remove(oldest).map_or(0, |news| news.bytes());
         }
         self.news.push_back(news);
         self.wake_oldest();

@@ -18,7 +18,11 @@ use std::{
     time::Duration,
 };
 
-pub(in crate::proxy) use self::{injected::Injected, mailbox::Mailbox, offers::speaks_aside};
+pub(in crate::proxy) use self::{
+    injected::{Injected, One},
+    mailbox::{Inlet, Mailbox},
+    offers::speaks_aside,
+};
 use super::session::Owner;
 
 /// Whose session it is, where, and which one: no two of these see anything of each other.

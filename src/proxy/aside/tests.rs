@@ -129,3 +129,30 @@ fn whether_anything_may_come_is_told_by_both_sides_capabilities() {
     assert!(speaks(json!({}), json!({ "resources": { "subscribe": true } })));
     assert!(speaks(json!({ "elicitation": {} }), json!({})));
 }
+
+#[tokio::test]
+async fn fault_what_waits_is_bounded_in_bytes_too_and_the_newest_stays() {
+    let mailbox = Arc::new(Mailbox::new(IDLE));
+    let large = |number: usize| {
+        let params = json!({ "number": number, "pad": "x".repeat(900 << 10) });
+        event(&json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": params }))
+    };
+    (0..5).for_each(|number| mailbox.put(large(number)));
+    let mut stream = stream(&mailbox);
+    assert_eq!([next(&mut stream).await, next(&mut stream).await, next(&mut stream).await], [Some(3), Some(4), None]);
+    let question = |bytes: usize| mailbox.ask(event(&json!({ "pad": "x".repeat(bytes) })), json!(1));
+    assert!(question(1 << 20) && question(900 << 10) && !question(900 << 10));
+}
+
+#[tokio::test]
+async fn sec_a19_who_hears_of_changes_is_told_that_it_is_over() {
+    let mailbox = Arc::new(Mailbox::new(IDLE));
+    let changed = || event(&json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" }));
+    mailbox.put(changed());
+    assert!(mailbox.has_news(), "nobody hears of changes, so it waits for a call");
+    let mut changes = mailbox.changes();
+    mailbox.put(changed());
+    assert!(changes.recv().await.is_ok());
+    mailbox.close();
+    assert!(changes.recv().await.is_err() && mailbox.is_gone());
+}

@@ -18,6 +18,13 @@ pub(super) struct Ask {
     request: String,
 }
 
+impl Ask {
+    /// Bytes of what is asked.
+    pub(super) fn len(&self) -> usize {
+        self.request.len()
+    }
+}
+
 /// What is to be done about a request of the upstream.
 pub(super) enum Asked {
     /// The client answers it.
@@ -38,12 +45,6 @@ impl Asked {
             None => Self::Answered(own_answer(id, &method)),
         })
     }
-}
-
-/// The answer to a request that belongs to no call, so that no client can be asked.
-pub(super) fn unasked(text: &str) -> Option<String> {
-    let message = Object::read(text).ok()?;
-    Some(own_answer(message.get("id")?, &message.parse::<String>("method")?))
 }
 
 /// What the gateway itself has to say to a request of the upstream: it is there, and knows nothing.

@@ -12,6 +12,9 @@ use super::super::object::{Object, quoted};
 const MODERN: &str = "io.modelcontextprotocol/";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const INFO: &str = "io.modelcontextprotocol/clientInfo";
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+/// Bytes of what a client declares.
+const MOST: usize = 1024;
 const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 const ELICIT: &str = "elicitation/create";
 const LOG_LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
@@ -81,6 +84,22 @@ impl Call {
     }
 }
 
+/// Extensions mean the same in both eras, but for tasks: those of 2025-11-25 have other rules.
+pub(super) fn without_tasks(extensions: &str) -> Result<String, Flaw> {
+    let mut extensions = Object::read(extensions)?;
+    extensions.take(TASKS);
+    Ok(extensions.to_json())
+}
+
+/// In which ways a client says that its person can be asked.
+fn modes(askable: &[(&str, &str)]) -> &'static str {
+    match (askable.contains(&(ELICIT, "form")), askable.contains(&(ELICIT, "url"))) {
+        (true, true) => r#"{"form":{},"url":{}}"#,
+        (false, true) => r#"{"url":{}}"#,
+        _ => "{}",
+    }
+}
+
 fn without_modern(meta: &Object<'_>) -> Option<String> {
     let mut left = Object::default();
     for (key, value) in meta.members().filter(|(key, _)| !key.starts_with(MODERN)) {
@@ -99,7 +118,7 @@ pub(super) struct Declared {
 }
 
 impl Declared {
-    /// Keeps what can be carried. Extensions are agreed on by both sides, and an upstream with sessions knows none.
+    /// Keeps what can be carried, and of what is very long only that it is there: sessions are kept by it.
     fn read(capabilities: &str) -> Result<Self, Flaw> {
         let all = Object::read(capabilities)?;
         let (mut carried, mut askable) = (Object::default(), Vec::new());
@@ -122,7 +141,23 @@ impl Declared {
             carried.set("roots", "{}");
             askable.push(("roots/list", ""));
         }
-        Ok(Self { capabilities: carried.to_json().into(), askable })
+        if let Some(extensions) = all.get("extensions") {
+            carried.set("extensions", without_tasks(extensions)?);
+        }
+        let mut capabilities = carried.to_json();
+        if capabilities.len() > MOST {
+            let mut gist = Object::default();
+            for name in carried.members().map(|(name, _)| name).filter(|name| *name != "extensions") {
+                gist.set(name, if name == "elicitation" { modes(&askable) } else { "{}" });
+            }
+            capabilities = gist.to_json();
+        }
+        Ok(Self { capabilities: capabilities.into(), askable })
+    }
+
+    /// Is there anything that the client may be asked?
+    pub(super) fn can_be_asked(&self) -> bool {
+        !self.askable.is_empty()
     }
 
     /// May the client be asked this? `mode` is that of an elicitation.
@@ -172,13 +207,26 @@ mod tests {
     fn tr_30_only_what_can_be_carried_is_declared_and_nobody_is_asked_for_more() {
         let declared = |text| Declared::read(text).unwrap();
         let all = declared(
-            r#"{"elicitation":{"url":{}},"roots":{"listChanged":true},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#,
+            r#"{"elicitation":{"url":{}},"roots":{"listChanged":true},"extensions":{"io.modelcontextprotocol/tasks":{},"io.modelcontextprotocol/ui":{}}}"#,
         );
-        assert_eq!(&*all.capabilities, r#"{"elicitation":{"url":{}},"roots":{}}"#);
+        assert_eq!(
+            &*all.capabilities,
+            r#"{"elicitation":{"url":{}},"roots":{},"extensions":{"io.modelcontextprotocol/ui":{}}}"#
+        );
         assert!(all.allows("elicitation/create", Some("url")) && all.allows("roots/list", None));
         assert!(!all.allows("elicitation/create", None) && !all.allows("sampling/createMessage", None));
         let forms = declared(r#"{"elicitation":{}}"#);
         assert!(forms.allows("elicitation/create", None) && !forms.allows("elicitation/create", Some("url")));
         assert!(!declared("{}").allows("elicitation/create", None));
+        let long = |with: &str| {
+            let (pad, sampling) = ("x".repeat(MOST), r#""sampling":{"tools":{},"pad":"#);
+            Declared::read(&format!(r#"{{"elicitation":{with},{sampling}"{pad}"}},"extensions":{{"x":{{}}}}}}"#))
+                .unwrap()
+        };
+        let gist = |with: &str| long(with).capabilities.to_string();
+        assert_eq!(gist(r#"{"form":{},"url":{}}"#), r#"{"elicitation":{"form":{},"url":{}},"sampling":{}}"#);
+        assert_eq!(gist(r#"{"url":{}}"#), r#"{"elicitation":{"url":{}},"sampling":{}}"#);
+        assert_eq!(gist("{}"), r#"{"elicitation":{},"sampling":{}}"#);
+        assert!(long("{}").allows("sampling/createMessage", None));
     }
 }

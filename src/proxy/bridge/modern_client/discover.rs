@@ -7,7 +7,13 @@ use portcullis_policies::kit::{
 };
 use serde_json::json;
 
-use super::{super::object::Object, Caller, answer, call::Call, respond_json, warm::Warm};
+use super::{
+    super::object::Object,
+    Caller, answer,
+    call::{Call, without_tasks},
+    respond_json,
+    warm::Warm,
+};
 use crate::proxy::{Failure, served};
 
 /// Capabilities of a server that mean the same in both eras. `tasks` does not: in 2025-11-25 it was another protocol.
@@ -29,6 +35,9 @@ fn discovered(call: &Call, warm: &Warm, versions: &[&str]) -> Result<String, Fla
     let mut bridged = Object::default();
     for (key, value) in all.members().filter(|(key, _)| BRIDGED.contains(key)) {
         bridged.set(key, value);
+    }
+    if let Some(extensions) = all.get("extensions") {
+        bridged.set("extensions", without_tasks(extensions)?);
     }
     let mut result = Object::default();
     result.set("supportedVersions", json!(versions).to_string());

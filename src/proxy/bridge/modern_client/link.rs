@@ -84,6 +84,16 @@ impl Link {
         headers
     }
 
+    /// The caller's credential for the upstream.
+    pub(super) fn credential(&self) -> Option<&UpstreamCredential> {
+        self.credential.as_ref()
+    }
+
+    /// May the caller's credential not be used any more?
+    pub(super) fn is_over(&self) -> bool {
+        self.credential.as_ref().is_some_and(UpstreamCredential::is_over)
+    }
+
     /// That of the caller's request, as text.
     pub(super) fn request_id(&self) -> Option<&str> {
         self.request_id.as_ref().map(RequestId::as_str)

@@ -105,10 +105,10 @@ impl Listener {
         let mut listener = Self { loan, agreed: wanted };
         for uri in uris.into_iter().filter(|_| resources.subscribe) {
             let is_first = listener.loan.warm().subscribed.count(&uri, true);
-            let is_agreed = !is_first || listener.loan.ask_own("resources/subscribe", &about(&uri)).await;
-            if is_agreed {
-                listener.agreed.resource_subscriptions.insert(uri);
-            } else {
+            // At once, so that it is given up also if the client goes away meanwhile.
+            listener.agreed.resource_subscriptions.insert(uri.clone());
+            if is_first && !listener.loan.ask_own("resources/subscribe", &about(&uri)).await {
+                listener.agreed.resource_subscriptions.remove(&uri);
                 listener.loan.warm().subscribed.count(&uri, false);
             }
         }
@@ -201,5 +201,9 @@ fn notification(call: &Call, method: &str, params: &str) -> Event {
 }
 
 fn wrong_filter() -> Refusal {
-    Refusal::new(Reason::InvalidParams, "`params.notifications` must say what the client wants to hear of.")
+    Refusal::new(
+        Reason::InvalidParams,
+        "`params.notifications` must be an object with `toolsListChanged`, `promptsListChanged`, `resourcesListChanged` or \
+         `resourceSubscriptions`.",
+    )
 }

@@ -14,7 +14,6 @@ mod answer;
 mod ask;
 mod call;
 mod discover;
-mod ear;
 mod link;
 mod listen;
 mod park;
@@ -29,14 +28,14 @@ use portcullis_policies::kit::{
     chain::{Request, Response},
     message::{FIRST_MODERN, Kind, Message, Method},
     refusal::{Reason, Refusal},
-    reply::Reply,
+    reply::{EventSource, Reply},
 };
 
 use self::{answer::Answered, call::Call, link::Link, park::Lot, pool::Pool, talk::Talk, warm::Loan};
 use super::told::Told;
 use crate::proxy::{
     Failure, Forward,
-    contact::Refused,
+    aside::One,
     headers::{self, VERSION},
     session::Owner,
     upstream::Received,
@@ -117,30 +116,33 @@ impl Caller {
         let mut again = true;
         loop {
             let mut loan = self.rooms().sessions.lend(&self, &call).await?;
+            loan.hears_asides().await;
             let received = loan.send(&call).await;
-            let refused = Refused::by(&received);
-            if std::mem::take(&mut again) && loan.has_ended(refused).await {
+            let doubt = loan.doubt(&received);
+            if std::mem::take(&mut again) && loan.has_ended(doubt).await {
                 continue;
             }
-            return Ok(self.answered(call, loan, received?));
+            return Ok(self.answered(call, loan, received?).await);
         }
     }
 
-    fn answered(self, call: Call, loan: Loan, received: Received) -> Response {
-        let Received { mut status, mut headers, reply } = received;
-        let reply = match reply {
-            Reply::Events(source) => {
-                Reply::Events(Box::new(Told::by(|teller| Talk::new(source, loan).tell(self, call, teller))))
-            }
-            Reply::Full(bytes) => {
-                let answered = Answered::to(&call, loan.warm(), &bytes);
-                status = answered.status.unwrap_or(status);
-                Reply::Full(answered.message.into())
-            }
-            Reply::Empty => Reply::Empty,
-        };
+    async fn answered(self, call: Call, loan: Loan, received: Received) -> Response {
+        let Received { status, mut headers, reply } = received;
         headers.remove(VERSION);
-        respond(status, headers, reply)
+        let source: Box<dyn EventSource> = match reply {
+            Reply::Events(source) => source,
+            Reply::Full(answer) if status.is_success() && loan.has_news().await => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+                Box::new(One::message(&answer))
+            }
+            Reply::Full(answer) => {
+                let answered = Answered::to(&call, loan.warm(), &answer);
+                return respond(answered.status.unwrap_or(status), headers, Reply::Full(answered.message.into()));
+            }
+            Reply::Empty => return respond(status, headers, Reply::Empty),
+        };
+        let talk = Told::by(|teller| Talk::new(source, loan).tell(self, call, teller));
+        respond(status, headers, Reply::Events(Box::new(talk)))
     }
 }
 

@@ -63,10 +63,11 @@ struct State {
 }
 
 impl Lot {
-    /// Gives up calls whose person took too long.
+    /// Gives up calls whose person took too long, or is not connected any more.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
-        let expired: Vec<_> = self.waiting().extract_if(|_, parked| parked.until <= now).collect();
+        let is_over = |parked: &Parked| parked.until <= now || parked.talk.loan.is_over();
+        let expired: Vec<_> = self.waiting().extract_if(|_, parked| is_over(parked)).collect();
         // Not under the lock.
         drop(expired);
     }
@@ -100,7 +101,8 @@ impl Caller {
         Ok(self.keep(call, talk, asks, place))
     }
 
-    fn keep(&self, call: &Call, talk: Talk, asks: Vec<Ask>, place: Place) -> String {
+    fn keep(&self, call: &Call, mut talk: Talk, asks: Vec<Ask>, place: Place) -> String {
+        talk.rest();
         let until = Instant::now() + self.link.upstream.clocks.input;
         let lot = &self.rooms().waiting;
         let number = lot.numbers.fetch_add(1, Ordering::Relaxed);
@@ -117,7 +119,7 @@ impl Caller {
             return Err(not_waiting().into());
         }
         let Parked { mut talk, asks, _place: place, .. } = self.rooms().waiting.take(number, &asked_for(&call))?;
-        talk.loan.go_on(self.link.clone());
+        talk.go_on(self.link.clone());
         let responses = call.responses.clone().unwrap_or_default();
         let responses = Object::read(&responses).map_err(|_| Refusal::from(Reason::InvalidParams))?;
         let mut missing = Vec::new();

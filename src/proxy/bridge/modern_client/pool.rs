@@ -78,7 +78,7 @@ impl Pool {
         for number in 0..ALIKE {
             key.number = number;
             let mut entry = self.get(&key, caller, call).await?;
-            if entry.value().is_over() {
+            if entry.value().end_if_over() {
                 self.sessions.invalidate(&key).await;
                 entry = self.get(&key, caller, call).await?;
             }
@@ -90,7 +90,10 @@ impl Pool {
                 return Ok(loan);
             }
         }
-        Err(full().into())
+        let message =
+            format!("{ALIKE} calls with this id are under way for this caller, each in a session of its own.");
+        let refusal = Refusal::new(Reason::Overloaded, message);
+        Err(refusal.with_remedy("Give calls that are made at the same time ids of their own.").into())
     }
 
     /// Remembers that another gateway holds the session of such a call.
@@ -126,14 +129,21 @@ impl Pool {
         Ok(Arc::new(warm))
     }
 
-    /// Closes what has rested long enough.
+    /// Closes what has rested long enough, and what may not go on.
     pub(super) fn sweep(&self) {
         if self.places.are_free() {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {
             let sessions = self.sessions.clone();
-            runtime.spawn(async move { sessions.run_pending_tasks().await });
+            runtime.spawn(async move {
+                for (key, warm) in &sessions {
+                    if warm.end_if_over() {
+                        sessions.invalidate(&*key).await;
+                    }
+                }
+                sessions.run_pending_tasks().await;
+            });
         }
     }
 }

@@ -14,18 +14,22 @@ use super::{
     answer::{self, Answered},
     ask::{Ask, Asked},
     call::Call,
+    link::Link,
     warm::Loan,
 };
+use crate::proxy::aside::Injected;
 
-/// Requests of the upstream during one call, after which it is not asked on: no call needs so many, and each costs one of ours.
+/// Requests of the upstream during one call, after which it is told no: no call needs so many, and each costs one of ours.
 const MOST_ASKED: usize = 1000;
+/// What a client is asked at once. What the upstream asks beyond it waits where it is.
+const TOGETHER_AT_MOST: usize = 16;
 
 /// What an upstream asks at once arrives within this time.
 const TOGETHER: Duration = Duration::from_millis(30);
 
 /// A call that is under way at the upstream.
 pub(super) struct Talk {
-    source: Box<dyn EventSource>,
+    source: Injected,
     pub(super) loan: Loan,
     /// How much the upstream has asked.
     asked: usize,
@@ -41,6 +45,10 @@ enum Heard {
 
 impl Talk {
     pub(super) fn new(source: Box<dyn EventSource>, loan: Loan) -> Self {
+        let source = match loan.inlet() {
+            Some(inlet) => Injected::new(source, inlet),
+            None => Injected::alone(source),
+        };
         Self { source, loan, asked: 0 }
     }
 
@@ -48,7 +56,7 @@ impl Talk {
     pub(super) async fn tell(mut self, caller: Caller, call: Call, teller: Teller) {
         let mut asks = Vec::new();
         loop {
-            match self.hear(!asks.is_empty()).await {
+            match self.hear(&asks).await {
                 Heard::End => return,
                 Heard::Silence => match caller.park(&call, self, asks) {
                     Ok(result) => return teller.tell(message(&answer::result(&call, &result))).await,
@@ -71,10 +79,27 @@ impl Talk {
         }
     }
 
+    /// Waits for the client's word: what comes meanwhile is for others.
+    pub(super) fn rest(&mut self) {
+        self.source.close_inlet();
+    }
+
+    /// The client has come back, perhaps with a newer credential.
+    pub(super) fn go_on(&mut self, link: Link) {
+        self.loan.go_on(link);
+        if let Some(inlet) = self.loan.inlet() {
+            self.source.open_inlet(inlet);
+        }
+    }
+
     /// The next event. With `asks` it is not waited for long: it is the client's turn.
-    async fn hear(&mut self, asks: bool) -> Heard {
+    async fn hear(&mut self, asks: &[Ask]) -> Heard {
+        let bytes: usize = asks.iter().map(Ask::len).sum();
+        if asks.len() >= TOGETHER_AT_MOST || bytes >= self.loan.event_bytes() {
+            return Heard::Silence;
+        }
         let next = poll_fn(|context| self.source.poll_event(context));
-        let next = if asks { timeout(TOGETHER, next).await } else { Ok(next.await) };
+        let next = if asks.is_empty() { Ok(next.await) } else { timeout(TOGETHER, next).await };
         match next {
             Ok(Some(event)) => Heard::Event(event),
             Ok(None) => Heard::End,
@@ -101,7 +126,7 @@ impl Talk {
             Ok(AnswerKind::Request) => return self.judge(call, text).await,
             Ok(AnswerKind::Notification) => match self.notification(call, text) {
                 Some(notification) => teller.tell(message(&notification)).await,
-                None => self.loan.warm().ear.tell(event),
+                None => self.loan.tell(event),
             },
             Ok(_) if event.answers(&self.loan.id) => {
                 self.loan.is_answered();
@@ -115,10 +140,12 @@ impl Talk {
 
     async fn judge(&mut self, call: &Call, text: &str) -> Option<Ask> {
         self.asked += 1;
-        if self.asked > MOST_ASKED {
-            return None;
-        }
         match Asked::read(call, self.asked, text).ok()? {
+            Asked::ByClient(ask) if self.asked > MOST_ASKED => {
+                let why = "One call asks no more than this.";
+                tell_upstream(&self.loan, answer::refuse(&ask.id, code::INTERNAL_ERROR, why)).await;
+                None
+            }
             Asked::ByClient(ask) => Some(ask),
             Asked::Answered(answer) => {
                 tell_upstream(&self.loan, answer).await;

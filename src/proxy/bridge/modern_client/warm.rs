@@ -14,7 +14,7 @@ use http::{HeaderValue, StatusCode};
 use portcullis_policies::kit::{
     message::FIRST_MODERN,
     refusal::{Addressee, Reason, Refusal, code},
-    reply::{Event, EventSource, Reply},
+    reply::{Answer, Event, EventSource, Reply},
 };
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::{runtime::Handle, sync::broadcast::Receiver};
@@ -22,12 +22,19 @@ use tokio::{runtime::Handle, sync::broadcast::Receiver};
 use super::{
     super::object::{Object, quoted},
     call::Call,
-    ear::Ear,
     link::Link,
     listen::Subscribed,
     places::Place,
 };
-use crate::proxy::{Clocks, Failure, contact::Refused, headers::SESSION, meter::Miss, past::Seat, upstream::Received};
+use crate::proxy::{
+    Clocks, Failure,
+    aside::{Inlet, Mailbox},
+    contact::Refused,
+    headers::SESSION,
+    meter::Miss,
+    past::Seat,
+    upstream::Received,
+};
 
 /// The newest revision with sessions.
 const NEWEST: &str = "2025-11-25";
@@ -40,12 +47,19 @@ pub(super) struct Opening {
     capabilities: Box<str>,
     info: Option<Box<str>>,
     log_level: Option<&'static str>,
+    /// Can the client be asked, or does it want log messages?
+    hears_asides: bool,
 }
 
 impl Opening {
     pub(super) fn of(call: &Call) -> Self {
         let Call { declared, info, log_level, .. } = call;
-        Self { capabilities: declared.capabilities.clone(), info: info.clone(), log_level: *log_level }
+        Self {
+            capabilities: declared.capabilities.clone(),
+            info: info.clone(),
+            log_level: *log_level,
+            hears_asides: log_level.is_some() || declared.can_be_asked(),
+        }
     }
 
     fn message(&self) -> String {
@@ -73,8 +87,10 @@ pub(super) struct Warm {
     in_flight: Mutex<HashSet<Box<str>>>,
     /// The upstream does not know it any more.
     is_over: AtomicBool,
-    /// Who listens to what the upstream says of its own accord.
-    pub(super) ear: Ear,
+    /// What the upstream says of its own accord.
+    mailbox: Arc<Mailbox>,
+    /// May that be something for the calls of this session?
+    has_asides: bool,
     pub(super) subscribed: Subscribed,
     /// Requests of the gateway's own.
     asked: AtomicU64,
@@ -100,7 +116,8 @@ impl Warm {
             rest: link.upstream.clocks.idle_session,
             in_flight: Mutex::default(),
             is_over: AtomicBool::new(false),
-            ear: Ear::default(),
+            mailbox: Arc::new(Mailbox::new(link.upstream.clocks.idle_session)),
+            has_asides: opening.hears_asides && headers.contains_key(SESSION),
             subscribed: Subscribed::default(),
             asked: AtomicU64::new(0),
             link,
@@ -118,7 +135,16 @@ impl Warm {
 
     /// Does the upstream not know it any more?
     pub(super) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
+        self.is_over.load(Ordering::Relaxed) || self.mailbox.is_gone()
+    }
+
+    /// Ends it if the credential that it was begun with may not be used any more.
+    pub(super) fn end_if_over(&self) -> bool {
+        if self.link.is_over() {
+            self.mailbox.close();
+            self.end();
+        }
+        self.is_over()
     }
 
     /// The upstream does not know it any more.
@@ -152,12 +178,21 @@ impl Warm {
 
 impl Drop for Warm {
     fn drop(&mut self) {
-        if self.id.is_none() || self.is_over() {
+        if self.id.is_none() || self.is_over() || self.link.is_over() {
             return;
         }
         let (link, headers) = (self.link.clone(), self.link.headers(Some(self)));
         aside(async move { link.end(headers).await });
     }
+}
+
+/// Does the upstream still know a session?
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Doubt {
+    None,
+    /// It may have said so in other words.
+    Some,
+    Ended,
 }
 
 /// A session, as one call uses it.
@@ -219,19 +254,60 @@ impl Loan {
         self.link = link;
     }
 
+    /// May the caller's credential not be used any more?
+    pub(super) fn is_over(&self) -> bool {
+        self.link.is_over()
+    }
+
     /// The answer has come.
     pub(super) fn is_answered(&mut self) {
         self.is_open = false;
     }
 
-    /// Listens to what the upstream says of its own accord.
+    /// Hears of what changes.
     pub(super) fn listen(&self) -> Receiver<Event> {
-        self.warm.ear.listen(&self.warm, &self.link)
+        self.attend();
+        self.warm.mailbox.changes()
+    }
+
+    /// Tells those who hear of changes.
+    pub(super) fn tell(&self, event: &Event) {
+        self.warm.mailbox.tell(event);
+    }
+
+    fn attend(&self) {
+        self.warm.mailbox.attend(self.link.credential(), || self.link.hear(&self.warm));
+    }
+
+    /// Where what the upstream says of its own accord comes out, if that may be for this call.
+    pub(super) fn inlet(&self) -> Option<Inlet> {
+        self.warm.has_asides.then(|| self.warm.mailbox.inlet())
+    }
+
+    /// Makes sure that nothing is lost of what the upstream says of its own accord during a call.
+    pub(super) async fn hears_asides(&self) {
+        if self.warm.has_asides {
+            self.attend();
+            self.warm.mailbox.opened().await;
+        }
+    }
+
+    /// Has it said something beside the whole answer that has come?
+    pub(super) async fn has_news(&self) -> bool {
+        if self.warm.has_asides {
+            self.warm.mailbox.settle().await;
+        }
+        self.warm.has_asides && self.warm.mailbox.has_news()
     }
 
     /// To whom what the gateway says of the call is said.
     pub(super) fn addressee<'a>(&'a self, call: &'a Call) -> Addressee<'a> {
         Addressee { id: Some(&call.id), request_id: self.link.request_id() }
+    }
+
+    /// Bytes that one event may have.
+    pub(super) fn event_bytes(&self) -> usize {
+        self.link.upstream.limits.events.event
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -252,19 +328,37 @@ impl Loan {
     }
 
     /// Was the call refused because the upstream does not know the session any more?
-    pub(super) async fn has_ended(&self, refused: Option<Refused>) -> bool {
-        let (Some(Refused { status, code, .. }), Some(_)) = (refused, &self.warm.id) else { return false };
-        let ended = match status {
-            StatusCode::NOT_FOUND => code != Some(code::METHOD_NOT_FOUND.into()),
-            StatusCode::BAD_REQUEST | StatusCode::GONE | StatusCode::UNPROCESSABLE_ENTITY => {
-                self.ping_is_refused().await
-            }
-            _ => false,
+    pub(super) async fn has_ended(&self, doubt: Doubt) -> bool {
+        let ended = match doubt {
+            Doubt::None => false,
+            Doubt::Some => self.ping_is_refused().await,
+            Doubt::Ended => true,
         };
         if ended {
             self.warm.end();
         }
         ended
+    }
+
+    /// What such an outcome says about the session.
+    pub(super) fn doubt(&self, outcome: &Result<Received, Failure>) -> Doubt {
+        let (Some(Refused { status, code, .. }), Some(_)) = (Refused::by(outcome), &self.warm.id) else {
+            return Doubt::None;
+        };
+        match status {
+            StatusCode::NOT_FOUND if code == Some(code::METHOD_NOT_FOUND.into()) => Doubt::None,
+            StatusCode::NOT_FOUND if !self.is_answer(outcome) => Doubt::Ended,
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::GONE | StatusCode::UNPROCESSABLE_ENTITY => {
+                Doubt::Some
+            }
+            _ => Doubt::None,
+        }
+    }
+
+    /// Does it answer the call by its id? A server that does not know the session has not read that far.
+    fn is_answer(&self, outcome: &Result<Received, Failure>) -> bool {
+        let Ok(Received { reply: Reply::Full(body), .. }) = outcome else { return false };
+        Answer::read(body).is_ok_and(|answer| answer.answers(body, &self.id))
     }
 
     /// Some upstreams do not say that a session has ended. If even a `ping` is refused in it, it was not the call that they
@@ -284,7 +378,7 @@ impl Drop for Loan {
         }
         drop(in_flight);
         // The client went away, which is how it cancels. In a session that must be said.
-        if self.is_open && self.warm.id.is_some() {
+        if self.is_open && self.warm.id.is_some() && !self.link.is_over() {
             let reason = quoted("The client does not wait for the answer any more.");
             let params = format!(r#"{{"requestId":{},"reason":{reason}}}"#, self.id);
             let message = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);

@@ -2,17 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Asking, calling, count, last, with_sessions};
+use super::{Asking, answers, calling, count, elicitation, last, with_sessions};
 use crate::{
     eras::{counts, method, welcome},
-    harness::{Answer, Gate, Gateway, Received, Route, Setup, Upstream, until},
+    harness::{Answer, Gate, Gateway, Route, Setup, Upstream, until},
 };
-
-fn elicitation(id: u64, message: &str) -> Value {
-    let schema = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
-    let params = json!({ "message": message, "requestedSchema": schema });
-    json!({ "jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": params })
-}
 
 /// An upstream that asks this in the middle of each call, and goes on after as many answers.
 async fn asking_for(asked: Vec<Value>) -> Upstream {
@@ -37,12 +31,6 @@ fn again(call: &Asking, id: u64, needed: &Value, responses: Value) -> Asking {
     let mut retry = call.clone().param("requestState", needed["requestState"].clone());
     retry.message["id"] = id.into();
     retry.param("inputResponses", responses)
-}
-
-/// The client's answers to requests of the upstream, as they reached it.
-fn answers(upstream: &Upstream) -> Vec<Value> {
-    let is_answer = |request: &Received| request.head.starts_with("POST") && request.message()["method"].is_null();
-    upstream.requests().iter().filter(|request| is_answer(request)).map(Received::message).collect()
 }
 
 fn accepted() -> Value {

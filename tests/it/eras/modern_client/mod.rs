@@ -1,6 +1,7 @@
 //! Clients of 2026-07-28, and an upstream that only knows sessions.
 
 mod asked;
+mod beside;
 mod ended;
 mod listen;
 mod translated;
@@ -109,4 +110,17 @@ fn count(upstream: &Upstream, wanted: &str) -> usize {
 /// The last message of an answer.
 fn last(reply: &Reply) -> Value {
     reply.messages().pop().unwrap_or_else(|| panic!("no message: {reply:?}"))
+}
+
+/// A question of the upstream.
+fn elicitation(id: u64, message: &str) -> Value {
+    let schema = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
+    let params = json!({ "message": message, "requestedSchema": schema });
+    json!({ "jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": params })
+}
+
+/// The client's answers to requests of the upstream, as they reached it.
+fn answers(upstream: &Upstream) -> Vec<Value> {
+    let is_answer = |request: &Received| request.head.starts_with("POST") && request.message()["method"].is_null();
+    upstream.requests().iter().filter(|request| is_answer(request)).map(Received::message).collect()
 }

@@ -7,10 +7,12 @@ use std::{
 
 use portcullis_policies::kit::{
     chain::RequestId,
+    credential::UpstreamCredential,
     refusal::{Addressee, Reason, Refusal},
     reply::{Event, EventSource},
 };
 use serde_json::json;
+use tokio::time::{Interval, interval};
 
 use super::{
     clocks::Clocks,
@@ -33,6 +35,32 @@ pub(super) struct Relay {
     is_resumed: bool,
     /// Is it a subscription, which lasts until its clock ends it?
     subscribed: bool,
+    lease: Option<Box<Lease>>,
+}
+
+/// The credential that something lasting was opened with, looked at again and again.
+struct Lease {
+    credential: UpstreamCredential,
+    look: Interval,
+}
+
+impl Lease {
+    /// How soon the end of a connection is noticed.
+    const LOOK: Duration = Duration::from_secs(1);
+
+    fn of(credential: &UpstreamCredential) -> Box<Self> {
+        Box::new(Self { credential: credential.clone(), look: interval(Self::LOOK) })
+    }
+
+    /// May the credential not be used any more?
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        while self.look.poll_tick(context).is_ready() {
+            if self.credential.is_over() {
+                return true;
+            }
+        }
+        false
+    }
 }
 
 impl Relay {
@@ -51,16 +79,22 @@ impl Relay {
             resume,
             is_resumed: false,
             subscribed: false,
+            lease: None,
         }
     }
 
-    /// A subscription (MCP 2026-07-28, "Subscriptions"): no clock ends it but `clocks.listen`, and then in peace.
-    pub(super) fn subscription(self, clocks: Clocks) -> Self {
+    /// A subscription (MCP 2026-07-28, "Subscriptions"): nothing ends it but `clocks.listen` and the end of the caller's
+    /// connection to the upstream, and then in peace.
+    pub(super) fn subscription(self, clocks: Clocks, credential: Option<&UpstreamCredential>) -> Self {
         let clocks = Clocks { total: clocks.listen, idle_events: clocks.listen, ..clocks };
-        Self { watch: Watch::new(clocks), subscribed: true, ..self }
+        Self { watch: Watch::new(clocks), subscribed: true, lease: credential.map(Lease::of), ..self }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Event>, Refusal>> {
+        if self.lease.as_mut().is_some_and(|lease| lease.is_over(context)) {
+            self.source = Source::Ended;
+            return Poll::Ready(Ok(self.awaiting.take().map(|id| subscription_ended(&id))));
+        }
         loop {
             let polled = match &mut self.source {
                 Source::Ended => return Poll::Ready(Ok(None)),

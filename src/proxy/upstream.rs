@@ -141,7 +141,7 @@ impl Upstream {
                 let resume = resume.map(|line| Box::new(Resume::new(line)));
                 let relay = Relay::new(events, self.clocks, awaiting, request_id, resume);
                 let is_lasting = matches!(carry, Carry::Subscribed);
-                Reply::Events(Box::new(if is_lasting { relay.subscription(self.clocks) } else { relay }))
+                Reply::Events(Box::new(if is_lasting { relay.subscription(self.clocks, credential) } else { relay }))
             }
             _ => {
                 let whole = body.says_where_it_ends(&head.headers);

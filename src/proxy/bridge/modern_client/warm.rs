@@ -9,12 +9,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use portcullis_policies::kit::{
     message::FIRST_MODERN,
     refusal::{Addressee, Reason, Refusal, code},
-    reply::{Answer, Event, EventSource, Reply},
+    reply::{Answer, Event, Reply},
 };
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::{runtime::Handle, sync::broadcast::Receiver};
@@ -28,6 +27,7 @@ use super::{
 };
 use crate::proxy::{
     Clocks, Failure,
+    answer::answer_to,
     aside::{Inlet, Mailbox},
     contact::Refused,
     headers::SESSION,
@@ -104,7 +104,7 @@ impl Warm {
     pub(super) async fn open(link: Link, opening: Opening, place: Place, seat: Seat) -> Result<Self, Failure> {
         seat.ends(Miss::Error);
         let Received { headers, reply, .. } = link.post(None, opening.message(), Some(INITIALIZE)).await?;
-        let answer = whole(reply, INITIALIZE).await.unwrap_or_default();
+        let answer = answer_to(INITIALIZE, reply).await.unwrap_or_default();
         let hello = result(&answer).ok_or_else(no_session)?;
         let said = Object::read(&hello).map_err(|_| no_session())?;
         let version = said.parse::<String>("protocolVersion").filter(|version| is_known(version));
@@ -391,7 +391,7 @@ impl Drop for Loan {
 async fn ask_own(link: &Link, warm: &Warm, method: &str, params: &str) -> bool {
     let (id, message) = warm.own(method, params);
     let Ok(Received { reply, .. }) = link.post(Some(warm), message, Some(&id)).await else { return false };
-    let answer = whole(reply, &id).await.unwrap_or_default();
+    let answer = answer_to(&id, reply).await.unwrap_or_default();
     result(&answer).is_some()
 }
 
@@ -417,24 +417,6 @@ impl Capabilities {
         let said = Object::read(&warm.hello).ok();
         said.and_then(|said| said.parse("capabilities")).unwrap_or_default()
     }
-}
-
-/// The whole answer to the request with this id.
-async fn whole(reply: Reply, id: &str) -> Option<Bytes> {
-    match reply {
-        Reply::Empty => None,
-        Reply::Full(bytes) => Some(bytes),
-        Reply::Events(mut source) => answer_in(&mut *source, id).await,
-    }
-}
-
-async fn answer_in(source: &mut dyn EventSource, id: &str) -> Option<Bytes> {
-    while let Some(event) = std::future::poll_fn(|context| source.poll_event(context)).await {
-        if event.answers(id) {
-            return event.data_bytes();
-        }
-    }
-    None
 }
 
 /// The result in an answer to the gateway itself, as JSON text.

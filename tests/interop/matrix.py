@@ -14,7 +14,7 @@ from machine import HERE, NODE_HOME, PYTHON, Check, Trouble, background, environ
 
 AT_A_TIME = 8  # they wait, mostly: for one of the six things, ten seconds
 THINGS = ["list", "call", "progress", "elicitation", "cancellation", "stream"]
-TOOLS = ["greet", "count", "ask", "hold", "was_cancelled"]
+TOOLS = ["greet", "count", "ask", "hold", "was_cancelled"]  # the servers have one more, `wipe`
 OLD, LEGACY, MODERN = "2025-06-18", "2025-11-25", "2026-07-28"
 
 
@@ -136,6 +136,7 @@ class Pair:
     url: str
     key: str
     version: str
+    tools: str  # filtered, or whole where no gateway stands between
     seen: dict = dataclasses.field(default_factory=dict)
 
     def check(self, work):
@@ -144,7 +145,7 @@ class Pair:
     def complaint(self, work):
         if not self.client.command[-1].is_file():
             return f"there is no {self.client.command[-1]}: `cargo build --example matrix_rmcp`"
-        complaint, said = outcome_of([*self.client.command, self.url, self.key, self.client.mode], work)
+        complaint, said = outcome_of([*self.client.command, self.url, self.key, self.client.mode, self.tools], work)
         if complaint is not None:
             return complaint
         hello, *shown = map(json.loads, said.splitlines())
@@ -164,12 +165,16 @@ class Pair:
 def direct_pairs(urls, node, rmcp):
     pairs = [(client, upstream) for upstream in all_upstreams(node) for client in all_clients(node, rmcp)]
     found = [(client, upstream, client.speaks_direct(upstream)) for client, upstream in pairs]
-    return [Pair(client, upstream, urls[upstream.id], "none", version) for client, upstream, version in found if version]
+    return [
+        Pair(client, upstream, urls[upstream.id], "none", version, "whole")
+        for client, upstream, version in found
+        if version
+    ]
 
 
 def pairs(gateway_ports, key, node, rmcp):
     return [
-        Pair(client, upstream, gateway_ports.url(upstream.path), key, client.newest)
+        Pair(client, upstream, gateway_ports.url(upstream.path), key, client.newest, "filtered")
         for upstream in all_upstreams(node)
         for client in all_clients(node, rmcp)
     ]

@@ -23,12 +23,12 @@ COLUMNS = {
 INTRODUCTION = """\
 # Which clients were tried with which servers
 
-Official SDKs of three languages, through a route with a sign-in policy and a capability filter, on servers that are none of
+Official SDKs of three languages, through a route with an API key and a capability filter, on servers that are none of
 ours. Every line is a client program as it runs in `tests/interop/run.py --only matrix`; nothing here is written by hand.
 
 | column | ✓ means that the client |
 |---|---|
-| list, call | lists the tools that the filter leaves, and calls one |
+| list, call | lists the tools that the filter leaves and no other, is refused the one that it hides, and calls one |
 | progress | sees each notification before the result, in order |
 | elicitation | is asked by the tool in the middle of a call, and the tool gets the answer |
 | cancellation | cancels a call, and the server knows within 5 seconds |

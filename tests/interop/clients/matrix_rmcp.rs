@@ -1,5 +1,5 @@
-//! rmcp in the bridge matrix: `matrix_rmcp URL KEY MODE`, where MODE is legacy, auto (probe, then fall back) or modern (no
-//! fallback). It does what `matrix_story.mjs` does, and reports in the same way.
+//! rmcp in the bridge matrix: `matrix_rmcp URL KEY MODE filtered|whole`, where MODE is legacy, auto (probe, then fall back)
+//! or modern (no fallback). It does what `matrix_story.mjs` does, and reports in the same way.
 
 use std::{
     process,
@@ -24,6 +24,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Until a call that is to be cancelled has surely arrived.
 const HEAD_START: Duration = Duration::from_secs(1);
 const TOOLS: [&str; 5] = ["ask", "count", "greet", "hold", "was_cancelled"];
+/// The gateway's filter leaves it out.
+const HIDDEN: &str = "wipe";
 const THINGS: [&str; 6] = ["list", "call", "progress", "elicitation", "cancellation", "stream"];
 
 type Session = RunningService<RoleClient, Person>;
@@ -31,14 +33,16 @@ type Session = RunningService<RoleClient, Person>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [url, key, mode] = arguments.try_into().ok().context("usage: matrix_rmcp URL KEY MODE")?;
+    let usage = "usage: matrix_rmcp URL KEY MODE filtered|whole";
+    let [url, key, mode, tools] = arguments.try_into().ok().context(usage)?;
+    let filtered = tools == "filtered";
     let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(key);
     let transport = StreamableHttpClientTransport::from_config(config);
     let session = Person::default().serve_with_lifecycle(transport, lifecycle(&mode)?).await?;
     let peer = session.peer_info().context("the server has not said what it is")?;
     report(&json!({ "version": peer.protocol_version.as_str() }));
     for thing in THINGS {
-        report(&json!({ "thing": thing, "why": complaint(&session, thing).await }));
+        report(&json!({ "thing": thing, "why": complaint(&session, thing, filtered).await }));
     }
     session.cancel().await?;
     Ok(())
@@ -59,10 +63,10 @@ fn report(line: &Value) {
 }
 
 /// Why `thing` cannot be had; nothing when it can.
-async fn complaint(session: &Session, thing: &str) -> Option<String> {
+async fn complaint(session: &Session, thing: &str, filtered: bool) -> Option<String> {
     let shown = async {
         match thing {
-            "list" => list(session).await,
+            "list" => list(session, filtered).await,
             "call" => expect("Hello, Ada.", session, "greet", json!({ "name": "Ada" })).await,
             "progress" => counting(session, 3, 200).await,
             "elicitation" => expect("You like green.", session, "ask", json!({})).await,
@@ -78,12 +82,19 @@ async fn complaint(session: &Session, thing: &str) -> Option<String> {
 
 // The six things ---------------------------------------------------------------------------------------
 
-async fn list(session: &Session) -> anyhow::Result<()> {
+async fn list(session: &Session, filtered: bool) -> anyhow::Result<()> {
     let tools = session.list_all_tools().await?;
     let mut names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
     names.sort_unstable();
-    ensure!(names == TOOLS, "{names:?}");
-    Ok(())
+    let hidden: &[&str] = if filtered { &[] } else { &[HIDDEN] };
+    ensure!(names == [&TOOLS[..], hidden].concat(), "{names:?}");
+    if !filtered {
+        return expect("Everything is wiped.", session, HIDDEN, json!({})).await;
+    }
+    match session.call_tool(call(HIDDEN, json!({}))?).await {
+        Err(error) if error.to_string().contains("exposes no tool") => Ok(()),
+        outcome => bail!("{HIDDEN} answered {outcome:?}"),
+    }
 }
 
 /// Progress must come in order, whole, and while the tool works: a buffering gateway delivers it all at the end.

@@ -11,11 +11,15 @@ const HEAD_START_MS = SECOND; // until a call that is to be cancelled has surely
 
 export const ANSWER = { action: "accept", content: { colour: "green" } };
 const TOOLS = ["ask", "count", "greet", "hold", "was_cancelled"];
+const HIDDEN = "wipe"; // the gateway's filter leaves it out
 
 const THINGS = {
-  async list(session) {
+  async list(session, filtered) {
     const { tools } = await session.listTools();
-    assert.deepEqual(tools.map((tool) => tool.name).sort(), TOOLS);
+    assert.deepEqual(tools.map((tool) => tool.name).sort(), filtered ? TOOLS : [...TOOLS, HIDDEN]);
+    const wiped = said(session, HIDDEN, {});
+    if (filtered) await assert.rejects(wiped, /exposes no tool/);
+    else assert.equal(await wiped, "Everything is wiped.");
   },
   async call(session) {
     assert.equal(await said(session, "greet", { name: "Ada" }), "Hello, Ada.");
@@ -35,12 +39,12 @@ const THINGS = {
   stream: (session) => counted(session, 20, 500),
 };
 
-/** Reads `URL KEY MODE` from the command line, connects, shows everything, closes. */
+/** Reads `URL KEY MODE filtered|whole` from the command line, connects, shows everything, closes. */
 export async function main(connect) {
-  const [url, key, mode] = process.argv.slice(2);
+  const [url, key, mode, tools] = process.argv.slice(2);
   const session = await connect(new URL(url), { Authorization: `Bearer ${key}` }, mode);
   report({ version: session.version });
-  for (const [thing, show] of Object.entries(THINGS)) report({ thing, why: await complaint(show(session)) });
+  for (const [thing, show] of Object.entries(THINGS)) report({ thing, why: await complaint(show(session, tools === "filtered")) });
   await session.close();
 }
 

@@ -14,33 +14,38 @@ HEAD_START_SECONDS = 1  # until a call that is to be cancelled has surely arrive
 
 ANSWER = {"colour": "green"}
 TOOLS = ["ask", "count", "greet", "hold", "was_cancelled"]
+HIDDEN = "wipe"  # the gateway's filter leaves it out
 
 
-async def show_list(session):
+async def show_list(session, filtered):
     names = sorted(await session.tool_names())
-    assert names == TOOLS, names
+    assert names == (TOOLS if filtered else [*TOOLS, HIDDEN]), names
+    if filtered:
+        await expect_refusal(session, HIDDEN)
+    else:
+        await expect("Everything is wiped.", session, HIDDEN, {})
 
 
-async def show_call(session):
+async def show_call(session, _filtered):
     await expect("Hello, Ada.", session, "greet", {"name": "Ada"})
 
 
-async def show_progress(session):
+async def show_progress(session, _filtered):
     await show_counting(session, 3, 200)
 
 
-async def show_elicitation(session):
+async def show_elicitation(session, _filtered):
     await expect("You like green.", session, "ask", {})
 
 
-async def show_cancellation(session):
+async def show_cancellation(session, _filtered):
     key = str(uuid.uuid4())
     held = asyncio.create_task(session.call_and_cancel("hold", {"key": key}, HEAD_START_SECONDS))
     await held
     await expect("cancelled", session, "was_cancelled", {"key": key})
 
 
-async def show_stream(session):
+async def show_stream(session, _filtered):
     await show_counting(session, 20, 500)
 
 
@@ -55,15 +60,15 @@ THINGS = {
 
 
 def main(connect):
-    """Reads `URL KEY MODE` from the command line, connects, shows everything, closes."""
+    """Reads `URL KEY MODE filtered|whole` from the command line, connects, shows everything, closes."""
     logging.basicConfig(level=logging.ERROR)
-    url, key, mode = sys.argv[1:]
+    url, key, mode, tools = sys.argv[1:]
 
     async def run():
         async with connect(url, {"Authorization": f"Bearer {key}"}, mode) as session:
             report(version=session.version)
             for thing, show in THINGS.items():
-                report(thing=thing, why=await complaint(show(session)))
+                report(thing=thing, why=await complaint(show(session, tools == "filtered")))
 
     asyncio.run(run())
 
@@ -84,6 +89,15 @@ async def complaint(showing):
 async def expect(text, session, name, arguments, on_progress=None):
     failed, said = await session.call(name, arguments, on_progress)
     assert not failed and said == text, f"{name} answered {said!r}"
+
+
+async def expect_refusal(session, name):
+    try:
+        outcome = await session.call(name, {})
+    except Exception as error:
+        assert "exposes no tool" in str(error), error
+    else:
+        raise AssertionError(f"{name} answered {outcome}")
 
 
 async def show_counting(session, to, every_ms):

@@ -50,4 +50,9 @@ async def was_cancelled(key: str) -> str:
     return await tools.cancelled_soon(key)
 
 
+@server.tool()
+def wipe() -> str:
+    return tools.WIPED
+
+
 server.run(transport="streamable-http")

@@ -47,6 +47,11 @@ async def was_cancelled(key: str) -> str:
     return await tools.cancelled_soon(key)
 
 
+@server.tool()
+def wipe() -> str:
+    return tools.WIPED
+
+
 def modern_only(app):
     async def take(scope, receive, send):
         if scope["type"] == "http" and not any(is_modern(*header) for header in scope["headers"]):

@@ -14,6 +14,9 @@ export const QUESTION = {
   requestedSchema: { type: "object", properties: { colour: { type: "string" } }, required: ["colour"] },
 };
 
+/** What `wipe` says, which no route of the matrix exposes. */
+export const WIPED = "Everything is wiped.";
+
 export const said = (text) => ({ content: [{ type: "text", text }] });
 export const liking = (action, content) => (action === "accept" ? `You like ${content.colour}.` : `You said ${action}.`);
 

@@ -10,6 +10,9 @@ POLL_SECONDS = 0.05
 
 QUESTION = "Which colour do you like?"
 
+# What `wipe` says, which no route of the matrix exposes.
+WIPED = "Everything is wiped."
+
 # The calls of `hold` that have been cancelled, by the key that their client chose.
 cancelled = set()
 

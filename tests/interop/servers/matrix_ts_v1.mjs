@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import { z } from "zod";
-import { GREETING, QUESTION, cancelledSoon, count, hold, liking, said } from "./matrix_tools.mjs";
+import { GREETING, QUESTION, WIPED, cancelledSoon, count, hold, liking, said } from "./matrix_tools.mjs";
 
 const [port, kind] = process.argv.slice(2);
 const handle = { stateful, stateless }[kind];
@@ -25,6 +25,7 @@ function tools() {
   });
   tool("hold", { key: z.string() }, ({ key }, { signal }) => hold(key, signal));
   tool("was_cancelled", { key: z.string() }, ({ key }) => cancelledSoon(key));
+  tool("wipe", {}, () => said(WIPED));
   return server;
 }
 

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { Readable } from "node:stream";
 import { McpServer, createMcpHandler, inputRequired } from "@modelcontextprotocol/server";
 import { z } from "zod";
-import { GREETING, QUESTION, cancelledSoon, count, hold, liking, said } from "./matrix_tools.mjs";
+import { GREETING, QUESTION, WIPED, cancelledSoon, count, hold, liking, said } from "./matrix_tools.mjs";
 
 const [port] = process.argv.slice(2);
 
@@ -23,6 +23,7 @@ function tools() {
   });
   tool("hold", { key: z.string() }, ({ key }, { mcpReq }) => hold(key, mcpReq.signal));
   tool("was_cancelled", { key: z.string() }, ({ key }) => cancelledSoon(key));
+  tool("wipe", {}, () => said(WIPED));
   return server;
 }
 

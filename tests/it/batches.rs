@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gateway, Request, Route, Upstream, call, initialize, list_tools, notification};
+use crate::harness::{
+    Answer, Gateway, OAuthClient, Request, Route, Upstream, call, initialize, list_tools, notification,
+};
 
 fn batch(messages: &[Value]) -> Request {
     Request::post("/mcp", &json!(messages))
@@ -82,16 +84,19 @@ async fn tr_29_nobody_gets_an_answer_that_was_kept_for_somebody_else() {
         Answer::json(&request.result(&list))
     })
     .await;
+    let signed_in = Route::to(&upstream).policy("dev-login", &json!({}));
     let filter = json!({ "tools": [{ "glob": "tool-*" }] });
-    for (count, route) in
-        [Route::to(&upstream), Route::to(&upstream).policy("mcp-capability-filter", &filter)].into_iter().enumerate()
-    {
+    for route in [signed_in.clone(), signed_in.policy("mcp-capability-filter", &filter)] {
         let gateway = Gateway::with(route).await;
-        for time in 0..2 {
-            let reply = gateway.ask(&Request::post("/mcp", &list_tools(1))).await;
-            let expected = format!("tool-{}", 2 * count + time);
-            assert_eq!(reply.json()["result"]["tools"][0]["name"], expected.as_str(), "asked each time anew");
+        let client = OAuthClient::register(&gateway).await;
+        let ada = client.sign_in(&gateway, "/mcp", "ada").await.access;
+        let bob = client.sign_in(&gateway, "/mcp", "bob").await.access;
+        for token in [&ada, &bob, &ada] {
+            let asked_before = upstream.count();
+            let reply = gateway.ask(&Request::post("/mcp", &list_tools(1)).bearer(token)).await;
+            let name = &reply.json()["result"]["tools"][0]["name"];
+            assert_eq!(*name, format!("tool-{asked_before}").as_str(), "asked each time anew");
         }
     }
-    assert_eq!(upstream.count(), 4);
+    assert_eq!(upstream.count(), 6);
 }

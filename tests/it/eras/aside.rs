@@ -211,10 +211,37 @@ async fn tr_19_a_question_on_a_call_s_own_stream_is_answered_by_a_post_of_its_ow
 }
 
 #[tokio::test]
-async fn tr_19_a_response_to_what_another_node_has_asked_is_passed_on() {
+async fn tr_19_a_response_to_what_another_node_may_have_asked_is_passed_on() {
+    for has_peers in [true, false] {
+        let upstream = talkative(
+            |_| Answer::status(405),
+            |request| Answer::events().event(&question(9, "elicitation/create")).event(&request.says("done")),
+        )
+        .await;
+        let gateway = Gateway::before(&upstream).await;
+        if has_peers {
+            gateway.expect_peers();
+        }
+        let session = join(&gateway).await;
+        // What this node has asked is known to it, and 10 is nothing that it has asked.
+        assert_eq!(gateway.ask(&a_call(&session)).await.messages()[0], question(9, "elicitation/create"));
+        let response = crate::harness::result(10, &json!({ "action": "decline" }));
+        let reply = gateway.ask(&within(&session, &response)).await;
+        if has_peers {
+            assert_eq!((reply.status, responses(&upstream)), (202, vec![response]));
+        } else {
+            assert_eq!((reply.status, reply.reason().as_str()), (400, "unasked_response"));
+            assert_eq!(responses(&upstream), [] as [Value; 0]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn tr_19_fault_restart_a_response_to_what_this_process_did_not_live_to_see_is_passed_on() {
     let upstream = talkative(|_| Answer::status(405), |request| Answer::json(&request.says("done"))).await;
     let gateway = Gateway::before(&upstream).await;
     let session = join(&gateway).await;
+    // It has carried nothing of this session, so the question may be of before.
     let response = crate::harness::result(9, &json!({ "action": "decline" }));
     assert_eq!(gateway.ask(&within(&session, &response)).await.status, 202);
     assert_eq!(responses(&upstream), [response]);

@@ -270,7 +270,12 @@ impl Gateway {
         }
     }
 
-    /// The same of sessions that the gateway itself holds.
+    /// As gateways are told that have a store in common.
+    pub(crate) fn expect_peers(&self) {
+        self.services.shared.expect_peers();
+    }
+
+    /// The same of sessions that the gateway keeps warm for clients of 2026-07-28.
     pub(crate) async fn upstream_sessions(&self) -> BTreeMap<String, u64> {
         self.reuse("portcullis_upstream_sessions_total").await
     }

@@ -95,7 +95,9 @@ fn observe_upstreams(meter: &Meter, upstreams: &proxy::Meter) {
         .build();
     meter
         .u64_observable_counter("portcullis.upstream.sessions")
-        .with_description("Requests in sessions that the gateway holds, by whether one was open and why not")
+        .with_description(
+            "Requests in sessions kept warm for clients of 2026-07-28, by whether one was open and why not",
+        )
         .with_callback(move |seen| sessions.sessions().for_each(|(of, count)| seen.observe(count, &labels(of))))
         .build();
 }

@@ -33,7 +33,7 @@
 //! pipeline             checked values → running chains
 //! oauth, api_keys      the authorization server that MCP clients talk to; keys for programs
 //! upstreams            the servers behind us: people's connections, the OAuth client, the built-in one
-//! proxy                the end of every chain
+//! proxy                the end of every chain: to the upstream, in the era that it speaks
 //! store, fetch         all SQL and all encryption at rest; the one client for addresses that others chose
 //! config               text → checked values; pure
 //! ```

@@ -1,7 +1,27 @@
-//! The end of every chain: forward one message to the upstream and stream the answer back.
+//! The end of every chain: carries a message to the upstream, in the era that it speaks, and streams the answer back.
 //!
-//! Two rules shape it. A request that may have reached the upstream is never sent again: MCP has no idempotency key. And
-//! what breaks off is never shown as success: a JSON answer is held until it is whole, an event until its blank line.
+//! Two rules shape it. A request of which the upstream may have made something is never sent again: MCP has no
+//! idempotency key. And what breaks off is never shown as success: a JSON answer is held until it is whole, an event
+//! until its blank line.
+//!
+//! So a request is sent again only on the upstream's own word that it has done nothing, and each time once: when first
+//! contact shows that it speaks the other era (`contact`), when it does not know a session that the gateway holds, and
+//! when it wants other headers (-32020; both in `bridge`). A call in which it asks back goes on with the answers.
+//!
+//! ```text
+//! Forward ─ served: whom the route serves; session: what an id says; eras: which way
+//!   ├ straight: as it is ──────── contact: is the upstream of the other era?  ended: is the session over?
+//!   │   └ spoken ─ aside ─ hearing: what is said beside answers, and finds its way into them
+//!   ├ begin: `initialize`, and what was agreed on
+//!   └ across ─ bridge: from one era to the other
+//!
+//! upstream: one exchange ─ endpoint ─ wire, http2: connections
+//!   ├ headers, answer: what crosses, and what may be shown
+//!   ├ relay, line ─ resume: event streams, also those that upstreams break off
+//!   └ clocks ─ watch, deadline, alarm: how long all of this may take
+//!
+//! shared: what outlives a configuration ─ seal: what clients keep;  meter ─ past: how warm the ways are
+//! ```
 
 mod across;
 mod alarm;

@@ -328,7 +328,7 @@ fn wire(outcome: &Outcome) -> Vec<String> {
         .collect()
 }
 
-/// TR-26 and vectors 16 and 18 of `reference/security.md` §5.2, as a JSON body and as events.
+/// `tr_26` of `tests/COVERAGE.md`, with names that are hidden in answers: as a JSON body and as events.
 #[tokio::test]
 async fn tr_26_vec_16_vec_18_no_answer_shows_what_is_hidden() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/answers.json");

@@ -1,5 +1,5 @@
 //! Sessions in which the upstream speaks beside its answers: its own stream is listened to (GET), and what comes on it goes
-//! out with the session's calls (`reference/mcp.md`, TR-18 and TR-19).
+//! out with the session's calls (`tr_18` and `tr_19` of `tests/COVERAGE.md`).
 
 use std::sync::Arc;
 

@@ -151,7 +151,7 @@ fn the_reader_of_use_lines_reads_them() {
     assert_eq!(named_after(&code(text), "crate::").into_iter().collect::<Vec<_>>(), ["a", "d", "e", "g"]);
 }
 
-/// Versions below which a crate has a known hole (`security.md` §1 F), if it is used at all.
+/// Versions below which a crate has a known hole, if it is used at all.
 const FLOORS: &[(&str, &str)] = &[
     ("ammonia", "4.1.4"),
     ("aws-lc-sys", "0.39.0"),

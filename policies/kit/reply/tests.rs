@@ -69,7 +69,7 @@ impl SseVector {
     }
 }
 
-/// Vector 17 of `reference/security.md` §5.2: whatever the cut, the same events.
+/// Whatever the cut, the same events.
 #[test]
 fn vec_17_events_are_the_same_however_their_bytes_arrive() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/sse.json");

@@ -30,7 +30,8 @@ pub(super) struct Party<'a> {
 }
 
 impl<'a> Party<'a> {
-    /// The server that a registration is of, and no other (`security.md` A14): what it proves itself with stays there.
+    /// The server that a registration is of, and no other (`sec_a14` of `tests/COVERAGE.md`): what it proves itself with
+    /// stays there.
     pub(super) fn of(server: &'a Discovered, registration: &'a Registration) -> Result<Self, GrantError> {
         if registration.issuer != server.issuer {
             return Err(GrantError::Unsendable("the gateway's registration is at another issuer".to_owned()));

@@ -95,7 +95,7 @@ fn assert_outcome(outcome: &Outcome, refused: Option<&str>, executed: Option<&Ex
     }
 }
 
-/// Vectors 1–7, 9, 10 and the limits of `reference/security.md` §5.
+/// What could be read in two ways, and what is over a limit (`tests/vectors/requests.json`).
 #[tokio::test]
 async fn vec_01_to_10_no_body_is_executed_as_something_else_than_what_was_judged() {
     let vectors: Vec<RequestVector> = vectors("requests.json");
@@ -154,7 +154,7 @@ impl HeaderVector {
     }
 }
 
-/// TR-1, TR-5, TR-8, TR-9 of `reference/mcp.md` §2 and vectors 8, 11, 12, 13 of `reference/security.md` §5.2.
+/// `tr_05`, `tr_08` and `tr_09` of `tests/COVERAGE.md`, with what could be read in two ways in headers.
 #[tokio::test]
 async fn tr_05_tr_08_tr_09_vec_08_vec_12_vec_13_headers_tell_the_truth_or_the_request_is_refused() {
     let HeaderVectors { requests, cases } = vectors("headers.json");

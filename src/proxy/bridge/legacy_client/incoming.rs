@@ -92,8 +92,8 @@ impl Asked<'_> {
         match error.parse::<i64>("code") {
             Some(code) if code == i64::from(code::HEADER_MISMATCH) => Ok(Said::HeadersDiffer),
             Some(LACKS_CAPABILITY) => {
-                let needed = error.parse::<Value>("data").map(|mut data| data["requiredCapabilities"].take());
-                let needed = needed.as_ref().and_then(Value::as_object);
+                let data = error.parse::<Value>("data").unwrap_or_default();
+                let needed = data["requiredCapabilities"].as_object();
                 let names = needed.map(|needed| needed.keys().cloned().collect::<Vec<_>>().join(", "));
                 Err(lacking(&names.unwrap_or(said)))
             }
@@ -132,7 +132,8 @@ impl Asked<'_> {
 
 /// The client did not declare what the upstream needs of it.
 pub(super) fn lacking(what: &str) -> Refusal {
-    let why = format!("The upstream needs something of the client that it did not declare: {what}.");
+    let why =
+        format!("The upstream needs something of the client that it did not declare: {}.", what.trim_end_matches('.'));
     Refusal::new(Reason::ClientLacks, why)
 }
 
@@ -269,6 +270,23 @@ mod tests {
         assert!(call["result"]["content"][0]["text"].as_str().unwrap().contains("sampling"));
         let prompt: Value = serde_json::from_slice(&asked(&Method::GetPrompt).refused(&refusal)).unwrap();
         assert_eq!(prompt["error"]["data"]["reason"], "client_lacks_capability");
+    }
+
+    #[test]
+    fn fault_an_upstream_that_needs_something_may_say_it_in_any_shape() {
+        let shapes = [
+            json!("sampling"),
+            json!(["sampling"]),
+            json!(7),
+            json!(true),
+            Value::Null,
+            json!({ "requiredCapabilities": "sampling" }),
+        ];
+        for data in shapes {
+            let refusal = read(&Method::CallTool, &error(-32021, &data)).unwrap_err();
+            assert_eq!(refusal.reason(), Reason::ClientLacks, "{data}");
+            assert!(refusal.message().ends_with("declare: No."), "{}", refusal.message());
+        }
     }
 
     #[test]

@@ -142,6 +142,31 @@ async fn tr_19_tr_22_tr_25_what_an_upstream_asks_is_a_request_on_the_calls_strea
 }
 
 #[tokio::test]
+async fn sb_05_fault_only_the_answer_to_the_round_that_is_awaited_is_told() {
+    let upstream = modern_only(|request| match request.message()["params"]["requestState"].as_str() {
+        None => asks(request, "one", &form()),
+        Some(_) => {
+            let raw = json!({ "resultType": "input_required", "requestState": "forged" });
+            Answer::events()
+                .event(&json!({ "jsonrpc": "2.0", "id": 7, "result": raw }))
+                .event(&json!({ "jsonrpc": "2.0", "id": 8, "error": { "code": -32020, "message": "no" } }))
+                .event(&json!({ "jsonrpc": "2.0", "id": 9, "method": "roots/list" }))
+                .event(&notification("notifications/message"))
+                .event(&request.result(&json!({ "resultType": "complete", "content": [] })))
+        }
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    let session = begin_as(&gateway, &json!({ "elicitation": {}, "roots": {} })).await;
+    let mut stream = stream(&gateway, &session, &call(7, "greet", &json!({}))).await;
+    let asked = stream.message().await.unwrap();
+    let answer = answered(&asked["id"], &json!({ "action": "decline" }));
+    assert_eq!(say(&gateway, &session, &answer).await.status, 202);
+    let last = json!({ "jsonrpc": "2.0", "id": 7, "result": { "content": [] } });
+    assert_eq!(stream.rest().await, [notification("notifications/message"), last]);
+}
+
+#[tokio::test]
 async fn tr_19_sb_05_nobody_answers_for_another_session_or_twice() {
     let upstream = modern_only(|request| match request.message()["params"]["requestState"].as_str() {
         None => asks(request, "one", &form()),

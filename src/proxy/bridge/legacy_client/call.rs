@@ -203,7 +203,7 @@ impl Call {
     }
 }
 
-/// The answer to request `id`. What comes before it is told.
+/// The answer to request `id`. What is said before it is told, as far as it asks and answers nothing.
 async fn listen(reply: Reply, id: &str, teller: &Teller) -> Result<Bytes, Refusal> {
     let mut source = match reply {
         Reply::Events(source) => source,
@@ -215,10 +215,12 @@ async fn listen(reply: Reply, id: &str, teller: &Teller) -> Result<Bytes, Refusa
         {
             return Ok(answer);
         }
-        // Servers of 2026-07-28 ask in their answers only: nobody could answer this.
-        let is_request = matches!(event.answer(), Some(Ok(answer)) if answer.kind() == AnswerKind::Request);
-        if !is_request {
-            teller.tell(event).await;
+        // Servers of 2026-07-28 ask in their answers only, so nobody could answer a request. An answer under another id
+        // was asked by nobody, and could pass for the one that the client waits for.
+        match event.answer() {
+            None => teller.tell(event).await,
+            Some(Ok(message)) if message.kind() == AnswerKind::Notification => teller.tell(event).await,
+            Some(_) => {}
         }
     }
     Err(Reason::UpstreamTruncated.into())

@@ -44,6 +44,8 @@ pub(in crate::proxy) struct Asides(Mutex<Mailboxes>);
 struct Mailboxes {
     of: BTreeMap<Person, Vec<Named>>,
     held: usize,
+    /// Those among them of callers who did not sign in.
+    of_nobody: usize,
 }
 
 /// One session's, by its name.
@@ -55,6 +57,9 @@ type Person = (Arc<str>, Box<str>, Box<str>);
 impl Asides {
     /// Sessions of all callers together.
     const MOST: usize = 4096;
+    /// Those of callers who did not sign in, on all routes together: any stranger can begin as many as there may be, and
+    /// must not take the places of people who did sign in.
+    const OF_NOBODY: usize = Self::MOST / 4;
     /// Sessions of one caller. The one that was not used for longest makes room for another.
     const OF_ONE: usize = 16;
 
@@ -62,12 +67,12 @@ impl Asides {
     /// when it was not used for `idle`.
     pub(in crate::proxy) fn mailbox(&self, place: Place<'_>, idle: Duration) -> Option<Arc<Mailbox>> {
         let mut all = self.lock();
-        let is_full = all.held >= Self::MOST;
+        let is_somebody = !place.owner.subject.is_empty();
+        let is_full = all.held >= Self::MOST || (!is_somebody && all.of_nobody >= Self::OF_NOBODY);
         let own = all.of.entry(place.person()).or_default();
         if let Some((_, mailbox)) = own.iter().find(|(session, _)| **session == *place.session) {
             return Some(Arc::clone(mailbox));
         }
-        let is_somebody = !(place.owner.subject.is_empty() && place.owner.connection().is_empty());
         let replaced = is_somebody && own.len() >= Self::OF_ONE;
         if replaced {
             let oldest = own.iter().enumerate().min_by_key(|(_, (_, mailbox))| mailbox.last_use());
@@ -79,6 +84,7 @@ impl Asides {
         let mailbox = Arc::new(Mailbox::new(idle));
         own.push((place.session.into(), Arc::clone(&mailbox)));
         all.held += usize::from(!replaced);
+        all.of_nobody += usize::from(!is_somebody);
         Some(mailbox)
     }
 
@@ -100,11 +106,17 @@ impl Asides {
         let mut all = self.lock();
         let mut gone = Vec::new();
         let is_meant = |person: &Person| whose.is_none_or(|whose| whose == person);
-        for (_, own) in all.of.iter_mut().filter(|(person, _)| is_meant(person)) {
+        let mut gone_of_nobody = 0;
+        for (person, own) in all.of.iter_mut().filter(|(person, _)| is_meant(person)) {
+            let before = gone.len();
             gone.extend(own.extract_if(.., |(session, mailbox)| !stays(session, mailbox)));
+            if person.1.is_empty() {
+                gone_of_nobody += gone.len() - before;
+            }
         }
         all.of.retain(|_, own| !own.is_empty());
         all.held -= gone.len();
+        all.of_nobody -= gone_of_nobody;
         drop(all);
         drop(gone);
     }

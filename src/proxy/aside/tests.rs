@@ -117,6 +117,26 @@ async fn one_caller_has_so_many_mailboxes_and_the_oldest_makes_room() {
     assert!(first.upgrade().is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn sb_05_callers_who_did_not_sign_in_take_no_place_of_those_who_did() {
+    let asides = Asides::default();
+    let routes: [Arc<str>; 2] = ["/open".into(), "/signed-in".into()];
+    let shared = UpstreamCredential::new("everybody's", 1, Vec::new());
+    let strangers = |credential, session: usize| {
+        let owner = Owner { credential, subject: "" };
+        asides.mailbox(Place { route: &routes[0], owner, session: &session.to_string() }, IDLE)
+    };
+    let held: Vec<_> = (0..Asides::OF_NOBODY).map(|session| strangers(None, session).unwrap()).collect();
+    assert!(strangers(None, Asides::OF_NOBODY).is_none());
+    assert!(strangers(Some(&shared), 0).is_none(), "a connection that all share tells nobody apart");
+    let ada = Place { route: &routes[1], owner: Owner { credential: None, subject: "ada" }, session: "1" };
+    assert!(asides.mailbox(ada, IDLE).is_some());
+    drop(held);
+    advance(IDLE).await;
+    asides.sweep();
+    assert!(strangers(None, Asides::OF_NOBODY).is_some(), "what was given up is free");
+}
+
 #[test]
 fn whether_anything_may_come_is_told_by_both_sides_capabilities() {
     let speaks = |client: Value, server: Value| {

@@ -20,6 +20,14 @@ pub(super) struct Mirrored {
     path: Vec<Box<str>>,
 }
 
+impl Mirrored {
+    /// The bytes that it takes to remember it.
+    pub(super) fn size(&self) -> usize {
+        let keys = self.path.iter().map(|key| key.len() + size_of::<Box<str>>()).sum::<usize>();
+        size_of::<Self>() + self.header.as_str().len() + keys
+    }
+}
+
 /// Those of a tool; an error says why its definition must not be used.
 pub(super) fn of_tool(tool: &Value) -> Result<Vec<Mirrored>, &'static str> {
     let mut found = Vec::new();

@@ -25,8 +25,8 @@ use crate::proxy::{
     upstream::{Behalf, Sending},
 };
 
-/// How many tools are remembered; one that is forgotten is learnt once more.
-const MOST: u64 = 10_000;
+/// How many bytes of tools are remembered; one that is forgotten is learnt once more.
+const MOST: u64 = 16 << 20;
 const IDLE: Duration = Duration::from_hours(1);
 /// How many pages a list may have.
 const PAGES: usize = 20;
@@ -42,7 +42,12 @@ pub(super) struct Known(Cache<Key, Arc<[Mirrored]>>);
 
 impl Default for Known {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(MOST).time_to_idle(IDLE).build())
+        let weigh = |(route, connection, tool): &Key, parameters: &Arc<[Mirrored]>| {
+            let key = route.len() + connection.len() + tool.len();
+            let all = parameters.iter().map(Mirrored::size).sum::<usize>() + key + size_of::<Key>();
+            u32::try_from(all).unwrap_or(u32::MAX)
+        };
+        Self(Cache::builder().max_capacity(MOST).weigher(weigh).time_to_idle(IDLE).build())
     }
 }
 

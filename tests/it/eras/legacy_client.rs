@@ -424,6 +424,23 @@ async fn tr_18_a_resource_that_was_subscribed_to_is_heard_of_on_the_sessions_cal
 async fn tr_18_one_subscription_tells_a_session_that_lists_have_changed() {
     let gate = Gate::new();
     let script = gate.clone();
+#[tokio::test]
+async fn sb_05_what_a_session_wants_to_hear_of_is_counted_in_bytes() {
+    let upstream = modern_only(|request| match method(request).as_str() {
+        "subscriptions/listen" => Answer::events().then_silence(),
+        _ => complete(request, "done"),
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    let session = begin(&gateway).await;
+    let subscribe = |id, uri: String| within(&session, &request(id, "resources/subscribe", &json!({ "uri": uri })));
+    assert_eq!(gateway.ask(&subscribe(1, "a".repeat(30 << 10))).await.json()["result"], json!({}));
+    let refused = gateway.ask(&subscribe(2, "b".repeat(30 << 10))).await;
+    assert_eq!(refused.reason(), "overloaded");
+    assert!(refused.json()["error"]["data"]["remedy"].as_str().unwrap().contains("Unsubscribe"), "{refused:?}");
+    assert_eq!(gateway.ask(&subscribe(3, "c".to_owned())).await.json()["result"], json!({}));
+}
+
     let upstream = Upstream::new(move |request| match method(request).as_str() {
         "initialize" => Answer::body(400, "application/json", error(request, -32022).to_string()),
         "server/discover" => {

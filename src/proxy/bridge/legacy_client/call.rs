@@ -159,8 +159,8 @@ impl Call {
         let mut has_learnt = false;
         for round in 1..=ROUNDS {
             let id = again.as_ref().map_or(self.id(), |again| &again.id);
-            let answer = listen(reply, id, teller).await?;
-            match self.read(&answer)? {
+            let said = self.read(&listen(reply, id, teller).await?)?;
+            match said {
                 Said::Answer(answer) => return Ok(answer),
                 Said::HeadersDiffer if has_learnt => {
                     return Err(Refusal::new(
@@ -173,7 +173,7 @@ impl Call {
                     self.patiently(teller, self.tools.ask(&self.client, self.request_id)).await?;
                 }
                 Said::InputRequired(input) => {
-                    let responses = self.inquire(&input, teller).await?;
+                    let responses = self.inquire(input.questions, teller).await?;
                     again = Some(Again { id: self.next_id(round), responses, state: input.state });
                 }
             }

@@ -25,6 +25,8 @@ const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub(super) struct Client {
     /// The session's id, as the client knows it; empty before there is one.
     pub(super) session: Arc<str>,
+    /// Whose session it is; empty where nobody signs in.
+    pub(super) subject: Arc<str>,
     /// The revision that was agreed on.
     pub(super) version: Arc<str>,
     pub(super) declared: Arc<Declared>,
@@ -131,6 +133,7 @@ mod tests {
         Client {
             session: "s".into(),
             version: version.into(),
+            subject: "ada".into(),
             declared: declared.into(),
             listens: false,
             log_level: None,

@@ -37,6 +37,7 @@ pub(in crate::proxy) async fn initialize(
     let declared = client::declared(told("capabilities"), told("clientInfo"));
     let client = Client {
         session: "".into(),
+        subject: Owner::of(request).subject.into(),
         version: version.into(),
         declared: declared.clone().into(),
         listens: false,

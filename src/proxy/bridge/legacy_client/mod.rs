@@ -51,7 +51,7 @@ use crate::proxy::{
     Failure, Forward,
     eras::Era,
     headers::SESSION,
-    session::{Declared, Held, Session},
+    session::{Declared, Held, Owner, Session},
 };
 
 /// How many sessions' log levels are remembered, and for how long after their last request.
@@ -145,6 +145,7 @@ fn client(forward: &Forward, request: &Request, session: &Session) -> Client {
     Client {
         log_level: forward.shared().legacy_clients().levels.get(id),
         session: id.into(),
+        subject: Owner::of(request).subject.into(),
         version: session.version.as_deref().unwrap_or_default().into(),
         declared: declared.into(),
         listens: session.has_asides,

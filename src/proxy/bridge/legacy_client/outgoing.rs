@@ -109,6 +109,7 @@ mod tests {
         let declared = declared(json!({ "roots": {} }), json!({ "name": "story", "version": "1" }));
         Client {
             session: "s".into(),
+            subject: "ada".into(),
             version: "2025-06-18".into(),
             declared: declared.into(),
             listens: false,

@@ -128,7 +128,8 @@ reasons! {
         "Use one of the revisions that `data.supported` lists.";
     RevisionNotServed = "revision_not_served", 400, code::INVALID_REQUEST,
         "This route does not serve clients of this revision of MCP.",
-        "Use a client of the other kind, or set `era` of the route to `both`.";
+        "Use a client of the revisions that the message names: older ones begin with `initialize`, 2026-07-28 does not. \
+         Or set `era` of the route to `both`.";
     UnknownMethod = "unknown_method", 404, code::METHOD_NOT_FOUND,
         "No revision of MCP known here has this method.", "Add the method to `allowMethods` of the route.";
     NotBridged = "not_bridged", 404, code::METHOD_NOT_FOUND,
@@ -167,7 +168,8 @@ reasons! {
         "Answer requests once each, in the session in which they came, under the id that they came with.";
     SessionRequired = "session_required", 400, code::INVALID_REQUEST,
         "The request belongs to no session, and names no revision that has none.",
-        "Begin with `initialize`, and send the `Mcp-Session-Id` of its answer with each request.";
+        "Send `initialize` first, and then the `Mcp-Session-Id` of its answer with each request. \
+         Or name 2026-07-28 in `params._meta`, as `io.modelcontextprotocol/protocolVersion`, and in `MCP-Protocol-Version`.";
     ClientLacks = "client_lacks_capability", 200, code::INVALID_REQUEST,
         "The upstream needs something of the client that it did not declare.",
         "Use a client that declares the capability, or switch it on in the client.";

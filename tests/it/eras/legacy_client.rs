@@ -275,7 +275,10 @@ async fn tr_28_parameters_that_must_stand_in_headers_are_learnt_and_put_there() 
     assert_eq!(parameter["x-mcp-header"], "Region", "the client's copy is not touched");
     let refused = say(&gateway, &session, &call(9, "query", &json!({ "region": "us" }))).await;
     assert_eq!(refused.reason(), "upstream_invalid");
-    assert_ne!(refused.messages()[0]["error"]["code"], -32020, "no error of another era");
+    let error = &refused.messages()[0]["error"];
+    assert_ne!(error["code"], -32020, "no error of another era");
+    assert!(error["message"].as_str().unwrap().contains("`query`"), "{error}");
+    assert!(error["data"]["remedy"].as_str().unwrap().contains("x-mcp-header"), "{error}");
 }
 
 #[tokio::test]
@@ -310,6 +313,7 @@ async fn progress_and_logs_reach_the_client_on_the_calls_stream() {
     let session = begin(&gateway).await;
     let wrong = say(&gateway, &session, &request(1, "logging/setLevel", &json!({ "level": "loud" }))).await;
     assert_eq!((wrong.status, wrong.reason()), (200, "invalid_params".to_owned()));
+    assert!(wrong.text().contains("debug, info, notice, warning, error, critical, alert, emergency"), "{wrong:?}");
     assert_eq!(say(&gateway, &session, &request(1, "logging/setLevel", &json!({ "level": "info" }))).await.status, 200);
     let mut count = call(7, "count", &json!({}));
     count["params"]["_meta"] = json!({ "progressToken": "t" });
@@ -421,10 +425,6 @@ async fn tr_18_a_resource_that_was_subscribed_to_is_heard_of_on_the_sessions_cal
 }
 
 #[tokio::test]
-async fn tr_18_one_subscription_tells_a_session_that_lists_have_changed() {
-    let gate = Gate::new();
-    let script = gate.clone();
-#[tokio::test]
 async fn sb_05_what_a_session_wants_to_hear_of_is_counted_in_bytes() {
     let upstream = modern_only(|request| match method(request).as_str() {
         "subscriptions/listen" => Answer::events().then_silence(),
@@ -441,6 +441,10 @@ async fn sb_05_what_a_session_wants_to_hear_of_is_counted_in_bytes() {
     assert_eq!(gateway.ask(&subscribe(3, "c".to_owned())).await.json()["result"], json!({}));
 }
 
+#[tokio::test]
+async fn tr_18_one_subscription_tells_a_session_that_lists_have_changed() {
+    let gate = Gate::new();
+    let script = gate.clone();
     let upstream = Upstream::new(move |request| match method(request).as_str() {
         "initialize" => Answer::body(400, "application/json", error(request, -32022).to_string()),
         "server/discover" => {

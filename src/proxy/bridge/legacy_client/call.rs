@@ -163,10 +163,7 @@ impl Call {
             match said {
                 Said::Answer(answer) => return Ok(answer),
                 Said::HeadersDiffer if has_learnt => {
-                    return Err(Refusal::new(
-                        Reason::UpstreamInvalid,
-                        "The upstream does not take the call's headers.",
-                    ));
+                    return Err(self.headers_differ());
                 }
                 Said::HeadersDiffer => {
                     has_learnt = true;
@@ -181,6 +178,18 @@ impl Call {
             reply = received.map_err(|failure| failure.refusal)?.reply;
         }
         Err(Refusal::new(Reason::UpstreamInvalid, format!("The upstream asked {ROUNDS} times and did not answer.")))
+    }
+
+    /// What the upstream lists was learnt, and is not what it takes.
+    fn headers_differ(&self) -> Refusal {
+        let what = self.message.target().map_or_else(|| "request".to_owned(), |(_, name)| format!("call of `{name}`"));
+        let why = format!(
+            "The upstream says that headers and body of the {what} differ (-32020), also with the `Mcp-Param-*` headers that \
+             its list of tools asks for."
+        );
+        Refusal::new(Reason::UpstreamInvalid, why).with_remedy(
+            "Compare the upstream's `x-mcp-header` annotations with what it demands, and report it to whoever runs it.",
+        )
     }
 
     /// The id under which the upstream is asked once more, as JSON text.

@@ -39,7 +39,8 @@ pub(super) struct Client {
 /// A severity of log messages (RFC 5424), by the names that MCP has for them.
 pub(super) type Level = &'static str;
 
-const LEVELS: [Level; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+/// All of them, the least severe first.
+pub(super) const LEVELS: [Level; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// The level with this name.
 pub(super) fn level(name: &str) -> Option<Level> {
@@ -132,8 +133,8 @@ mod tests {
         let declared = declared(capabilities, json!({ "name": "story", "version": "1" }));
         Client {
             session: "s".into(),
-            version: version.into(),
             subject: "ada".into(),
+            version: version.into(),
             declared: declared.into(),
             listens: false,
             log_level: None,

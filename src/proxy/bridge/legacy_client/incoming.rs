@@ -98,7 +98,10 @@ impl Asked<'_> {
                 Err(lacking(&names.unwrap_or(said)))
             }
             Some(code) if RESERVED.contains(&code) => {
-                Err(Refusal::new(Reason::UpstreamInvalid, format!("The upstream refused the request: {said}")))
+                let why = format!("The upstream refused the request: {said}");
+                let data = error.parse::<Value>("data").unwrap_or_default();
+                let told = json!({ "code": code, "data": data });
+                Err(Refusal::new(Reason::UpstreamInvalid, why).with_data("upstreamError", told))
             }
             _ => Ok(Said::Answer(self.message("error", payload))),
         }
@@ -250,10 +253,12 @@ mod tests {
     #[test]
     fn tr_25_errors_of_2026_are_not_shown_to_clients_of_before() {
         for code in [-32022, -32050, -32099] {
-            assert_eq!(
-                read(&Method::CallTool, &error(code, &json!({}))).unwrap_err().reason(),
-                Reason::UpstreamInvalid
-            );
+            let refusal = read(&Method::CallTool, &error(code, &json!({ "why": "tea" }))).unwrap_err();
+            assert_eq!(refusal.reason(), Reason::UpstreamInvalid);
+            let told: Value = serde_json::from_slice(&refusal.body(Addressee::default())).unwrap();
+            assert_eq!(told["error"]["code"], -32603, "programs read the code of their own era");
+            let upstream = json!({ "code": code, "data": { "why": "tea" } });
+            assert_eq!(told["error"]["data"]["upstreamError"], upstream, "people and logs find what it was");
         }
         assert!(matches!(read(&Method::CallTool, &error(-32020, &Value::Null)), Ok(Said::HeadersDiffer)));
         let plain = error(-32602, &json!({ "uri": "a" }));

@@ -186,7 +186,8 @@ fn set_log_level(forward: &Forward, message: &Message, client: &Client) -> Resul
     let params = Object::read(message.params().unwrap_or_default()).unwrap_or_default();
     let name: String = params.parse("level").unwrap_or_default();
     let level = client::level(&name).ok_or_else(|| {
-        Refusal::new(Reason::InvalidParams, "`params.level` must be one of MCP's levels").with_status(StatusCode::OK)
+        let why = format!("`params.level` must be one of {}.", client::LEVELS.join(", "));
+        Refusal::new(Reason::InvalidParams, why).with_status(StatusCode::OK)
     })?;
     forward.shared().legacy_clients().levels.insert(Arc::clone(&client.session), level);
     Ok(result(message, "{}"))

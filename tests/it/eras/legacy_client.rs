@@ -525,3 +525,57 @@ async fn tr_25_a_client_with_sessions_works_with_a_real_server_that_has_none() {
     };
     soon("the session hears that there are more notes", heard).await;
 }
+
+/// A session that only gateways know of, at two that have the same key: what stands in its id goes on, and what one process
+/// remembered of it does not (`explain` says so).
+#[tokio::test]
+async fn sb_05_another_gateway_goes_on_with_a_session_and_what_only_one_knew_is_gone() {
+    let upstream = modern_only(|request| match method(request).as_str() {
+        "subscriptions/listen" => Answer::events().then_silence(),
+        _ => match request.message()["params"]["name"].as_str() {
+            Some("slow") => Answer::events().event(&notification("notifications/message")).then_silence(),
+            Some("greet") => asks(request, "one", &form()),
+            _ => complete(request, "done"),
+        },
+    })
+    .await;
+    let (one, other) = (Gateway::before(&upstream).await, Gateway::before(&upstream).await);
+    one.shares_a_key_with(&other);
+    let session = begin_as(&one, &json!({ "elicitation": {} })).await;
+    let set = request(1, "logging/setLevel", &json!({ "level": "info" }));
+    assert_eq!(say(&one, &session, &set).await.status, 200);
+    let subscribe = request(2, "resources/subscribe", &json!({ "uri": "a" }));
+    assert_eq!(say(&one, &session, &subscribe).await.status, 200);
+    let level = async |gateway: &Gateway| {
+        assert_eq!(say(gateway, &session, &call(3, "look", &json!({}))).await.said(), "done");
+        let calls = upstream.requests().into_iter().filter(|request| method(request) == "tools/call");
+        let meta = calls.last().unwrap().message()["params"]["_meta"].take();
+        assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], json!({ "elicitation": {} }), "it is sealed");
+        meta["io.modelcontextprotocol/logLevel"].clone()
+    };
+    assert_eq!(level(&one).await, "info");
+    let listens = || upstream.requests().iter().filter(|request| method(request) == "subscriptions/listen").count();
+    until("the first gateway listens", || listens() == 1).await;
+
+    // No level, and no subscription, until they are asked for once more.
+    assert_eq!((level(&other).await, listens()), (Value::Null, 1));
+    assert_eq!(say(&other, &session, &set).await.status, 200);
+    assert_eq!(level(&other).await, "info");
+    assert_eq!(say(&other, &session, &subscribe).await.status, 200);
+    until("the second gateway listens", || listens() == 2).await;
+
+    // What is under way at one gateway is neither cancelled nor answered at another, which says so where it can.
+    let mut slow = stream(&one, &session, &call(4, "slow", &json!({}))).await;
+    slow.message().await.unwrap();
+    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 4 } });
+    assert_eq!(say(&other, &session, &cancel).await.status, 202);
+    let mut asked = stream(&one, &session, &call(5, "greet", &json!({}))).await;
+    let answer = answered(&asked.message().await.unwrap()["id"], &json!({ "action": "decline" }));
+    let refused = say(&other, &session, &answer).await;
+    assert_eq!((refused.status, refused.reason()), (400, "unasked_response".to_owned()));
+    assert!(refused.text().contains("another process"), "{refused:?}");
+    assert_eq!(say(&one, &session, &answer).await.status, 202);
+    // The call is still there: it ends where it was made.
+    assert_eq!(say(&one, &session, &cancel).await.status, 202);
+    assert_eq!(slow.message().await, None);
+}

@@ -48,8 +48,8 @@ impl Lease {
     /// How soon the end of a connection is noticed.
     const LOOK: Duration = Duration::from_secs(1);
 
-    fn of(credential: &UpstreamCredential) -> Box<Self> {
-        Box::new(Self { credential: credential.clone(), look: interval(Self::LOOK) })
+    fn of(credential: &UpstreamCredential) -> Self {
+        Self { credential: credential.clone(), look: interval(Self::LOOK) }
     }
 
     /// May the credential not be used any more?
@@ -87,7 +87,7 @@ impl Relay {
     /// connection to the upstream, and then in peace.
     pub(super) fn subscription(self, clocks: Clocks, credential: Option<&UpstreamCredential>) -> Self {
         let clocks = Clocks { total: clocks.listen, idle_events: clocks.listen, ..clocks };
-        Self { watch: Watch::new(clocks), subscribed: true, lease: credential.map(Lease::of), ..self }
+        Self { watch: Watch::new(clocks), subscribed: true, lease: credential.map(Lease::of).map(Box::new), ..self }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Event>, Refusal>> {

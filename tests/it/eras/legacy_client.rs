@@ -548,8 +548,8 @@ async fn sb_05_another_gateway_goes_on_with_a_session_and_what_only_one_knew_is_
     assert_eq!(say(&one, &session, &subscribe).await.status, 200);
     let level = async |gateway: &Gateway| {
         assert_eq!(say(gateway, &session, &call(3, "look", &json!({}))).await.said(), "done");
-        let calls = upstream.requests().into_iter().filter(|request| method(request) == "tools/call");
-        let meta = calls.last().unwrap().message()["params"]["_meta"].take();
+        let mut calls = upstream.requests().into_iter().filter(|request| method(request) == "tools/call");
+        let meta = calls.next_back().unwrap().message()["params"]["_meta"].take();
         assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], json!({ "elicitation": {} }), "it is sealed");
         meta["io.modelcontextprotocol/logLevel"].clone()
     };

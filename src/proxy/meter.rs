@@ -68,7 +68,7 @@ impl Meter {
         self.0.connections.count(of);
     }
 
-    /// Something is sent in a session that the gateway itself holds at an upstream.
+    /// Something is sent in a session that is kept warm at an upstream for clients of 2026-07-28.
     pub(super) fn session(&self, of: Use) {
         self.0.sessions.count(of);
     }

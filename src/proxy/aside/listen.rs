@@ -36,11 +36,7 @@ enum Turn {
 /// Takes what comes to the mailbox, until the upstream has no more to say or nobody has the mailbox.
 ///
 /// An ask for a look is answered when everything that is there already has been taken.
-pub(super) async fn listen(
-    mailbox: Weak<Mailbox>,
-    hearing: Hearing,
-    mut looks: mpsc::Receiver<oneshot::Sender<()>>,
-) {
+pub(super) async fn listen(mailbox: Weak<Mailbox>, hearing: Hearing, mut looks: mpsc::Receiver<oneshot::Sender<()>>) {
     let mut stream = Announced { hearing, mailbox: Weak::clone(&mailbox) };
     let mut rounds = rounds();
     while let Some(questions) = mailbox.upgrade().map(|mailbox| mailbox.has_questions()) {

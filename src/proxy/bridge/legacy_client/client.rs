@@ -5,14 +5,13 @@ use std::sync::Arc;
 use portcullis_policies::kit::message::FIRST_MODERN;
 use serde_json::{Map, Value, json};
 
+use super::super::common::{Level, TASKS};
 use crate::proxy::session::Declared;
 
 /// The revisions with sessions, newest first.
 const VERSIONS: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 /// Bytes of JSON that a session's id carries of what the client declared; of clients that say more, only the gist is kept.
 const MOST: usize = 1 << 10;
-/// An extension whose methods work only with requests that stand for themselves.
-pub(super) const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// What stands in `_meta` of each request of 2026-07-28.
 pub(super) const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -34,17 +33,6 @@ pub(super) struct Client {
     pub(super) listens: bool,
     /// From which level on it wants log messages; without one it gets none.
     pub(super) log_level: Option<Level>,
-}
-
-/// A severity of log messages (RFC 5424), by the names that MCP has for them.
-pub(super) type Level = &'static str;
-
-/// All of them, the least severe first.
-pub(super) const LEVELS: [Level; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
-
-/// The level with this name.
-pub(super) fn level(name: &str) -> Option<Level> {
-    LEVELS.into_iter().find(|level| *level == name)
 }
 
 /// The revision that a client is answered in which asks for this one.

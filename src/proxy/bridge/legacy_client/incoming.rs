@@ -10,7 +10,7 @@ use portcullis_policies::kit::{
 use serde_json::{Value, json};
 
 use super::mirrored::{self, Mirrored};
-use crate::proxy::bridge::object::Object;
+use crate::proxy::bridge::{common, object::Object};
 
 /// Codes that the specification keeps for itself since 2026-07-28. Clients of before know none of them.
 const RESERVED: std::ops::RangeInclusive<i64> = -32099..=-32020;
@@ -109,7 +109,7 @@ impl Asked<'_> {
 
     /// Only these may ask back (MCP 2026-07-28, "Multi Round-Trip Requests").
     fn may_be_asked(&self) -> bool {
-        matches!(self.method, Method::CallTool | Method::GetPrompt | Method::ReadResource)
+        common::may_ask_back(self.method)
     }
 
     fn message(&self, member: &str, payload: &str) -> Bytes {

@@ -9,7 +9,8 @@ use portcullis_policies::kit::{
 use serde_json::{Value, json};
 
 use super::{
-    client::{self, Client, TASKS},
+    super::common::TASKS,
+    client::{self, Client},
     outgoing,
     response::json_response,
 };

@@ -39,14 +39,17 @@ use portcullis_policies::kit::{
 pub(in crate::proxy) use self::initialize::initialize;
 use self::{
     call::Call,
-    client::{Client, Level},
+    client::Client,
     listening::{Listening, Whose},
     questions::Questions,
     response::{accepted, result},
     tools::Known,
     under_way::Calls,
 };
-use super::object::Object;
+use super::{
+    common::{self, Level},
+    object::Object,
+};
 use crate::proxy::{
     Failure, Forward,
     eras::Era,
@@ -125,7 +128,7 @@ pub(in crate::proxy) async fn answer(
             listening.unsubscribe(whose, target(message))?;
             Ok(result(message, "{}"))
         }
-        Kind::Request(method) if is_carried(method) => {
+        Kind::Request(method) if common::is_carried(method) => {
             let mailbox = listening.attend(Whose { forward, request, client: &client });
             Call::new(forward, request, message, method, client).answer(mailbox).await
         }
@@ -156,22 +159,6 @@ fn target(message: &Message) -> &str {
     message.target().map_or("", |(_, target)| target)
 }
 
-/// Does the method mean the same in both eras? Tasks share names with those of an extension, and no more.
-fn is_carried(method: &Method) -> bool {
-    matches!(
-        method,
-        Method::ListTools
-            | Method::CallTool
-            | Method::ListPrompts
-            | Method::GetPrompt
-            | Method::ListResources
-            | Method::ListResourceTemplates
-            | Method::ReadResource
-            | Method::Complete
-            | Method::Unknown(_)
-    )
-}
-
 /// The client's answer to what it was asked in a call.
 fn take_answer(forward: &Forward, message: &Message, client: &Client) -> Response {
     let questions = &forward.shared().legacy_clients().questions;
@@ -185,8 +172,8 @@ fn take_answer(forward: &Forward, message: &Message, client: &Client) -> Respons
 fn set_log_level(forward: &Forward, message: &Message, client: &Client) -> Result<Response, Refusal> {
     let params = Object::read(message.params().unwrap_or_default()).unwrap_or_default();
     let name: String = params.parse("level").unwrap_or_default();
-    let level = client::level(&name).ok_or_else(|| {
-        let why = format!("`params.level` must be one of {}.", client::LEVELS.join(", "));
+    let level = common::level(&name).ok_or_else(|| {
+        let why = format!("`params.level` must be one of {}.", common::LEVELS.join(", "));
         Refusal::new(Reason::InvalidParams, why).with_status(StatusCode::OK)
     })?;
     forward.shared().legacy_clients().levels.insert(Arc::clone(&client.session), level);

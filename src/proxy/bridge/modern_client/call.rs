@@ -6,18 +6,19 @@ use portcullis_policies::kit::{
     refusal::{Reason, Refusal},
 };
 
-use super::super::object::{Object, quoted};
+use super::super::{
+    common::{self, Level},
+    object::{Object, quoted},
+};
 
 /// What `_meta` has only since 2026-07-28. Everything else in it crosses.
 const MODERN: &str = "io.modelcontextprotocol/";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const INFO: &str = "io.modelcontextprotocol/clientInfo";
-const TASKS: &str = "io.modelcontextprotocol/tasks";
 /// Bytes of what a client declares.
 const MOST: usize = 1024;
 const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 const ELICIT: &str = "elicitation/create";
-const LOG_LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// One request, taken apart.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) struct Call {
     /// The progress token, as JSON text.
     pub(super) token: Option<Box<str>>,
     /// The least severe log messages that the client wants; none if it wants none.
-    pub(super) log_level: Option<&'static str>,
+    pub(super) log_level: Option<Level>,
     pub(super) declared: Declared,
     /// `clientInfo`, as JSON text.
     pub(super) info: Option<Box<str>>,
@@ -63,7 +64,7 @@ impl Call {
             target: message.target().map(|(_, target)| target).unwrap_or_default().into(),
             id: message.id().unwrap_or_default().into(),
             token: meta.get("progressToken").map(Into::into),
-            log_level: LOG_LEVELS.into_iter().find(|level| wanted.as_deref() == Some(level)),
+            log_level: wanted.as_deref().and_then(common::level),
             declared: Declared::read(capabilities).map_err(wrong)?,
             info: meta.get(INFO).map(Into::into),
             params: params.to_json(),
@@ -78,16 +79,16 @@ impl Call {
         format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#, quoted(method.name()))
     }
 
-    /// May its answer be that something is needed first (MCP 2026-07-28, "Multi Round-Trip Requests")?
+    /// May its answer be that something is needed first?
     pub(super) fn may_wait(&self) -> bool {
-        matches!(self.method, Method::CallTool | Method::GetPrompt | Method::ReadResource)
+        common::may_ask_back(&self.method)
     }
 }
 
 /// Extensions mean the same in both eras, but for tasks: those of 2025-11-25 have other rules.
 pub(super) fn without_tasks(extensions: &str) -> Result<String, Flaw> {
     let mut extensions = Object::read(extensions)?;
-    extensions.take(TASKS);
+    extensions.take(common::TASKS);
     Ok(extensions.to_json())
 }
 

@@ -32,7 +32,7 @@ use portcullis_policies::kit::{
 };
 
 use self::{answer::Answered, call::Call, link::Link, park::Lot, pool::Pool, talk::Talk, warm::Loan};
-use super::told::Told;
+use super::{common, told::Told};
 use crate::proxy::{
     Failure, Forward,
     aside::One,
@@ -75,7 +75,7 @@ pub(in crate::proxy) async fn answer(
         Method::Discover => caller.discover(&call).await,
         Method::Listen => caller.listen(call).await,
         _ if call.may_wait() && call.state.is_some() => caller.resume(call).await,
-        _ if is_bridged(method) => caller.call(call).await,
+        _ if common::is_carried(method) => caller.call(call).await,
         _ => Err(not_bridged(method).into()),
     }
 }
@@ -164,23 +164,6 @@ fn respond_json(message: impl Into<Bytes>) -> Response {
 
 fn accepted() -> Response {
     respond(StatusCode::ACCEPTED, HeaderMap::new(), Reply::Empty)
-}
-
-/// What has the same name and meaning in both eras.
-fn is_bridged(method: &Method) -> bool {
-    matches!(
-        method,
-        Method::ListTools
-            | Method::CallTool
-            | Method::ListPrompts
-            | Method::GetPrompt
-            | Method::ListResources
-            | Method::ListResourceTemplates
-            | Method::ReadResource
-            | Method::Complete
-            // Of an extension that the operator allows: whether the upstream has it is for the upstream to say.
-            | Method::Unknown(_)
-    )
 }
 
 fn not_bridged(method: &Method) -> Refusal {

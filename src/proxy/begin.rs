@@ -15,7 +15,8 @@ use portcullis_policies::kit::{
 use serde_json::Value;
 
 use super::{
-    Forward, answer::EVENTS, aside::speaks_aside, bridge, contact::Refused, ended, eras::Era, upstream::Failure,
+    Forward, answer::EVENTS, aside::speaks_aside, bridge, contact::Refused, ended, eras::Era, straight::Opens,
+    upstream::Failure,
 };
 
 impl Forward {
@@ -38,7 +39,7 @@ impl Forward {
             return bridge::legacy_client::initialize(self, request, message).await;
         }
         let outcome = ended::judge(self, request, None, refused, outcome).await;
-        outcome.map(|received| self.respond(request, message, received, &agreed))
+        outcome.map(|received| self.respond(request, message, received, &Opens::Begun(agreed)))
     }
 
     /// Asked of an upstream that has refused `initialize`: does it speak only revisions without it?

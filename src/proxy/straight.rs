@@ -41,7 +41,7 @@ impl Forward {
                 if message.is_modern() {
                     self.eras().learn(Era::Modern, true);
                 }
-                Ok(self.respond(request, message, received, &Agreed::default()))
+                Ok(self.respond(request, message, received, &Opens::in_session(session)))
             }
             outcome => Box::pin(self.refused(request, message, session, outcome)).await,
         }
@@ -85,13 +85,13 @@ impl Forward {
         }
     }
 
-    /// The upstream's answer as the client's. `agreed`: what was agreed on, if the answer opens a session.
+    /// The upstream's answer as the client's. `opens`: what a session's id means that the upstream names in it.
     pub(super) fn respond(
         &self,
         request: &Request,
         message: &Message,
         received: Received,
-        agreed: &Agreed,
+        opens: &Opens<'_>,
     ) -> Response {
         let owner = Owner::of(request);
         let Received { status, headers, reply } = served::narrow(self.0.serves, message, received);
@@ -100,10 +100,9 @@ impl Forward {
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         headers::to_client(response.headers_mut(), events, |id| {
-            let held = Held::ByUpstream(id.to_str().ok()?.to_owned());
+            let id = id.to_str().ok()?;
             let credential_version = owner.credential.map_or(0, |credential| credential.version());
-            let Agreed { version, has_asides } = agreed.clone();
-            self.sessions().seal(owner, &Session { version, held, credential_version, has_asides })
+            self.sessions().seal(owner, &opens.session(id, credential_version)?)
         });
         response
     }
@@ -124,7 +123,39 @@ impl Forward {
         } else {
             outcome
         };
-        outcome.map(|received| self.respond(request, message, received, &Agreed::default()))
+        outcome.map(|received| self.respond(request, message, received, &Opens::in_session(session)))
+    }
+}
+
+/// What it means that an upstream names a session in its answer. Many servers do so in every answer, and their clients go on
+/// with the last id that they got.
+#[derive(Clone, Debug)]
+pub(super) enum Opens<'a> {
+    /// A session has begun, in which this was agreed on.
+    Begun(Agreed),
+    /// It is the one that is under way; or it takes the place of that one.
+    GoesOn(&'a Session),
+    /// Nothing: sessions begin with `initialize`, and requests of 2026-07-28 have none.
+    Nothing,
+}
+
+impl<'a> Opens<'a> {
+    /// In an answer to anything but `initialize`.
+    fn in_session(session: Option<&'a Session>) -> Self {
+        session.map_or(Self::Nothing, Self::GoesOn)
+    }
+
+    /// The session that the client is told of; none if it knows already, or has none.
+    fn session(&self, id: &str, credential_version: i64) -> Option<Session> {
+        let held = Held::ByUpstream(id.to_owned());
+        match self {
+            Self::Begun(Agreed { version, has_asides }) => {
+                Some(Session { version: version.clone(), held, credential_version, has_asides: *has_asides })
+            }
+            Self::GoesOn(session) if session.held == held => None,
+            Self::GoesOn(session) => Some(Session { held, ..(*session).clone() }),
+            Self::Nothing => None,
+        }
     }
 }
 

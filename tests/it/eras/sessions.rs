@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{AGREED, begin, error, method, welcome, within};
 use crate::harness::{
     Answer, Browser, Gateway, OAuthClient, Place, Process, Received, Request, Route, Setup, Tokens, Upstream, call,
-    initialize, list_tools, notification, until,
+    initialize, list_tools, modern, notification, until,
 };
 
 /// An upstream that opens a session for whoever asks, and answers in it as scripted.
@@ -78,6 +78,63 @@ async fn tr_11_tr_13_where_the_upstream_has_no_session_there_is_none_and_no_vers
     upstream.forget();
     assert_eq!(gateway.post(&a_call()).await.said(), "done");
     assert_eq!(upstream.only_request().header("mcp-protocol-version"), None, "the server assumes 2025-03-26");
+}
+
+/// An upstream that names the session in each of its answers, as the official servers do, and listens to what is said beside
+/// them. From the second call on it names another one.
+async fn naming_sessions() -> Upstream {
+    let calls = AtomicUsize::new(0);
+    Upstream::new(move |request| {
+        if request.head.starts_with("GET ") {
+            return Answer::events().then_silence();
+        }
+        let (answer, id) = match method(request).as_str() {
+            "initialize" => {
+                let mut welcome = welcome(request);
+                welcome["result"]["capabilities"]["logging"] = json!({});
+                (Answer::json(&welcome), "upstream-session-1")
+            }
+            _ if calls.fetch_add(1, Ordering::SeqCst) == 0 => {
+                (Answer::json(&request.says("done")), "upstream-session-1")
+            }
+            _ => (Answer::json(&request.says("moved")), "upstream-session-2"),
+        };
+        answer.header("Mcp-Session-Id", id)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn tr_11_tr_13_tr_18_a_session_stays_what_it_is_where_the_upstream_names_it_in_every_answer() {
+    let upstream = naming_sessions().await;
+    let gateway = Gateway::before(&upstream).await;
+    let session = begin(&gateway).await;
+    let reply = gateway.ask(&within(&session, &a_call())).await;
+    assert_eq!((reply.said().as_str(), reply.header("mcp-session-id")), ("done", None), "the client knows it");
+    // The upstream goes on under another name: its client is told, and nothing of what was agreed on is lost.
+    let reply = gateway.ask(&within(&session, &a_call())).await;
+    let moved = reply.header("mcp-session-id").unwrap().to_owned();
+    let is_heard = |id: &str| {
+        let mut gets = upstream.requests().into_iter().filter(|request| request.head.starts_with("GET "));
+        gets.any(|request| request.header("mcp-session-id") == Some(id))
+    };
+    until("the gateway listens", || is_heard("upstream-session-1")).await;
+    upstream.forget();
+    assert_eq!(gateway.ask(&within(&moved, &a_call())).await.said(), "moved");
+    let request = upstream.requests().into_iter().find(|request| request.head.starts_with("POST ")).unwrap();
+    assert_eq!(request.header("mcp-session-id"), Some("upstream-session-2"));
+    assert_eq!(request.header("mcp-protocol-version"), Some(AGREED));
+    until("the gateway listens there", || is_heard("upstream-session-2")).await;
+}
+
+#[tokio::test]
+async fn tr_11_only_what_begins_with_initialize_is_a_session() {
+    let upstream = Upstream::new(|request| Answer::json(&request.says("done")).header("Mcp-Session-Id", "s-1")).await;
+    let gateway = Gateway::before(&upstream).await;
+    for message in [Request::post("/mcp", &a_call()), modern("/mcp", 1, "look")] {
+        let reply = gateway.ask(&message).await;
+        assert_eq!((reply.said().as_str(), reply.header("mcp-session-id")), ("done", None));
+    }
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@ use portcullis_policies::kit::{
 use serde_json::Value;
 
 use super::{
-    Forward, answer::EVENTS, aside::speaks_aside, bridge, contact::Refused, ended, eras::Era, straight::Opens,
-    upstream::Failure,
+    Forward, answer::EVENTS, aside::speaks_aside, bridge, contact::Refused, ended, eras::Era,
+    session::revision_with_sessions, straight::Opens, upstream::Failure,
 };
 
 impl Forward {
@@ -73,7 +73,8 @@ pub(super) struct Agreed {
 
 impl Agreed {
     fn by(message: &Message, answer: &Value) -> Self {
-        let version = answer.pointer("/result/protocolVersion").and_then(Value::as_str).map(ToOwned::to_owned);
+        let said = answer.pointer("/result/protocolVersion").and_then(Value::as_str);
+        let version = said.and_then(revision_with_sessions).map(ToOwned::to_owned);
         let has_asides = answer.get("result").is_some_and(|result| speaks_aside(message.params(), result));
         Self { version, has_asides }
     }

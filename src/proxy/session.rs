@@ -2,12 +2,14 @@
 //! client gets, so any node can serve the next request.
 //!
 //! The seal is bound to the route, the caller and the caller's connection to the upstream. To anybody else, and anywhere
-//! else, the id is unknown.
+//! else, the id is unknown. It is not bound to the version of the credential: a connection outlives the renewals of its
+//! tokens, and so do the sessions at the upstream, for which a renewed token is the same person's. A connection that is made
+//! anew has another id, and sessions of the one before are unknown with it.
 
 use std::sync::Arc;
 
 use http::HeaderValue;
-use portcullis_policies::kit::{chain::Request, credential::UpstreamCredential, host::Caller};
+use portcullis_policies::kit::{chain::Request, credential::UpstreamCredential, host::Caller, message::FIRST_MODERN};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,9 +47,6 @@ pub(super) struct Session {
     /// Whose session it is behind the gateway.
     #[serde(flatten)]
     pub(super) held: Held,
-    /// The version of the credential that it was begun with.
-    #[serde(rename = "c", default)]
-    pub(super) credential_version: i64,
     /// May the upstream have something to say in it beside its answers?
     #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) has_asides: bool,
@@ -62,6 +61,13 @@ pub(super) enum Held {
     /// Nobody: the upstream has no sessions, and each request tells it what the client declared.
     #[serde(rename = "g")]
     ByGateway(Declared),
+}
+
+/// The revision, if it is one with sessions: so what an upstream says is no text of any kind and length. Revisions are dates,
+/// and their order is that of their letters.
+pub(super) fn revision_with_sessions(said: &str) -> Option<&str> {
+    let is_date = said.len() == FIRST_MODERN.len() && said.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    (is_date && said < FIRST_MODERN).then_some(said)
 }
 
 /// What a client said in `initialize`.
@@ -124,7 +130,18 @@ mod tests {
     use super::*;
 
     fn held(id: &str) -> Session {
-        Session { version: None, held: Held::ByUpstream(id.to_owned()), credential_version: 1, has_asides: false }
+        Session { version: None, held: Held::ByUpstream(id.to_owned()), has_asides: false }
+    }
+
+    #[test]
+    fn tr_13_only_a_revision_with_sessions_can_be_agreed_on_in_one() {
+        for known in ["2024-11-05", "2025-03-26", "2025-11-25"] {
+            assert_eq!(revision_with_sessions(known), Some(known));
+        }
+        for other in ["", "2026-07-28", "2027-01-01", "2025-06-18 ", "2025-06-1x", "1.0", "2025_06_18"] {
+            assert_eq!(revision_with_sessions(other), None, "{other}");
+        }
+        assert_eq!(revision_with_sessions(&"1".repeat(1 << 20)), None);
     }
 
     #[test]

@@ -101,8 +101,7 @@ impl Forward {
         *response.headers_mut() = headers;
         headers::to_client(response.headers_mut(), events, |id| {
             let id = id.to_str().ok()?;
-            let credential_version = owner.credential.map_or(0, |credential| credential.version());
-            self.sessions().seal(owner, &opens.session(id, credential_version)?)
+            self.sessions().seal(owner, &opens.session(id)?)
         });
         response
     }
@@ -146,11 +145,11 @@ impl<'a> Opens<'a> {
     }
 
     /// The session that the client is told of; none if it knows already, or has none.
-    fn session(&self, id: &str, credential_version: i64) -> Option<Session> {
+    fn session(&self, id: &str) -> Option<Session> {
         let held = Held::ByUpstream(id.to_owned());
         match self {
             Self::Begun(Agreed { version, has_asides }) => {
-                Some(Session { version: version.clone(), held, credential_version, has_asides: *has_asides })
+                Some(Session { version: version.clone(), held, has_asides: *has_asides })
             }
             Self::GoesOn(session) if session.held == held => None,
             Self::GoesOn(session) => Some(Session { held, ..(*session).clone() }),

@@ -242,6 +242,28 @@ async fn tr_12_a_method_that_the_upstream_lacks_ends_no_session() {
 }
 
 #[tokio::test]
+async fn tr_13_a_revision_that_has_no_sessions_or_is_none_is_not_told_as_agreed_on() {
+    for said in [json!("2026-07-28"), json!("9".repeat(2_000)), json!("latest"), json!(5)] {
+        let version = said.clone();
+        let upstream = Upstream::new(move |request| match method(request).as_str() {
+            "initialize" => {
+                let mut welcome = welcome(request);
+                welcome["result"]["protocolVersion"] = version.clone();
+                Answer::json(&welcome).header("Mcp-Session-Id", "upstream-session-1")
+            }
+            _ => Answer::json(&request.says("done")),
+        })
+        .await;
+        let gateway = Gateway::before(&upstream).await;
+        let session = begin(&gateway).await;
+        assert!(session.len() < 400, "{said}");
+        upstream.forget();
+        assert_eq!(gateway.ask(&within(&session, &a_call())).await.said(), "done");
+        assert_eq!(upstream.only_request().header("mcp-protocol-version"), None, "{said}");
+    }
+}
+
+#[tokio::test]
 async fn tr_14_two_sessions_of_one_person_each_see_what_is_theirs() {
     let opened = AtomicUsize::new(0);
     let upstream = Upstream::new(move |request| match method(request).as_str() {

@@ -47,11 +47,9 @@ pub(in crate::proxy) async fn initialize(
     let discovered = discover(forward, request, &client).await?;
     let result = greeting(version, &discovered, forward.route());
     let owner = Owner::of(request);
-    let credential_version = owner.credential.map_or(0, |credential| credential.version());
     let session = Session {
         version: Some(version.to_owned()),
         held: Held::ByGateway(declared),
-        credential_version,
         has_asides: has_news(&discovered["capabilities"]),
     };
     let id: HeaderValue = forward.sessions().seal(owner, &session).ok_or(Reason::Internal)?;

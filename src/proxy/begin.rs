@@ -52,7 +52,14 @@ impl Forward {
         if is_known || !self.eras().is_in_doubt(Era::Legacy) {
             return is_known;
         }
-        let Ok(Some(discovered)) = self.probe(request).await else { return false };
+        let was_known = self.eras().speaks(Era::Modern).is_some();
+        let Ok(Some(discovered)) = self.probe(request).await else {
+            if !was_known {
+                // It takes neither: that says something about this caller, and nothing about the upstream.
+                self.eras().forget(Era::Modern);
+            }
+            return false;
+        };
         let mut versions = discovered["supportedVersions"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let lacks = versions.all(|version| version >= FIRST_MODERN);
         if lacks {

@@ -2,13 +2,13 @@
 //! "Backward Compatibility").
 //!
 //! A message is sent as it is. Only a refusal that no server of its era would write makes the gateway ask: once, and what
-//! it learns is kept.
+//! it learns is kept. That an upstream lacks an era is never learnt from a client's own message, which may be at fault.
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use portcullis_policies::kit::{
     chain::Request,
-    message::{FIRST_MODERN, Kind, Message, Method},
+    message::{FIRST_MODERN, Kind, Message},
     refusal::{Reason, Refusal, code},
     reply::Reply,
 };
@@ -18,12 +18,15 @@ use super::{
     Forward,
     answer::answer_to,
     eras::Era,
-    headers::{self, METHOD, VERSION},
-    upstream::{Behalf, Failure, Received, Sending},
+    headers::{self, METHOD, SESSION, VERSION},
+    session::revision_with_sessions,
+    upstream::{Behalf, Failure, Received, Sending, Upstream},
 };
 
 /// The id of the gateway's own `server/discover`, as JSON text.
 const PROBE: &str = r#""portcullis-probe""#;
+/// The newest revision with sessions.
+const NEWEST_WITH_SESSIONS: &str = "2025-11-25";
 
 /// How a message was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +92,7 @@ pub(super) async fn is_of_older_era(
     message: &Message,
     refused: Option<Refused>,
 ) -> bool {
-    let (Some(refused), Kind::Request(method)) = (refused, message.kind()) else { return false };
+    let (Some(refused), Kind::Request(_)) = (refused, message.kind()) else { return false };
     if refused.is_modern() {
         forward.eras().learn(Era::Modern, true);
         return false;
@@ -102,17 +105,15 @@ pub(super) async fn is_of_older_era(
     if is_known || !forward.eras().is_in_doubt(Era::Modern) {
         return is_known;
     }
-    if *method == Method::Discover && message.version() == Some(FIRST_MODERN) {
-        // It was asked already.
-        forward.eras().learn(Era::Modern, false);
-        return true;
-    }
+    // Whatever the client asked, and be it the same: its message may be at fault.
     matches!(forward.probe(request).await, Ok(None)) && forward.eras().speaks(Era::Modern) == Some(false)
 }
 
 impl Forward {
     /// Asks the upstream what it is (`server/discover`), with the caller's credential, and learns from it whether it speaks
     /// 2026-07-28. Gives the result, or nothing if it does not.
+    ///
+    /// Nothing of the message is a client's, so what is learnt holds for all.
     ///
     /// # Errors
     /// If there was no answer that says anything: no connection, no permission (401, 403), or trouble (5xx).
@@ -128,14 +129,52 @@ impl Forward {
                 Err(error) => Refused::with(StatusCode::OK, &error),
             },
         };
-        if refused.is_modern() || refused.is_about_the_message() {
-            self.eras().learn(Era::Modern, refused.is_modern());
+        if refused.is_modern() {
+            self.eras().learn(Era::Modern, true);
+            return Ok(None);
+        }
+        if refused.is_about_the_message() {
+            // Some upstreams say to callers without rights that there is nothing here. Against what others have been answered,
+            // one caller's refusal counts only if the upstream begins a session with them.
+            if self.eras().speaks(Era::Modern) != Some(true) {
+                self.eras().learn(Era::Modern, false);
+            } else if self.begins_session(request).await {
+                self.eras().learn(Era::Modern, false);
+                self.eras().learn(Era::Legacy, true);
+            }
             return Ok(None);
         }
         Err(match refused.status {
             status if status.is_success() => Reason::UpstreamInvalid.into(),
             status => Refusal::from(Reason::UpstreamStatus).with_status(status).into(),
         })
+    }
+
+    /// Begins a session with the caller's credential, to see whether the upstream has them, and ends it.
+    async fn begins_session(&self, request: &Request) -> bool {
+        let message = json!({
+            "jsonrpc": "2.0",
+            "id": "portcullis-probe",
+            "method": "initialize",
+            "params": { "protocolVersion": NEWEST_WITH_SESSIONS, "capabilities": {}, "clientInfo": gateway() },
+        });
+        let (upstream, behalf) = (self.upstream(), Behalf::of(request));
+        let headers = |mcp: &[_]| headers::own(upstream.endpoint.template(), request, mcp);
+        let message = Bytes::from(message.to_string());
+        let sending = Sending { headers: headers(&[]), message, awaiting: Some(PROBE), behalf };
+        let Ok(Received { headers: said, reply, .. }) = upstream.post(sending).await else { return false };
+        let answer = answer_to(PROBE, reply).await.unwrap_or_default();
+        if let Some(id) = said.get(SESSION) {
+            let headers = headers(&[(SESSION, id.clone())]);
+            let Upstream { endpoint, clocks, .. } = upstream;
+            let ended = endpoint.send(http::Method::DELETE, headers, Bytes::new(), behalf.credential, clocks).await;
+            if let Err(refusal) = ended {
+                tracing::debug!(reason = refusal.reason().code(), "a session was not ended at the upstream");
+            }
+        }
+        let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        let version = answer.pointer("/result/protocolVersion").and_then(Value::as_str);
+        version.and_then(revision_with_sessions).is_some()
     }
 
     fn probing<'a>(&self, request: &'a Request) -> Sending<'a> {

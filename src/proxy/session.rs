@@ -3,8 +3,8 @@
 //!
 //! The seal is bound to the route, the caller and the caller's connection to the upstream. To anybody else, and anywhere
 //! else, the id is unknown. It is not bound to the version of the credential: a connection outlives the renewals of its
-//! tokens, and so do the sessions at the upstream, for which a renewed token is the same person's. A connection that is made
-//! anew has another id, and sessions of the one before are unknown with it.
+//! tokens, and so do the sessions at the upstream, for which a renewed token is the same person's. A connection that a
+//! person makes anew has another id, and sessions of the one before are unknown with it.
 
 use std::sync::Arc;
 

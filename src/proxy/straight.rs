@@ -3,6 +3,7 @@
 use portcullis_policies::kit::{
     chain::{Request, Response},
     message::{Kind, Message, Method},
+    refusal::Reason,
     reply::Reply,
 };
 
@@ -118,7 +119,12 @@ impl Forward {
         let outcome = if !message.is_modern() {
             ended::judge(self, request, session, refused, outcome).await
         } else if contact::is_of_older_era(self, request, message, refused).await {
-            return self.through_session(request, message).await;
+            let outcome = self.through_session(request, message).await;
+            if outcome.as_ref().is_err_and(|failure| is_strange(failure.refusal.reason())) {
+                // It takes neither: that says something about this caller, and nothing about the upstream.
+                self.eras().forget(Era::Modern);
+            }
+            return outcome;
         } else {
             outcome
         };
@@ -156,6 +162,11 @@ impl<'a> Opens<'a> {
             Self::Nothing => None,
         }
     }
+}
+
+/// Is it how an upstream refuses what it does not understand?
+fn is_strange(reason: Reason) -> bool {
+    matches!(reason, Reason::UpstreamStatus | Reason::UpstreamInvalid)
 }
 
 /// Each server of 2026-07-28 answers `server/discover`: an error, under whatever status, is a word about its era.

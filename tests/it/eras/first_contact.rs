@@ -1,9 +1,14 @@
 //! What the gateway finds out about an upstream, and at what price.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use serde_json::json;
 
 use super::{alone, error, introduction, method, methods};
-use crate::harness::{Answer, Gateway, Received, Upstream, initialize, modern};
+use crate::harness::{Answer, Gateway, Received, Request, Upstream, initialize, modern};
 
 #[tokio::test]
 async fn tr_25_an_upstream_of_the_clients_own_era_is_asked_nothing() {
@@ -62,6 +67,64 @@ async fn tr_25_a_call_that_an_upstream_of_2026_07_28_refuses_its_own_way_is_not_
     let discoveries = asked.iter().filter(|method| *method == "server/discover").count();
     assert_eq!((discoveries, asked.len()), (2, 5), "once, and once more because it contradicts itself: {asked:?}");
     assert!(!asked.contains(&"initialize".to_owned()));
+}
+
+/// Knows nothing but 2026-07-28, and checks what a client declares.
+fn strict(request: &Received) -> Answer {
+    let meta = &request.message()["params"]["_meta"];
+    let declared = &meta["io.modelcontextprotocol/clientCapabilities"];
+    let is_well_formed = declared.get("experimental").is_none_or(serde_json::Value::is_object);
+    match method(request).as_str() {
+        _ if !declared.is_object() || !is_well_formed => {
+            Answer::body(400, "application/json", error(request, -32602).to_string())
+        }
+        "server/discover" => Answer::json(&introduction(request, &["2026-07-28"])),
+        _ => Answer::json(&request.says("alone")),
+    }
+}
+
+#[tokio::test]
+async fn sb_05_tr_25_what_an_upstream_makes_of_a_bad_message_of_one_client_says_nothing_to_others() {
+    let upstream = Upstream::new(strict).await;
+    let gateway = Gateway::before(&upstream).await;
+    for version in ["2026-07-28", "2027-01-01"] {
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": version,
+            "io.modelcontextprotocol/clientCapabilities": { "experimental": 5 },
+        });
+        let bad = json!({ "jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": { "_meta": meta } });
+        let bad = Request::post("/mcp", &bad).header("Mcp-Protocol-Version", version);
+        let reply = gateway.ask(&bad.header("Mcp-Method", "server/discover")).await;
+        assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32602)));
+    }
+    upstream.forget();
+    assert_eq!(gateway.ask(&modern("/mcp", 1, "look")).await.said(), "alone");
+    assert_eq!(methods(&upstream), ["tools/call"]);
+}
+
+#[tokio::test]
+async fn sb_05_tr_25_a_caller_without_rights_teaches_nothing_about_an_upstream_that_hides_from_them() {
+    for is_known in [true, false] {
+        let hides = Arc::new(AtomicBool::new(false));
+        let hidden = Arc::clone(&hides);
+        let upstream = Upstream::new(
+            move |request| {
+                if hidden.load(Ordering::SeqCst) { Answer::status(404) } else { strict(request) }
+            },
+        )
+        .await;
+        let gateway = Gateway::before(&upstream).await;
+        if is_known {
+            assert_eq!(gateway.ask(&modern("/mcp", 1, "look")).await.said(), "alone");
+        }
+        hides.store(true, Ordering::SeqCst);
+        assert_eq!(gateway.ask(&modern("/mcp", 2, "look")).await.status, 404);
+        assert_eq!(gateway.post(&initialize(3)).await.status, 404);
+        hides.store(false, Ordering::SeqCst);
+        upstream.forget();
+        assert_eq!(gateway.ask(&modern("/mcp", 4, "look")).await.said(), "alone", "{is_known}");
+        assert_eq!(methods(&upstream), ["tools/call"], "{is_known}");
+    }
 }
 
 #[tokio::test]

@@ -61,14 +61,15 @@ async fn tr_25_a_client_of_2026_07_28_costs_an_upstream_with_sessions_one_questi
 }
 
 #[tokio::test]
-async fn tr_24_tr_25_a_client_that_begins_with_a_question_of_its_own_costs_none() {
+async fn tr_24_tr_25_a_client_that_begins_with_a_question_of_its_own_costs_no_more() {
     let upstream = Upstream::new(with_sessions).await;
     let setup = Setup::new().route("/mcp", Route::to(&upstream));
     let gateway = setup.route("/modern", Route::to(&upstream).era("modern")).start().await;
     let discovered = gateway.ask(&alone("2026-07-28", "server/discover")).await.json();
     let served = json!(["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]);
     assert_eq!(discovered["result"]["supportedVersions"], served, "what clients of either era may speak here");
-    assert_eq!(methods(&upstream), ["server/discover", "initialize", "notifications/initialized"]);
+    let first = ["server/discover", "server/discover", "initialize", "notifications/initialized"];
+    assert_eq!(methods(&upstream), first, "what is learnt for all is what the gateway itself was told");
     let discovered = gateway.ask(&alone("2026-07-28", "server/discover").target("/modern")).await.json();
     assert_eq!(discovered["result"]["supportedVersions"], json!(["2026-07-28"]));
 }
@@ -107,6 +108,22 @@ async fn tr_25_fault_an_upstream_with_sessions_that_gives_them_up_is_noticed() {
 }
 
 #[tokio::test]
+async fn fault_tr_25_a_call_that_may_have_been_run_is_not_sent_again_through_a_session() {
+    for code in [-32000, -32602, -32603] {
+        let upstream =
+            Upstream::new(move |request| match (method(request).as_str(), request.header("mcp-session-id")) {
+                ("tools/call", None) => Answer::json(&error(request, code)),
+                _ => with_sessions(request),
+            })
+            .await;
+        let gateway = Gateway::before(&upstream).await;
+        let reply = gateway.ask(&modern("/mcp", "x", "look")).await;
+        assert_eq!((reply.status, reply.json()["error"]["code"].as_i64()), (200, Some(code)));
+        assert_eq!(methods(&upstream), ["tools/call"], "{code}");
+    }
+}
+
+#[tokio::test]
 async fn tr_25_a_client_with_sessions_costs_an_upstream_without_two_questions_once() {
     let upstream = Upstream::new(without_sessions).await;
     let gateway = Gateway::before(&upstream).await;
@@ -136,4 +153,16 @@ async fn tr_25_fault_an_upstream_without_sessions_that_gets_them_is_noticed() {
     assert_eq!(gateway.ask(&within(session, &call(3, "look", &json!({})))).await.said(), "in a session");
     // Whoever has a session of before begins another one.
     assert_eq!(gateway.ask(&within(&before, &call(4, "look", &json!({})))).await.status, 404);
+}
+
+#[tokio::test]
+async fn tr_25_fault_an_upstream_without_sessions_that_gets_them_is_noticed_by_a_client_that_has_none() {
+    let (upstream, is_new) = replaced(without_sessions, with_sessions).await;
+    let gateway = Gateway::before(&upstream).await;
+    assert_eq!(gateway.ask(&modern("/mcp", 1, "look")).await.said(), "alone");
+    is_new.store(true, Ordering::SeqCst);
+    upstream.forget();
+    assert_eq!(gateway.ask(&modern("/mcp", 2, "look")).await.said(), "in a session");
+    let ended = upstream.requests().into_iter().filter(|request| request.head.starts_with("DELETE ")).count();
+    assert_eq!(ended, 1, "the session that was begun to see whether there are any");
 }

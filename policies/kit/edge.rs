@@ -24,6 +24,7 @@ use http_body::Body;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::Service;
 
+pub use self::batch::InBatch;
 use crate::kit::{
     chain::{Answer, Arrival, Inbound, Request, Response, RouteService},
     headers::{has, values},

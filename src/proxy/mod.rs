@@ -198,6 +198,7 @@ impl Forward {
         } else {
             headers::session(request.headers(), |id| sessions.open(owner, id))?
         };
+        served::check_batch(request, session.as_ref())?;
         // Boxed, like everything that is rare and large here: each call carries the space for it otherwise.
         match Way::of(*serves, eras, message, session.as_ref()) {
             Way::Straight => self.straight(request, message, session.as_ref()).await,

@@ -2,13 +2,15 @@
 
 use http::HeaderMap;
 use portcullis_policies::kit::{
+    chain::Request,
+    edge::InBatch,
     message::{FIRST_MODERN, Kind, Message, Method},
     refusal::{Reason, Refusal},
     reply::Reply,
 };
 use serde_json::Value;
 
-use super::{Serves, headers::VERSION, upstream::Received};
+use super::{Serves, headers::VERSION, session::Session, upstream::Received};
 
 /// All revisions that the gateway can translate, newest first.
 const VERSIONS: [&str; 4] = [FIRST_MODERN, "2025-11-25", "2025-06-18", "2025-03-26"];
@@ -48,6 +50,18 @@ pub(super) fn check(serves: Serves, headers: &HeaderMap, message: &Message) -> R
 fn is_modern_notification(headers: &HeaderMap, message: &Message) -> bool {
     let version = headers.get(VERSION).and_then(|version| version.to_str().ok());
     matches!(message.kind(), Kind::Notification(_)) && version.is_some_and(|version| version >= FIRST_MODERN)
+}
+
+/// Does the message come in a batch, in a session of a revision that has none? The edge sees only what the client repeats of it.
+pub(super) fn check_batch(request: &Request, session: Option<&Session>) -> Result<(), Refusal> {
+    let agreed = session.and_then(|session| session.version.as_deref());
+    match (request.extensions().get::<InBatch>(), agreed) {
+        (Some(batch), Some(agreed)) if !batch.is_allowed_in(agreed) => {
+            let why = format!("The body is a JSON-RPC batch, which MCP {agreed} does not have.");
+            Err(Refusal::new(Reason::BatchNotSupported, why).with_remedy("Send one message a request."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Can it be translated? A revision that is not known here cannot.

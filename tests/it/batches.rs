@@ -59,6 +59,34 @@ async fn tr_07_the_messages_of_a_batch_reach_the_upstream_one_by_one_and_the_who
 }
 
 #[tokio::test]
+async fn tr_07_a_session_says_whether_it_has_batches_also_where_its_client_does_not() {
+    for (agreed, status) in [("2025-03-26", 200), ("2025-06-18", 400), ("2025-11-25", 400)] {
+        let upstream = Upstream::new(move |request| match request.message()["method"].as_str() {
+            Some("initialize") => {
+                let server = json!({ "name": "scripted", "version": "1" });
+                let result = json!({ "protocolVersion": agreed, "capabilities": {}, "serverInfo": server });
+                Answer::json(&request.result(&result)).header("Mcp-Session-Id", "s-1")
+            }
+            _ => Answer::json(&request.says("fine")),
+        })
+        .await;
+        let gateway = Gateway::with(Route::to(&upstream).split_batches()).await;
+        let hello = gateway.post(&initialize(1)).await;
+        let session = hello.header("mcp-session-id").unwrap();
+        upstream.forget();
+        let asked = batch(&[call(1, "f", &json!({})), call(2, "f", &json!({}))]).header("Mcp-Session-Id", session);
+        for asked in [asked.clone(), asked.header("Mcp-Protocol-Version", "2025-03-26")] {
+            let reply = gateway.ask(&asked).await;
+            let answers = reply.json();
+            assert_eq!((reply.status, answers.as_array().unwrap().len()), (status, 2), "{agreed}");
+            let reason = &answers[1]["error"]["data"]["reason"];
+            assert_eq!(*reason == "batch_not_supported", status == 400, "{agreed}");
+        }
+        assert_eq!(upstream.count(), if status == 200 { 4 } else { 0 }, "{agreed}");
+    }
+}
+
+#[tokio::test]
 async fn tr_07_answers_that_stream_come_as_one_stream() {
     let upstream = Upstream::new(|request| {
         let progress = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progress": 1 } });

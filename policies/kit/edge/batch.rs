@@ -11,7 +11,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+    request::Parts,
+};
 
 use super::{Edge, Unread, answer};
 use crate::kit::{
@@ -30,6 +34,22 @@ const AT_ONCE: usize = 8;
 /// The revision that has batches. Those before 2025-06-18 do not say which one they are.
 const REVISION: &str = "2025-03-26";
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Bytes of answers that wait for the others to become one array. With more than that, each goes out as soon as it is there.
+const HELD: usize = 1 << 20;
+
+/// A fact: the request is one message of a batch. Only where its session is known can it be told whether the client has agreed
+/// on the revision that has batches ([`InBatch::is_allowed_in`]).
+#[derive(Clone, Copy, Debug)]
+pub struct InBatch;
+
+impl InBatch {
+    /// May there be batches in a session in which `revision` was agreed on?
+    pub fn is_allowed_in(self, revision: &str) -> bool {
+        revision == REVISION
+    }
+}
 
 /// Does the body begin as an array?
 pub(super) fn is_batch(body: &[u8]) -> bool {
@@ -64,7 +84,8 @@ impl Edge {
         }
     }
 
-    async fn pass(self, head: Parts, element: Element) -> Response {
+    async fn pass(self, mut head: Parts, element: Element) -> Response {
+        head.extensions.insert(InBatch);
         match element {
             Ok(message) => answer(self.chain.run(Request::from_parts(head, Inbound::Message(message)))).await,
             // JSON-RPC 2.0 §5: the id is null where none could be read.
@@ -125,14 +146,25 @@ impl Batch {
         Self { edge, head, waiting, started: 0, running, streams, ready }
     }
 
-    /// One array, if all is there at the end; an event stream, as soon as one of the answers is one.
+    /// One array, if all is there at the end; an event stream, as soon as one of the answers is one or they are too large to be
+    /// held together.
     async fn answer(mut self) -> Response {
-        let mut answers = Vec::new();
+        let (mut answers, mut held) = (Vec::new(), 0);
         while let Some((asked, response)) = poll_fn(|context| self.poll_answer(context)).await {
-            if matches!(response.body(), Reply::Events(_)) {
-                return self.into_stream(answers, response);
+            match response.body() {
+                Reply::Events(_) => return self.into_stream(answers, response),
+                Reply::Full(body) => held += body.len(),
+                Reply::Empty => {}
             }
             answers.push((asked, response));
+            if held > HELD {
+                let mut stream = Response::new(Reply::Events(Box::new(Nothing)));
+                let headers = stream.headers_mut();
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+                headers.insert(BUFFERING, HeaderValue::from_static("no"));
+                return self.into_stream(answers, stream);
+            }
         }
         answers.sort_by_key(|(asked, _)| asked.place);
         array(answers)
@@ -210,6 +242,15 @@ impl EventSource for Batch {
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
         }
+    }
+}
+
+/// A stream that has ended.
+struct Nothing;
+
+impl EventSource for Nothing {
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<Event>> {
+        Poll::Ready(None)
     }
 }
 

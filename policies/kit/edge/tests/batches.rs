@@ -86,6 +86,30 @@ async fn tr_07_each_message_of_a_batch_is_a_request_of_its_own_and_the_answers_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn tr_07_fault_answers_that_are_too_large_together_are_not_held_until_all_are_there() {
+    let edge = splitting(|message| result(message, &json!({ "text": "x".repeat(400_000) })));
+    let batch: Vec<_> = (0..32).map(|id| call(id, "a")).collect();
+    let answered = ask(&edge, &json!(batch[..2]).to_string()).await;
+    assert_eq!((&answered.head["content-type"], answered.body.as_array().unwrap().len()), (&json_type(), 2));
+    let response = edge.handle(post(super::text(&json!(batch).to_string()))).await.response;
+    let (head, reply) = response.into_parts();
+    assert_eq!((head.status.as_u16(), &head.headers["content-type"]), (200, &events_type()));
+    assert!(matches!(reply, Reply::Events(_)));
+    let mut ids: Vec<_> =
+        messages(reply.collect().await.unwrap().to_bytes()).iter().map(|one| one["id"].clone()).collect();
+    ids.sort_by_key(Value::as_u64);
+    assert_eq!(ids, (0..32).map(Value::from).collect::<Vec<_>>());
+}
+
+fn json_type() -> HeaderValue {
+    HeaderValue::from_static("application/json")
+}
+
+fn events_type() -> HeaderValue {
+    HeaderValue::from_static("text/event-stream")
+}
+
+#[tokio::test(start_paused = true)]
 async fn tr_07_the_chain_judges_each_message_of_a_batch() {
     let layer = gate(|request| match request.body().message().and_then(Message::tool) {
         Some("hidden") => Err(Reason::NotExposed.into()),

@@ -19,15 +19,12 @@ use super::{
     answer::answer_to,
     eras::Era,
     headers::{self, METHOD, SESSION, VERSION},
-    session::revision_with_sessions,
+    session::{NEWEST_WITH_SESSIONS, revision_with_sessions},
     upstream::{Behalf, Failure, Received, Sending, Upstream},
 };
 
 /// The id of the gateway's own `server/discover`, as JSON text.
 const PROBE: &str = r#""portcullis-probe""#;
-/// The newest revision with sessions.
-const NEWEST_WITH_SESSIONS: &str = "2025-11-25";
-
 /// How a message was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refused {

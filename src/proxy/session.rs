@@ -63,6 +63,9 @@ pub(super) enum Held {
     ByGateway(Declared),
 }
 
+/// The newest revision with sessions.
+pub(super) const NEWEST_WITH_SESSIONS: &str = "2025-11-25";
+
 /// The revision, if it is one with sessions: so what an upstream says is no text of any kind and length. Revisions are dates,
 /// and their order is that of their letters.
 pub(super) fn revision_with_sessions(said: &str) -> Option<&str> {

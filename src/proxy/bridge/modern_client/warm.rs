@@ -11,7 +11,6 @@ use std::{
 
 use http::{HeaderValue, StatusCode};
 use portcullis_policies::kit::{
-    message::FIRST_MODERN,
     refusal::{Addressee, Reason, Refusal, code},
     reply::{Answer, Event, Reply},
 };
@@ -33,11 +32,10 @@ use crate::proxy::{
     headers::SESSION,
     meter::Miss,
     past::Seat,
+    session::{NEWEST_WITH_SESSIONS, revision_with_sessions},
     upstream::Received,
 };
 
-/// The newest revision with sessions.
-const NEWEST: &str = "2025-11-25";
 /// The id of the gateway's `initialize`, as JSON text.
 const INITIALIZE: &str = r#""portcullis-initialize""#;
 
@@ -65,7 +63,8 @@ impl Opening {
     fn message(&self) -> String {
         let own = concat!(r#"{"name":"portcullis","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
         let (capabilities, info) = (&self.capabilities, self.info.as_deref().unwrap_or(own));
-        let params = format!(r#""protocolVersion":"{NEWEST}","capabilities":{capabilities},"clientInfo":{info}"#);
+        let params =
+            format!(r#""protocolVersion":"{NEWEST_WITH_SESSIONS}","capabilities":{capabilities},"clientInfo":{info}"#);
         format!(r#"{{"jsonrpc":"2.0","id":{INITIALIZE},"method":"initialize","params":{{{params}}}}}"#)
     }
 }
@@ -107,8 +106,8 @@ impl Warm {
         let answer = answer_to(INITIALIZE, reply).await.unwrap_or_default();
         let hello = result(&answer).ok_or_else(no_session)?;
         let said = Object::read(&hello).map_err(|_| no_session())?;
-        let version = said.parse::<String>("protocolVersion").filter(|version| is_known(version));
-        let version = HeaderValue::try_from(version.unwrap_or_default()).ok().filter(|version| !version.is_empty());
+        let version = said.parse::<String>("protocolVersion").unwrap_or_default();
+        let version = revision_with_sessions(&version).and_then(|version| HeaderValue::try_from(version).ok());
         let warm = Self {
             id: headers.get(SESSION).cloned(),
             version: version.ok_or_else(no_session)?,
@@ -426,11 +425,6 @@ fn result(answer: &[u8]) -> Option<Box<str>> {
         tracing::warn!(error, "the upstream refused what the gateway asked");
     }
     message.get("result").map(Into::into)
-}
-
-/// Revisions are dates, so their order is that of their letters.
-fn is_known(version: &str) -> bool {
-    version.len() == FIRST_MODERN.len() && version < FIRST_MODERN
 }
 
 fn no_session() -> Failure {

@@ -7,16 +7,26 @@ use std::{
     task::{Context, Poll},
 };
 
+use http::HeaderValue;
 use portcullis_policies::kit::{
     chain::{Request, Response},
     message::{FIRST_MODERN, Message},
-    reply::{Event, EventSource, Reply},
+    reply::{AnswerKind, Event, EventSource, Reply},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
-    Forward, answer::EVENTS, aside::speaks_aside, bridge, contact::Refused, ended, eras::Era,
-    session::revision_with_sessions, straight::Opens, upstream::Failure,
+    Forward,
+    answer::EVENTS,
+    aside::speaks_aside,
+    bridge,
+    contact::Refused,
+    ended,
+    eras::Era,
+    headers::{self, SESSION},
+    session::revision_with_sessions,
+    straight::Opens,
+    upstream::{Behalf, Failure, Received, Sending},
 };
 
 impl Forward {
@@ -28,7 +38,7 @@ impl Forward {
         if let Ok(received) = &mut outcome
             && received.status.is_success()
         {
-            let answer = peek(&mut received.reply, message.id().unwrap_or_default()).await;
+            let answer = self.peek(request, received, message.id().unwrap_or_default()).await;
             agreed = Agreed::by(message, &answer);
             let error = answer.get("error").map(|error| Refused::with(received.status, error));
             refused = refused.or(error);
@@ -40,6 +50,53 @@ impl Forward {
         }
         let outcome = ended::judge(self, request, None, refused, outcome).await;
         outcome.map(|received| self.respond(request, message, received, &Opens::Begun(agreed)))
+    }
+
+    /// The answer to request `id`, which stays in its place in the reply; null if it does not come before [`EVENTS`] others.
+    async fn peek(&self, request: &Request, received: &mut Received, id: &str) -> Value {
+        let mut source = match std::mem::take(&mut received.reply) {
+            Reply::Events(source) => source,
+            whole => {
+                let answer = if let Reply::Full(body) = &whole { serde_json::from_slice(body).ok() } else { None };
+                received.reply = whole;
+                return answer.unwrap_or_default();
+            }
+        };
+        let session = received.headers.get(SESSION);
+        let mut held = VecDeque::new();
+        let mut answer = Value::Null;
+        for _ in 0..EVENTS {
+            let Some(event) = poll_fn(|context| source.poll_event(context)).await else { break };
+            if let Some(id) = ping_in(&event) {
+                self.pong(request, session, id).await;
+                continue;
+            }
+            let is_answer = event.answers(id);
+            if is_answer {
+                answer = event.data().and_then(|data| serde_json::from_slice(data).ok()).unwrap_or_default();
+            }
+            held.push_back(event);
+            if is_answer {
+                break;
+            }
+        }
+        received.reply = Reply::Events(Box::new(Seen { held, rest: source }));
+        answer
+    }
+
+    /// Answers an upstream that asks whether anybody is there. The client hears nothing before the answer to `initialize`.
+    async fn pong(&self, request: &Request, session: Option<&HeaderValue>, id: Value) {
+        let mcp: Vec<_> = session.map(|id| (SESSION, id.clone())).into_iter().collect();
+        let pong = json!({ "jsonrpc": "2.0", "id": id, "result": {} });
+        let sending = Sending {
+            headers: headers::own(self.upstream().endpoint.template(), request, &mcp),
+            message: pong.to_string().into(),
+            awaiting: None,
+            behalf: Behalf::of(request),
+        };
+        if let Err(failure) = self.upstream().post(sending).await {
+            tracing::debug!(reason = failure.refusal.reason().code(), "the upstream did not take an answer");
+        }
     }
 
     /// Asked of an upstream that has refused `initialize`: does it speak only revisions without it?
@@ -87,27 +144,11 @@ impl Agreed {
     }
 }
 
-/// The answer to request `id`, which stays in its place in the reply; null if it does not come before [`EVENTS`] others.
-async fn peek(reply: &mut Reply, id: &str) -> Value {
-    let mut source = match std::mem::take(reply) {
-        Reply::Events(source) => source,
-        whole => {
-            let answer = if let Reply::Full(body) = &whole { serde_json::from_slice(body).ok() } else { None };
-            *reply = whole;
-            return answer.unwrap_or_default();
-        }
-    };
-    let mut held = VecDeque::new();
-    let mut answer = Value::Null;
-    while held.len() < EVENTS && answer.is_null() {
-        let Some(event) = poll_fn(|context| source.poll_event(context)).await else { break };
-        if event.answers(id) {
-            answer = event.data().and_then(|data| serde_json::from_slice(data).ok()).unwrap_or_default();
-        }
-        held.push_back(event);
-    }
-    *reply = Reply::Events(Box::new(Seen { held, rest: source }));
-    answer
+/// The id of the `ping` that an event is.
+fn ping_in(event: &Event) -> Option<Value> {
+    event.answer()?.ok().filter(|message| message.kind() == AnswerKind::Request)?;
+    let mut message: Value = serde_json::from_slice(event.data()?).ok()?;
+    (message["method"] == "ping").then(|| message["id"].take())
 }
 
 /// A stream whose first events have been looked at.

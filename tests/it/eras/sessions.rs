@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{AGREED, begin, error, method, welcome, within};
 use crate::harness::{
-    Answer, Browser, Gateway, OAuthClient, Place, Process, Received, Request, Route, Setup, Tokens, Upstream, call,
-    initialize, list_tools, modern, notification, until,
+    Answer, Browser, Gate, Gateway, OAuthClient, Place, Process, Received, Request, Route, Setup, Tokens, Upstream,
+    call, initialize, list_tools, modern, notification, until,
 };
 
 /// An upstream that opens a session for whoever asks, and answers in it as scripted.
@@ -63,6 +63,31 @@ async fn tr_13_a_session_that_begins_on_a_stream_is_told_the_same_and_loses_no_e
     upstream.forget();
     gateway.ask(&within(hello.header("mcp-session-id").unwrap(), &a_call())).await;
     assert_eq!(upstream.only_request().header("mcp-protocol-version"), Some(AGREED));
+}
+
+#[tokio::test]
+async fn fault_tr_13_an_upstream_that_asks_whether_anybody_is_there_before_it_answers_is_told() {
+    let asked = Gate::new();
+    let is_told = asked.clone();
+    let upstream = Upstream::new(move |request| match method(request).as_str() {
+        "initialize" => Answer::events()
+            .header("Mcp-Session-Id", "upstream-session-1")
+            .event(&json!({ "jsonrpc": "2.0", "id": "p-1", "method": "ping" }))
+            .wait(&asked)
+            .event(&welcome(request)),
+        _ => {
+            if request.message() == json!({ "jsonrpc": "2.0", "id": "p-1", "result": {} }) {
+                is_told.open();
+            }
+            Answer::status(202)
+        }
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    let messages = gateway.post(&initialize(1)).await.messages();
+    assert_eq!(messages.len(), 1, "nobody answers it twice: {messages:?}");
+    assert_eq!(messages[0]["result"]["protocolVersion"], AGREED);
+    assert_eq!(upstream.requests()[1].header("mcp-session-id"), Some("upstream-session-1"));
 }
 
 #[tokio::test]

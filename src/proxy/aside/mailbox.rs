@@ -270,10 +270,13 @@ impl Mailbox {
         self.lock().is_gone
     }
 
-    /// Waits until the upstream's own stream is open, so that nothing which is said on it is lost; not for long.
+    /// Waits until the upstream's own stream is open, so that nothing which is said on it is lost; not for long, and not again:
+    /// some servers give no sign before they have something to say.
     pub(in crate::proxy) async fn opened(&self) {
         let mut is_opened = self.is_opened.subscribe();
-        let _ = timeout(OPENING, is_opened.wait_for(|is_opened| *is_opened)).await;
+        if timeout(OPENING, is_opened.wait_for(|is_opened| *is_opened)).await.is_err() {
+            self.is_opened();
+        }
     }
 
     /// Waits until what came before an answer has been taken.

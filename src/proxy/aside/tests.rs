@@ -176,3 +176,14 @@ async fn sec_a19_who_hears_of_changes_is_told_that_it_is_over() {
     mailbox.close();
     assert!(changes.recv().await.is_err() && mailbox.is_gone());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_once_for_a_stream_that_does_not_open() {
+    let mailbox = Mailbox::new(IDLE);
+    let began = tokio::time::Instant::now();
+    mailbox.opened().await;
+    let waited = began.elapsed();
+    assert!(!waited.is_zero() && waited <= Duration::from_millis(501), "{waited:?}");
+    mailbox.opened().await;
+    assert_eq!(began.elapsed(), waited);
+}

@@ -48,6 +48,7 @@ fn the_configuration_beside_this_package_has_no_problems() {
         kinds: [STANDARD, &[PolicyKind::of::<TeamToken>()]].concat(),
         demo: portcullis::upstreams::demo_server(),
         host: Host::default(),
+        shared: portcullis::proxy::Shared::new(),
         listen: None,
     };
     let surroundings = Surroundings {

@@ -137,13 +137,16 @@ impl Warm {
         self.is_over.load(Ordering::Relaxed) || self.mailbox.is_gone()
     }
 
-    /// Ends it if the credential that it was begun with may not be used any more.
+    /// Ends it if the upstream does not know it any more, or if the credential that it was begun with may not be used.
     pub(super) fn end_if_over(&self) -> bool {
         if self.link.is_over() {
             self.mailbox.close();
+        }
+        let is_over = self.is_over();
+        if is_over {
             self.end();
         }
-        self.is_over()
+        is_over
     }
 
     /// The upstream does not know it any more.

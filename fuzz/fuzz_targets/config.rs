@@ -18,6 +18,7 @@ fuzz_target!(|text: &str| {
         kinds: STANDARD.to_vec(),
         demo: portcullis::upstreams::demo_server(),
         host: Services::new(Arc::new(SystemClock)).host(0),
+        shared: portcullis::proxy::Shared::new(),
         listen: None,
     });
     let surroundings = Surroundings {

@@ -141,7 +141,12 @@ fn call_of_somebody() -> Request {
     }
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let facts = request.extensions_mut();
-    facts.insert(Arrival { route: "/mcp/linear".into(), client, request_id: RequestId::new(0, 1) });
+    facts.insert(Arrival {
+        route: "/mcp/linear".into(),
+        upstream: "mcp.linear.app".into(),
+        client,
+        request_id: RequestId::new(0, 1),
+    });
     facts.insert(UpstreamTarget("https://mcp.linear.app/mcp".into()));
     facts.insert(Caller::new("https://issuer.example.com|alice"));
     request

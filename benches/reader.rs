@@ -1,13 +1,28 @@
-//! The strict reader beside `serde_json`: throughput, and heap allocations.
+//! The strict reader beside `serde_json`, and beside looking for secrets: throughput, and heap allocations.
 //!
 //! `cargo bench --bench reader`. divan prints bytes per second and, where there are any, allocations per read.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    pin::pin,
+    task::{Context, Waker},
+};
 
 use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, black_box, counter::BytesCount};
-use portcullis_policies::kit::{json::Limits, message::Message};
-use serde_json::Value;
+use portcullis_policies::{
+    kit::{
+        chain::{Inbound, Request, Response, RouteService, answered},
+        host::Host,
+        json::Limits,
+        message::Message,
+        reply::Reply,
+    },
+    layer,
+    secret_guard::SecretGuard,
+};
+use serde_json::{Value, json};
+use tower::Layer;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -66,4 +81,26 @@ fn strict(bencher: Bencher<'_, '_>, shape: &str) {
 fn serde_json_value(bencher: Bencher<'_, '_>, shape: &str) {
     let bytes = message(shape);
     bencher.counter(BytesCount::new(bytes.len())).bench(|| serde_json::from_slice::<Value>(black_box(&bytes)));
+}
+
+/// A call that passes `secret-guard`, which looks for tokens and keys, or for everything.
+#[divan::bench(args = SHAPES)]
+fn secret_guard(bencher: Bencher<'_, '_>, shape: &str) {
+    guard(bencher, shape, &json!({ "results": "off" }));
+}
+
+#[divan::bench(args = SHAPES)]
+fn secret_guard_personal_data(bencher: Bencher<'_, '_>, shape: &str) {
+    guard(bencher, shape, &json!({ "results": "off", "detect": ["tokens", "keys", "personal-data"] }));
+}
+
+fn guard(bencher: Bencher<'_, '_>, shape: &str, options: &Value) {
+    let bytes = message(shape);
+    let end = RouteService::from_fn(|_| answered(Response::new(Reply::Empty)));
+    let chain = layer::<SecretGuard>(options, &Host::default()).expect("the options are right").layer(end);
+    let message = Message::read(bytes.clone(), &Limits::MESSAGE).expect("a message");
+    let request = || Request::new(Inbound::Message(message.clone()));
+    bencher.counter(BytesCount::new(bytes.len())).with_inputs(request).bench_values(|request| {
+        pin!(black_box(&chain).run(request)).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    });
 }

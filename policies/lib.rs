@@ -7,6 +7,8 @@
 #![doc = include_str!("README.md")]
 
 pub mod api_key;
+pub mod argument_validation;
+pub mod audit_log;
 pub mod capability_filter;
 pub mod cors;
 pub mod ip_restriction;
@@ -16,9 +18,12 @@ pub mod mcp_oauth;
 pub mod rate_limit;
 pub mod remove_headers;
 pub mod request_size_limit;
+pub mod rules;
+pub mod secret_guard;
 pub mod set_headers;
 pub mod timeout;
 pub mod token_exchange;
+pub mod tool_pinning;
 pub mod upstream_auth_retry;
 
 use kit::{
@@ -29,6 +34,7 @@ use kit::{
 
 /// Every policy that a gateway has without further ado, in the order of the documentation.
 pub const STANDARD: &[PolicyKind] = &[
+    PolicyKind::of::<audit_log::AuditLog>(),
     PolicyKind::of::<mcp_oauth::McpOAuth>(),
     PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::Auth0>>(),
     PolicyKind::of::<mcp_oauth::PresetOAuth<mcp_oauth::presets::Okta>>(),
@@ -45,6 +51,10 @@ pub const STANDARD: &[PolicyKind] = &[
     PolicyKind::of::<api_key::ApiKey>(),
     PolicyKind::of::<jwt_inbound::JwtInbound>(),
     PolicyKind::of::<capability_filter::CapabilityFilter>(),
+    PolicyKind::of::<rules::McpRules>(),
+    PolicyKind::of::<tool_pinning::ToolPinning>(),
+    PolicyKind::of::<secret_guard::SecretGuard>(),
+    PolicyKind::of::<argument_validation::ArgumentValidation>(),
     PolicyKind::of::<rate_limit::RateLimit>(),
     PolicyKind::of::<upstream_auth_retry::UpstreamAuthRetry>(),
     PolicyKind::of::<token_exchange::TokenExchange>(),

@@ -6,6 +6,8 @@
 //! listen → router ─ /healthz /readyz /metrics → the gateway's own endpoints
 //!                 ├ /.well-known/* /oauth/*   → the authorization server
 //!                 ├ /connect/* /connections   → pages on which people connect to upstreams
+//!                 ├ /approvals                → pages on which people approve calls
+//!                 ├ /troubleshooting          → what errors mean, and what to do
 //!                 └ a route's path → read the message → policy 1 → … → policy n → proxy → upstream
 //!                                    ↑ the answer comes back through the same layers
 //! ```
@@ -29,21 +31,31 @@
 //! ```text
 //! cli                  what people type
 //! server               listens; puts everything together
+//! doctor               what is wrong, and what to do about it
 //! console              pages for people
 //! pipeline             checked values → running chains
 //! oauth, api_keys      the authorization server that MCP clients talk to; keys for programs
+//! approvals            calls that wait until a person approves them
+//! pins                 which definitions of upstreams' tools are good
 //! upstreams            the servers behind us: people's connections, the OAuth client, the built-in one
 //! proxy                the end of every chain: to the upstream, in the era that it speaks
+//! audit                what happened: rows in a chain that shows if it was changed
 //! store, fetch         all SQL and all encryption at rest; the one client for addresses that others chose
 //! config               text → checked values; pure
+//! fault                what can be wrong: one table of causes and remedies
 //! ```
 
 pub mod api_keys;
+pub mod approvals;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod console;
+pub mod doctor;
+pub mod fault;
 pub mod fetch;
 pub mod oauth;
+pub mod pins;
 pub mod pipeline;
 pub mod proxy;
 pub mod server;

@@ -59,7 +59,12 @@ fn edge() -> Result<Edge, Vec<Problem>> {
 fn with_arrival(mut request: http::Request<Body>, next: &AtomicU64) -> http::Request<Body> {
     if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() {
         let request_id = RequestId::new(std::process::id(), next.fetch_add(1, Ordering::Relaxed));
-        request.extensions_mut().insert(Arrival { route: "/mcp".into(), client: peer.ip(), request_id });
+        request.extensions_mut().insert(Arrival {
+            route: "/mcp".into(),
+            upstream: "demo".into(),
+            client: peer.ip(),
+            request_id,
+        });
     }
     request
 }

@@ -11,50 +11,10 @@ use super::{
 };
 use crate::kit::{
     catalogue::{Catalogue, nearest},
-    message::Method,
+    listing::{ListKind, Shown},
     names::NameMap,
     policy::Problem,
 };
-
-/// The four kinds of lists, and how their answers look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum ListKind {
-    Tools,
-    Prompts,
-    Resources,
-    Templates,
-}
-
-impl ListKind {
-    pub(super) fn of(method: &Method) -> Option<Self> {
-        match method {
-            Method::ListTools => Some(Self::Tools),
-            Method::ListPrompts => Some(Self::Prompts),
-            Method::ListResources => Some(Self::Resources),
-            Method::ListResourceTemplates => Some(Self::Templates),
-            _ => None,
-        }
-    }
-
-    /// The member of the result that holds the list; also the option's name.
-    pub(super) fn member(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources => "resources",
-            Self::Templates => "resourceTemplates",
-        }
-    }
-
-    /// The member of an item by which requests name it.
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::Tools | Self::Prompts => "name",
-            Self::Resources => "uri",
-            Self::Templates => "uriTemplate",
-        }
-    }
-}
 
 /// Everything that is exposed.
 #[derive(Debug)]
@@ -203,9 +163,13 @@ impl AllowList {
         self.names(name) || self.globs.iter().any(|(_, glob)| glob.matches(name))
     }
 
-    /// What replaces the upstream's words about `name`.
-    pub(super) fn overrides(&self, name: &str) -> Option<&Map<String, Value>> {
-        self.exact.get(name).map(|exact| &exact.overrides).filter(|overrides| !overrides.is_empty())
+    /// What becomes of `name` in a list.
+    pub(super) fn shows(&self, name: &str) -> Shown<'_> {
+        match self.exact.get(name) {
+            Some(exact) if !exact.overrides.is_empty() => Shown::With(&exact.overrides),
+            _ if self.allows(name) => Shown::AsItIs,
+            _ => Shown::Not,
+        }
     }
 
     /// Has somebody been told already? From now on, yes.

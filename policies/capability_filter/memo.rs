@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-use super::allow::ListKind;
-use crate::kit::reply::Answer;
+use crate::kit::{listing::ListKind, reply::Answer};
 
 /// Pages remembered by one filter.
 const PAGES: usize = 8;

@@ -3,7 +3,6 @@
 mod allow;
 mod memo;
 mod options;
-mod rewrite;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -13,26 +12,25 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use bytes::Bytes;
 use serde_json::Value;
 
 pub use self::options::{
     CapabilityFilterOptions, Entry, PromptProjection, ResourceProjection, TemplateProjection, ToolProjection,
 };
-use self::{
-    allow::{AllowList, Allowed, ListKind},
-    memo::Memo,
-};
+use self::{allow::Allowed, memo::Memo};
 use crate::kit::{
+    answers::{Edit, EditResult, Verdict},
     catalogue::Catalogue,
-    chain::{Arrival, Request, RequestId, Response, RouteLayer, edit_answers},
-    credential::{Connectable, OwnAnswer},
+    chain::{Request, Response, RouteLayer, edit_answers},
+    credential::Connectable,
     host::Host,
-    json::Flaw,
     json::lookalike,
-    message::{Kind, Message, Method, TargetKind},
+    listing::{self, ListKind},
+    message::{Message, Method, TargetKind},
     policy::{Fact, Policy, Problem},
-    refusal::{Addressee, Reason, Refusal},
-    reply::{Answer, AnswerKind, Event, Reply},
+    refusal::{Reason, Refusal},
+    reply::Answer,
 };
 
 /// Exposes some of an upstream's tools, prompts and resources, and hides the rest.
@@ -43,7 +41,7 @@ impl Policy for CapabilityFilter {
     const NAME: &'static str = "mcp-capability-filter";
     const ALIASES: &'static [&'static str] = &["mcp-capability-filter-inbound"];
     const SUMMARY: &'static str = "exposes an allow-list of tools, prompts and resources; hides and refuses the rest";
-    const BEFORE: &'static [Fact] = &[Fact::RENAMED_TARGET];
+    const BEFORE: &'static [Fact] = &[Fact::RENAMED_TARGET, Fact::VALIDATED_CALL];
     type Options = CapabilityFilterOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {
@@ -63,12 +61,10 @@ struct Filter {
     seen: Mutex<BTreeSet<(ListKind, String)>>,
 }
 
-/// What to do with the answer to one request.
-struct Edit {
+/// What the filter makes of the answer to one request.
+struct Editor {
     filter: Arc<Filter>,
-    id: Box<str>,
-    request_id: Option<RequestId>,
-    concern: Option<Concern>,
+    concern: Concern,
 }
 
 /// What of an answer is the filter's to change.
@@ -103,11 +99,11 @@ impl Filter {
     ) -> Result<Option<impl FnOnce(Response) -> Response + Send + use<>>, Refusal> {
         let Some(message) = request.body().message() else { return Ok(None) };
         self.judge(message, request.extensions().get())?;
-        let (Kind::Request(method), Some(id)) = (message.kind(), message.id()) else { return Ok(None) };
-        let concern = Concern::of(method, &self.allowed);
-        let request_id = request.extensions().get::<Arrival>().map(|arrival| arrival.request_id);
-        let edit = Edit { filter: Arc::clone(self), id: id.into(), request_id, concern };
-        Ok(Some(move |response: Response| edit.response(response)))
+        let editor = |method: &Method| {
+            let concern = Concern::of(method, &self.allowed)?;
+            Some(Editor { filter: Arc::clone(self), concern })
+        };
+        Ok(Edit::of(request, editor).map(|edit| move |response: Response| edit.response(response)))
     }
 
     fn judge(&self, message: &Message, connectable: Option<&Connectable>) -> Result<(), Refusal> {
@@ -183,122 +179,44 @@ fn subscribed_uris(message: &Message) -> Option<Vec<String>> {
     Some(uris)
 }
 
-impl Edit {
-    fn response(self, response: Response) -> Response {
-        let (head, reply) = response.into_parts();
-        match reply {
-            Reply::Full(_) if head.extensions.get::<OwnAnswer>().is_some() => Response::from_parts(head, reply),
-            Reply::Full(body) => match self.message(&body, || Answer::read(&body), true) {
-                Verdict::Keep => Response::from_parts(head, Reply::Full(body)),
-                Verdict::Replace(body) => Response::from_parts(head, body.into()),
-                Verdict::Drop(why) | Verdict::Refuse(why) => {
-                    tracing::warn!("mcp-capability-filter: the upstream's answer is not passed on: {why}");
-                    unfilterable().answer(self.addressee())
-                }
-            },
-            Reply::Events(_) => {
-                let reply = reply.map_events(move |event| self.event(event));
-                Response::from_parts(head, reply)
-            }
-            Reply::Empty => Response::from_parts(head, reply),
+impl EditResult for Editor {
+    const POLICY: &'static str = CapabilityFilter::NAME;
+
+    fn known(&self, body: &[u8], id: &str) -> Option<Bytes> {
+        match self.concern {
+            Concern::List(kind) => self.filter.memo.recall(kind, body, id),
+            Concern::Capabilities | Concern::Read => None,
         }
     }
 
-    fn event(&self, event: Event) -> Option<Event> {
-        // Servers open a stream with an event without data, which only gives an id to resume from.
-        let Some(data) = event.data().filter(|data| !data.is_empty()) else { return Some(event) };
-        // The event has been read already, on its way here.
-        let read = || event.answer().map_or_else(|| Answer::read(data), |read| read.copied().map_err(Clone::clone));
-        match self.message(data, read, false) {
-            Verdict::Keep => Some(event),
-            Verdict::Replace(body) => Some(Event::message(&body)),
-            Verdict::Drop(why) => {
-                tracing::warn!("mcp-capability-filter: an event of the upstream is not passed on: {why}");
-                None
-            }
-            // It was the answer: nothing else will come for a caller to stop waiting.
-            Verdict::Refuse(why) => {
-                tracing::warn!("mcp-capability-filter: the upstream's answer is not passed on: {why}");
-                Some(Event::message(&unfilterable().body(self.addressee())))
-            }
-        }
-    }
-
-    /// A list is filtered if it answers *this* request; an answer to any other has no business here and could smuggle an
-    /// unfiltered list to a request that waits elsewhere.
-    fn message(&self, body: &[u8], read: impl FnOnce() -> Result<Answer, Flaw>, whole: bool) -> Verdict {
-        if let Some(Concern::List(kind)) = self.concern
-            && let Some(known) = self.filter.memo.recall(kind, body, &self.id)
-        {
-            return Verdict::Replace(known);
-        }
-        let answer = match read() {
-            Ok(answer) => answer,
-            Err(flaw) => return Verdict::Drop(flaw.to_string()),
-        };
-        let ours = match answer.kind() {
-            AnswerKind::Request | AnswerKind::Notification => !whole,
-            // A server that could not make out the request says so without an id, or with one of its own making. Where
-            // several messages come, one with another id may be about another request.
-            AnswerKind::Error => {
-                whole || answer.id().is_none_or(|id| id.of(body) == b"null") || answer.answers(body, &self.id)
-            }
-            AnswerKind::Result => answer.answers(body, &self.id),
-        };
-        if !ours {
-            return Verdict::Drop("it answers another request".to_owned());
-        }
-        match (answer.kind(), self.concern) {
-            (AnswerKind::Result, Some(Concern::List(kind))) => self.list(kind, body, &answer),
-            (AnswerKind::Result, Some(Concern::Capabilities)) => {
+    fn result(&self, body: &[u8], answer: &Answer, id: &str) -> Verdict {
+        match self.concern {
+            Concern::List(kind) => self.list(kind, body, answer, id),
+            Concern::Capabilities => {
                 let withheld = self.filter.allowed.withheld();
-                replaced(body, &answer, rewrite::capabilities(body, &answer, withheld))
+                Verdict::with_result(body, answer, listing::capabilities(body, answer, withheld))
             }
-            (AnswerKind::Result, Some(Concern::Read)) => replaced(body, &answer, rewrite::private(body, &answer)),
-            _ => Verdict::Keep,
+            Concern::Read => Verdict::with_result(body, answer, listing::private(body, answer)),
         }
     }
 
-    fn list(&self, kind: ListKind, body: &[u8], answer: &Answer) -> Verdict {
+    fn refusal(&self) -> Refusal {
+        Refusal::new(Reason::UpstreamInvalid, "The upstream's answer cannot be filtered.")
+    }
+}
+
+impl Editor {
+    fn list(&self, kind: ListKind, body: &[u8], answer: &Answer, id: &str) -> Verdict {
         let Some(allowed) = self.filter.allowed.list(kind) else { return Verdict::Keep };
-        match rewrite::list(body, answer, kind, allowed) {
+        match listing::list(body, answer, kind, |name, _| allowed.shows(name)) {
             Ok(rewritten) => {
                 self.filter.compare(kind, rewritten.names, rewritten.complete);
                 let parts = memo::Parts::new(body, answer, &rewritten.result);
-                let replaced = parts.with_id(&self.id);
+                let replaced = parts.with_id(id);
                 self.filter.memo.remember(kind, parts);
                 Verdict::Replace(replaced)
             }
             Err(flaw) => Verdict::Refuse(flaw.to_string()),
         }
     }
-
-    fn addressee(&self) -> Addressee<'_> {
-        Addressee { id: Some(&self.id), request_id: self.request_id.as_ref().map(RequestId::as_str) }
-    }
 }
-
-/// The answer with this result, if it is another one.
-fn replaced(body: &[u8], answer: &Answer, result: Result<Vec<u8>, Flaw>) -> Verdict {
-    match result {
-        Ok(result) if answer.payload().is_some_and(|old| old.of(body) == result) => Verdict::Keep,
-        Ok(result) => Verdict::Replace(rewrite::with_result(body, answer, &result)),
-        Err(flaw) => Verdict::Refuse(flaw.to_string()),
-    }
-}
-
-fn unfilterable() -> Refusal {
-    Refusal::new(Reason::UpstreamInvalid, "The upstream's answer cannot be filtered.")
-}
-
-enum Verdict {
-    Keep,
-    Replace(bytes::Bytes),
-    /// Not an answer to this request.
-    Drop(String),
-    /// The answer to this request, and not fit to be shown.
-    Refuse(String),
-}
-
-/// An allow-list of one kind, for the modules beside this one.
-type List = AllowList;

@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::{memo::Parts, *};
 use crate::kit::{
-    bench::{Bench, Outcome, body, events, stream},
-    credential::{AuthMode, UpstreamAuth},
+    bench::{Bench, Outcome, body, connectable, events, stream},
+    credential::OwnAnswer,
     policy::Severity,
-    reply::{EventLimits, EventReader, EventSource},
+    reply::{Event, EventLimits, EventReader, EventSource, Reply},
 };
 
 fn filter(options: &Value) -> Bench {
@@ -66,13 +66,6 @@ async fn tr_26_a_hidden_tool_cannot_be_called() {
 
 #[tokio::test]
 async fn tr_31_the_tool_that_connects_people_is_never_hidden_and_no_other_is_shown_by_its_name() {
-    let auth = UpstreamAuth {
-        id: "linear".into(),
-        display_name: "Linear".to_owned(),
-        summary: None,
-        mode: AuthMode::UserKey(Vec::new()),
-    };
-    let connectable = Connectable(Arc::new(auth));
     let list = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"connect_linear"}]}}"#;
     for (is_own, shown) in [(true, 1), (false, 0)] {
         let bench = filter(&some()).upstream(move |_: &Message| {
@@ -82,11 +75,11 @@ async fn tr_31_the_tool_that_connects_people_is_never_hidden_and_no_other_is_sho
             }
             answer
         });
-        let outcome = bench.call("tools/list", json!({})).fact(connectable.clone()).send().await;
+        let outcome = bench.call("tools/list", json!({})).fact(connectable()).send().await;
         assert_eq!(outcome.message()["result"]["tools"].as_array().unwrap().len(), shown);
         for (name, hidden) in [("connect_linear", false), ("connect_line", true), ("connect_linear2", true)] {
             let call = bench.call("tools/call", json!({ "name": name }));
-            assert_eq!(is_hidden(&call.fact(connectable.clone()).send().await), hidden, "{name}");
+            assert_eq!(is_hidden(&call.fact(connectable()).send().await), hidden, "{name}");
             assert!(is_hidden(&bench.call("tools/call", json!({ "name": name })).send().await), "{name}");
         }
     }
@@ -495,17 +488,17 @@ fn answer(id: &str, result: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)
 }
 
-fn edit(filter: &Arc<Filter>, id: &str) -> Edit {
-    Edit { filter: Arc::clone(filter), id: id.into(), request_id: None, concern: Some(Concern::List(ListKind::Tools)) }
-}
-
 fn shared() -> Arc<Filter> {
     Arc::new(Filter::new(Allowed::new(serde_json::from_value(some()).unwrap()).unwrap()))
 }
 
 fn filtered(filter: &Arc<Filter>, id: &str, body: &str) -> Option<String> {
-    match edit(filter, id).message(body.as_bytes(), || Answer::read(body.as_bytes()), true) {
-        Verdict::Replace(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
+    let editor = Editor { filter: Arc::clone(filter), concern: Concern::List(ListKind::Tools) };
+    let response = Response::new(Bytes::copy_from_slice(body.as_bytes()).into());
+    let response = Edit::new(id, None, Some(editor)).response(response);
+    let is_refused = response.extensions().get::<Reason>().is_some();
+    match response.into_body() {
+        Reply::Full(bytes) if !is_refused => Some(String::from_utf8(bytes.to_vec()).unwrap()),
         _ => None,
     }
 }

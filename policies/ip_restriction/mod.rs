@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::kit::{
     chain::{Arrival, RouteLayer, gate},
     host::Host,
-    policy::{Policy, Problem},
+    policy::{Deployment, Examining, Policy, Problem},
     refusal::{Reason, Refusal},
 };
 
@@ -52,6 +52,13 @@ impl Policy for IpRestriction {
             Some(arrival) if may_come_in(arrival.client) => Ok(()),
             _ => Err(Refusal::from(Reason::IpNotAllowed)),
         }))
+    }
+
+    /// Behind a proxy that is not believed, all have one address.
+    fn examine<'a>(_: &'a Self::Options, deployment: &'a Deployment<'a>) -> Examining<'a> {
+        let why = "everybody comes from the proxy's address, which is the one that is judged";
+        let problem = Problem::new("", why).hint("name the proxy in `gateway.trustedProxies`").warning();
+        Box::pin(std::future::ready(if deployment.hides_addresses { vec![problem] } else { Vec::new() }))
     }
 }
 

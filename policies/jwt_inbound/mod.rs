@@ -11,12 +11,13 @@ use http::Uri;
 pub use self::options::{Audience, IssuerOptions, JwtInboundOptions};
 use self::options::{Issuer, checked};
 use crate::kit::{
+    audit::enter,
     chain::{Arrival, RouteLayer, around, refuse},
     challenge::{Challenge, bearer_only, unavailable},
     clock::Clock,
     host::{Caller, Host, Identity},
-    jwt::{Claims, JwtError, Token},
-    policy::{Fact, Policy, Problem},
+    jwt::{Claims, JwtError, KEYS_UNAVAILABLE, Token},
+    policy::{Deployment, Examining, Fact, Policy, Problem},
     refusal::Refusal,
     sign_in::{AccessTokens, Outside},
 };
@@ -41,7 +42,7 @@ impl Policy for JwtInbound {
                 let route = request.extensions().get().map(|arrival: &Arrival| Arc::clone(&arrival.route));
                 match guard.admit(request.headers(), request.uri(), route.as_deref().unwrap_or_default()).await {
                     Ok(caller) => {
-                        request.extensions_mut().insert(caller);
+                        enter(&mut request, caller);
                         let Ok(answer) = inner.run(request).await;
                         answer
                     }
@@ -53,8 +54,26 @@ impl Policy for JwtInbound {
 
     fn outside(options: &Self::Options) -> Option<Outside> {
         Some(Outside {
-            issuers: options.issuers.iter().map(|issuer| issuer.issuer.clone()).collect(),
+            issuers: options.issuers.iter().map(|issuer| issuer.outside(options.audience.as_ref())).collect(),
             scopes: options.scopes.iter().map(|scope| scope.as_str().into()).collect(),
+        })
+    }
+
+    /// Without an issuer's keys, none of its tokens is good.
+    fn examine<'a>(options: &'a Self::Options, deployment: &'a Deployment<'a>) -> Examining<'a> {
+        Box::pin(async move {
+            let Some(fetch) = &deployment.host.fetch else { return Vec::new() };
+            let mut problems = Vec::new();
+            for (index, issuer) in options.issuers.iter().enumerate() {
+                let keys = issuer.outside(options.audience.as_ref()).keys(Arc::clone(fetch));
+                if let Err(why) = keys.look().await {
+                    let why = format!("the keys of {:?} cannot be had: {why}", issuer.issuer);
+                    problems.push(Problem::new(format!("/issuers/{index}"), why).hint(
+                        "let the gateway reach the issuer (`gateway.fetch.allowedNetworks`), or correct `issuer` or `jwksUrl`",
+                    ));
+                }
+            }
+            problems
         })
     }
 }
@@ -76,7 +95,8 @@ impl Guard {
         let token = Token::parse(token).map_err(invalid)?;
         let issuer = self.issuers.iter().find(|issuer| token.issuer() == Some(&*issuer.rules.issuer));
         let issuer = issuer.ok_or_else(|| invalid(JwtError::Issuer))?;
-        let keys = issuer.keys.get(token.kid()).await.map_err(|error| unavailable(error.retry_after))?;
+        let keys = issuer.keys.get(token.kid()).await;
+        let keys = keys.map_err(|error| unavailable(error.retry_after).because(KEYS_UNAVAILABLE))?;
         let claims = token.verify(&keys, &issuer.rules, self.clock.now()).map_err(invalid)?;
         if !self.covered(&claims, issuer) {
             return Err(challenge.insufficient_scope());

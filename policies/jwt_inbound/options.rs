@@ -9,6 +9,7 @@ use crate::kit::{
     fetch::{Fetch, is_loopback},
     jwt::{Algorithm, RemoteKeys, Rules},
     policy::Problem,
+    sign_in::OutsideIssuer,
 };
 
 /// Whose tokens count, and what they must say.
@@ -157,23 +158,34 @@ fn secure_url(text: &str) -> Result<Url, &'static str> {
     }
 }
 
+impl IssuerOptions {
+    /// What its tokens must say.
+    pub(super) fn outside(&self, audience: Option<&Audience>) -> OutsideIssuer {
+        let rules = Rules {
+            types: Rules::ANY,
+            audiences: self.audience.as_ref().or(audience).map(Audience::names).unwrap_or_default(),
+            required: &["sub", "iat"],
+            algorithms: self.algorithms.clone(),
+            ..Rules::access_token(self.issuer.as_str(), "")
+        };
+        OutsideIssuer {
+            rules,
+            jwks_url: self.jwks_url.as_deref().and_then(|url| secure_url(url).ok()),
+            scope_claims: names(self.scopes_claim.clone(), &["scope", "scp"]),
+        }
+    }
+}
+
+fn names(chosen: Option<String>, usual: &[&str]) -> Vec<String> {
+    chosen.map_or_else(|| usual.iter().map(|name| (*name).to_owned()).collect(), |name| vec![name])
+}
+
 fn issuer(options: IssuerOptions, audience: Option<&Audience>, fetch: &Arc<dyn Fetch>) -> Issuer {
-    let keys = match options.jwks_url.as_deref().and_then(|url| secure_url(url).ok()) {
-        Some(url) => RemoteKeys::new(url, Arc::clone(fetch)),
-        None => RemoteKeys::discover(options.issuer.as_str(), Arc::clone(fetch)),
-    };
-    let rules = Rules {
-        types: Rules::ANY,
-        audiences: options.audience.as_ref().or(audience).map(Audience::names).unwrap_or_default(),
-        required: &["sub", "iat"],
-        algorithms: options.algorithms,
-        ..Rules::access_token(options.issuer, "")
-    };
-    let names = |chosen: Option<String>, usual: &[&str]| {
-        chosen.map_or_else(|| usual.iter().map(|name| (*name).to_owned()).collect(), |name| vec![name])
-    };
+    let outside = options.outside(audience);
+    let keys = outside.keys(Arc::clone(fetch));
+    let OutsideIssuer { rules, scope_claims, .. } = outside;
     let claims = ClaimNames {
-        scopes: names(options.scopes_claim, &["scope", "scp"]),
+        scopes: scope_claims,
         client: names(options.client_id_claim, &["client_id", "azp", "cid"]),
         roles: options.roles_claim,
         groups: options.groups_claim,

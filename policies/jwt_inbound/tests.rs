@@ -208,6 +208,10 @@ async fn sec_a9_fault_nobody_comes_in_while_no_token_can_be_judged() {
         }
         let outcome = world.send(&world.token(&json!({}))).await;
         assert_eq!(refused(&outcome), (503, "sign_in_unavailable", ""), "{broken:?}");
+        let data = &outcome.message()["error"]["data"];
+        assert_eq!(data["cause"], KEYS_UNAVAILABLE.code);
+        let remedy = data["remedy"].as_str().unwrap();
+        assert!(remedy.starts_with("Try again") && remedy.ends_with(KEYS_UNAVAILABLE.remedy), "{remedy}");
         assert_eq!(outcome.header("retry-after"), Some("1"), "{broken:?}");
         assert_eq!(refused(&world.call().send().await).0, 401, "{broken:?}");
     }

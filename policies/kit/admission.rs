@@ -9,6 +9,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::kit::{
+    audit::enter,
     chain::{Answer, Arrival, Request, RouteLayer, RouteService, answered, direct, refuse},
     host::Caller,
     refusal::Refusal,
@@ -75,7 +76,7 @@ fn weigh(door: &impl Door, request: &Request, judgement: Result<Access, Denied>)
 fn proceed(mut request: Request, verdict: Verdict, inner: &RouteService) -> Answer {
     match verdict {
         Ok(caller) => {
-            request.extensions_mut().insert(caller);
+            enter(&mut request, caller);
             inner.run(request)
         }
         Err(refusal) => answered(refuse(&request, refusal)),

@@ -38,6 +38,8 @@ use serde_json::{Value, json};
 use tokio::time::{Sleep, sleep};
 use tower::Layer;
 
+#[cfg(test)]
+use crate::kit::credential::{AuthMode, Connectable, UpstreamAuth};
 use crate::kit::{
     chain::{Arrival, Inbound, Request, RequestId, Response, RouteLayer, RouteService, UpstreamHeaders},
     host::Host,
@@ -132,7 +134,12 @@ impl<'a> Call<'a> {
         let mut request = Request::new(inbound);
         *request.method_mut() = http::Method::POST;
         let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Self { bench, request }.fact(Arrival { route: "/mcp".into(), client, request_id: RequestId::new(0, 1) })
+        Self { bench, request }.fact(Arrival {
+            route: "/mcp".into(),
+            upstream: "demo".into(),
+            client,
+            request_id: RequestId::new(0, 1),
+        })
     }
 
     /// Adds a fact, or replaces the one of its type.
@@ -204,7 +211,15 @@ impl<'a> Call<'a> {
             }
         };
         let reached = std::mem::take(&mut *log.0.lock().unwrap_or_else(PoisonError::into_inner));
-        Outcome { status: head.status, headers: head.headers, messages, body, streamed, reached }
+        Outcome {
+            status: head.status,
+            headers: head.headers,
+            facts: head.extensions,
+            messages,
+            body,
+            streamed,
+            reached,
+        }
     }
 }
 
@@ -228,6 +243,8 @@ pub struct Outcome {
     pub status: StatusCode,
     /// The answer's headers.
     pub headers: HeaderMap,
+    /// What policies noted about the answer, for the log and the metrics.
+    pub facts: http::Extensions,
     /// The messages of the answer: one, or those of its events.
     pub messages: Vec<Value>,
     /// The answer's body as the client would get it.
@@ -364,4 +381,11 @@ impl EventSource for Steps {
         }
         Poll::Ready(self.steps.pop_front().map(|(_, event)| event))
     }
+}
+
+/// The fact that callers can connect to the upstream `linear` by themselves, with a key of their own.
+#[cfg(test)]
+pub(crate) fn connectable() -> Connectable {
+    let (id, display_name) = ("linear".into(), "Linear".to_owned());
+    Connectable(Arc::new(UpstreamAuth { id, display_name, summary: None, mode: AuthMode::UserKey(Vec::new()) }))
 }

@@ -54,11 +54,20 @@ impl Inbound {
     }
 }
 
+/// A fact: which upstream is behind the route, told apart from others on the same host, and safe to show. Given by the gateway
+/// to routes with a policy that keeps something about upstreams ([`Policy::KEEPS_BY_UPSTREAM`]).
+///
+/// [`Policy::KEEPS_BY_UPSTREAM`]: crate::kit::policy::Policy::KEEPS_BY_UPSTREAM
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamKey(pub Arc<str>);
+
 /// A fact about every request, given by the gateway: where it came from and what it is called in the log.
 #[derive(Clone, Debug)]
 pub struct Arrival {
     /// The path of the route, as the log and the metrics name it.
     pub route: Arc<str>,
+    /// What is behind it, as rules name it: the host of its URL, `demo` for the built-in server.
+    pub upstream: Arc<str>,
     /// The client's address: the peer's, or the one that a trusted proxy named.
     pub client: IpAddr,
     /// This request's id.
@@ -102,9 +111,13 @@ pub fn carries_message(name: &http::HeaderName) -> bool {
         )
 }
 
-/// The gateway's id of one HTTP request; the client gets it as `x-request-id`.
+/// The gateway's id of one HTTP request; the client gets it as `x-request-id`. Whoever answers has it at hand, so it also
+/// says on which page people read about errors.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RequestId([u8; Self::LEN]);
+pub struct RequestId {
+    digits: [u8; Self::LEN],
+    help: Option<&'static str>,
+}
 
 impl RequestId {
     const LEN: usize = 20;
@@ -117,17 +130,28 @@ impl RequestId {
         for (at, digit) in id.iter_mut().enumerate() {
             *digit = HEX[(value >> (4 * (Self::LEN - 1 - at)) & 0xF) as usize];
         }
-        Self(id)
+        Self { digits: id, help: None }
+    }
+
+    /// The same request to a program that explains its errors on a page at this URL.
+    #[must_use]
+    pub fn with_help(self, page: &'static str) -> Self {
+        Self { help: Some(page), ..self }
+    }
+
+    /// The page on which errors are explained, each under its code.
+    pub fn help(&self) -> Option<&'static str> {
+        self.help
     }
 
     /// As the value of `x-request-id`.
     pub fn to_header(self) -> http::HeaderValue {
-        http::HeaderValue::from_bytes(&self.0).unwrap_or(http::HeaderValue::from_static(""))
+        http::HeaderValue::from_bytes(&self.digits).unwrap_or(http::HeaderValue::from_static(""))
     }
 
     /// Twenty hexadecimal digits.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.digits).unwrap_or_default()
     }
 }
 
@@ -161,10 +185,8 @@ pub fn refuse(request: &Request, refusal: Refusal) -> Response {
         Some(message) => refusal.in_era(speaks_modern(message, request.headers())),
         None => refusal,
     };
-    refusal.answer(Addressee {
-        id: message.and_then(Message::id),
-        request_id: arrival.map(|arrival| arrival.request_id.as_str()),
-    })
+    refusal
+        .answer(Addressee { id: message.and_then(Message::id), request_id: arrival.map(|arrival| &arrival.request_id) })
 }
 
 /// One step of a chain, or the whole of it. Cloning is one reference count.

@@ -314,8 +314,12 @@ pub struct UpstreamChallenge {
 impl UpstreamChallenge {
     /// What an answer with this head asks for, if it asks for a credential.
     pub fn of(status: StatusCode, headers: &HeaderMap) -> Option<Self> {
+        // The headers of other answers, nearly all, are not looked through.
+        if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return None;
+        }
         let challenges: Arc<[_]> = headers.get_all(http::header::WWW_AUTHENTICATE).iter().cloned().collect();
-        let asks = status == StatusCode::UNAUTHORIZED || (status == StatusCode::FORBIDDEN && !challenges.is_empty());
+        let asks = status == StatusCode::UNAUTHORIZED || !challenges.is_empty();
         asks.then_some(Self { status, challenges })
     }
 

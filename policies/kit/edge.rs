@@ -100,19 +100,24 @@ impl Edge {
 
     /// Answers one HTTP request. [`Arrival`] should stand in its extensions, for ids and for policies that look at the
     /// client's address.
-    pub async fn handle<B>(&self, request: http::Request<B>) -> Handled
+    pub fn handle<B>(&self, request: http::Request<B>) -> impl Future<Output = Handled>
     where
         B: Body<Data = Bytes>,
     {
+        // Taken apart before the future begins: an `async fn` would carry the request as well as its parts.
         let (head, body) = request.into_parts();
-        match self.read(&head.method, &head.headers, body).await {
-            Ok(Posted::Message(message)) => {
-                let inbound = Inbound::Message(message.clone());
-                let response = answer(self.chain.run(Request::from_parts(head, inbound))).await;
-                Handled { response, message: Some(message) }
+        async move {
+            match self.read(&head.method, &head.headers, body).await {
+                Ok(Posted::Message(message)) => {
+                    let inbound = Inbound::Message(message.clone());
+                    let response = answer(self.chain.run(Request::from_parts(head, inbound))).await;
+                    Handled { response, message: Some(message) }
+                }
+                Ok(Posted::Batch(bytes)) => {
+                    Handled { response: Box::pin(self.split(head, &bytes)).await, message: None }
+                }
+                Err(unread) => Handled { response: Box::pin(self.refuse(head, unread)).await, message: None },
             }
-            Ok(Posted::Batch(bytes)) => Handled { response: Box::pin(self.split(head, &bytes)).await, message: None },
-            Err(unread) => Handled { response: self.refuse(head, unread).await, message: None },
         }
     }
 
@@ -131,7 +136,7 @@ impl Edge {
     async fn refuse_with_id(&self, head: http::request::Parts, refusal: Refusal, id: &str) -> Response {
         let request_id = head.extensions.get::<Arrival>().map(|arrival| arrival.request_id);
         let reason = refusal.reason();
-        let addressee = Addressee { id: Some(id), request_id: request_id.as_ref().map(|id| id.as_str()) };
+        let addressee = Addressee { id: Some(id), request_id: request_id.as_ref() };
         let body = refusal.body(addressee);
         let mut response = answer(self.chain.run(Request::from_parts(head, Inbound::Refused(refusal)))).await;
         if response.extensions().get() == Some(&reason) {

@@ -8,10 +8,14 @@ use std::{fmt, ops::Deref, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::kit::{
+    approval::Approvals,
+    audit::AuditLog,
     clock::{Clock, SystemClock},
     credential::Connections,
     fetch::Fetch,
+    pins::Pins,
     sign_in::{AccessTokens, ApiKeys},
+    unjudged::ChainEnd,
 };
 
 /// Handed to each policy when its layer is built: once for a named policy, whichever routes use it.
@@ -29,6 +33,14 @@ pub struct Host {
     pub fetch: Option<Arc<dyn Fetch>>,
     /// Holds people's connections to upstreams.
     pub connections: Option<Arc<dyn Connections>>,
+    /// Keeps calls that wait until a person approves them.
+    pub approvals: Option<Arc<dyn Approvals>>,
+    /// Keeps which definitions of tools are good.
+    pub pins: Option<Arc<dyn Pins>>,
+    /// Keeps rows of what happened.
+    pub audit: Option<Arc<dyn AuditLog>>,
+    /// What becomes of calls that a policy could not judge.
+    pub chain_end: ChainEnd,
 }
 
 impl Default for Host {
@@ -40,6 +52,10 @@ impl Default for Host {
             api_keys: None,
             fetch: None,
             connections: None,
+            approvals: None,
+            pins: None,
+            audit: None,
+            chain_end: ChainEnd::Open,
         }
     }
 }

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{any::TypeId, fmt};
+use std::{any::TypeId, fmt, pin::Pin};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -41,6 +41,8 @@ pub trait Policy: 'static {
     const PREPARES_UPSTREAM: bool = false;
     /// Keeps something in the program's store, which is opened only if a policy needs it.
     const NEEDS_STORE: bool = false;
+    /// Keeps something about upstreams, so its routes are told which theirs is (`UpstreamKey`).
+    const KEEPS_BY_UPSTREAM: bool = false;
     /// How it is set up. Its doc comments are the schema's descriptions.
     type Options: DeserializeOwned + JsonSchema;
 
@@ -81,6 +83,24 @@ pub trait Policy: 'static {
     fn review(_options: &Self::Options, _upstream: &Catalogue) -> Vec<Problem> {
         Vec::new()
     }
+
+    /// What keeps it from doing its work where the program runs, which `layer` must not look at: others' documents, the
+    /// clock, what stands in front. For `portcullis doctor`.
+    fn examine<'a>(_options: &'a Self::Options, _deployment: &'a Deployment<'a>) -> Examining<'a> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+}
+
+/// An examination under way: every problem, relative to the options.
+pub type Examining<'a> = Pin<Box<dyn Future<Output = Vec<Problem>> + 'a>>;
+
+/// Where a program runs, as far as policies may ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Deployment<'a> {
+    /// What layers are built with: the clock, and the client for addresses that somebody else chose.
+    pub host: &'a Host,
+    /// Does everybody come through a proxy whose word for their address is not believed?
+    pub hides_addresses: bool,
 }
 
 /// The name of something that one policy finds out and others rely on. The value itself is a type of its own in the
@@ -99,11 +119,17 @@ impl Fact {
     /// The credential that will be shown to the upstream.
     pub const UPSTREAM_CREDENTIAL: Self =
         Self { name: "UpstreamCredential", meaning: "the credential that the upstream will see" };
+    /// The call was judged as it is, so nothing may change it afterwards.
+    pub const JUDGED_ARGUMENTS: Self =
+        Self { name: "JudgedArguments", meaning: "whether the call may be made, by what is in it" };
     /// The target's name may have been rewritten for the upstream.
     pub const RENAMED_TARGET: Self = Self {
         name: "RenamedTarget",
         meaning: "the tool's, prompt's or resource's name is the upstream's, not the client's",
     };
+    /// The call has been compared with the tool's schemas. What would change it, or answer it otherwise, stands before that.
+    pub const VALIDATED_CALL: Self =
+        Self { name: "ValidatedCall", meaning: "the call's arguments have been compared with the tool's schema" };
 }
 
 impl fmt::Debug for Fact {
@@ -179,6 +205,8 @@ pub struct PolicyKind {
     pub before: &'static [Fact],
     /// [`Policy::OUTERMOST`].
     pub outermost: bool,
+    /// [`Policy::KEEPS_BY_UPSTREAM`].
+    pub keeps_by_upstream: bool,
     schema: fn(&mut SchemaGenerator) -> Schema,
     needs_with: fn(&Value) -> Vec<Fact>,
     needs_store: fn(&Value) -> bool,
@@ -188,6 +216,7 @@ pub struct PolicyKind {
     outside: fn(&Value) -> Option<Outside>,
     upstream_auth: fn(&Value) -> Option<UpstreamAuth>,
     review: fn(&Value, &Catalogue) -> Vec<Problem>,
+    examine: for<'a> fn(&'a Value, &'a Deployment<'a>) -> Examining<'a>,
     type_id: fn() -> TypeId,
 }
 
@@ -202,6 +231,7 @@ impl PolicyKind {
             needs: P::NEEDS,
             before: P::BEFORE,
             outermost: P::OUTERMOST,
+            keeps_by_upstream: P::KEEPS_BY_UPSTREAM,
             schema: |generator| generator.subschema_for::<P::Options>(),
             needs_with: |options| {
                 serde_json::from_value(options.clone()).map_or_else(|_| P::NEEDS.to_vec(), |options| P::needs(&options))
@@ -216,6 +246,10 @@ impl PolicyKind {
             upstream_auth: |options| parse::<P>(options).ok().and_then(|options| P::upstream_auth(&options)),
             review: |options, upstream| {
                 parse::<P>(options).map_or_else(|problems| problems, |options| P::review(&options, upstream))
+            },
+            examine: |options, deployment| match parse::<P>(options) {
+                Ok(options) => Box::pin(async move { P::examine(&options, deployment).await }),
+                Err(problems) => Box::pin(std::future::ready(problems)),
             },
             type_id: TypeId::of::<P>,
         }
@@ -269,6 +303,11 @@ impl PolicyKind {
     /// Compares the options with what the upstream really has.
     pub fn review(&self, options: &Value, upstream: &Catalogue) -> Vec<Problem> {
         (self.review)(options, upstream)
+    }
+
+    /// What keeps it from doing its work with these options where the program runs.
+    pub fn examine<'a>(&self, options: &'a Value, deployment: &'a Deployment<'a>) -> Examining<'a> {
+        (self.examine)(options, deployment)
     }
 }
 

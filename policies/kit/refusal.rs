@@ -16,7 +16,10 @@ use http::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::kit::{chain::Response, reply::Reply};
+use crate::kit::{
+    chain::{RequestId, Response},
+    reply::Reply,
+};
 
 /// JSON-RPC 2.0 §5.1 and the codes that MCP adds.
 pub mod code {
@@ -161,6 +164,51 @@ reasons! {
         "Too many calls.", "Wait as long as `Retry-After` says, then go on.";
     NotExposed = "not_exposed", 200, code::INVALID_PARAMS,
         "This route does not expose what was asked for.", "Use one of the names in the list.";
+    DeniedByRule = "denied_by_rule", 200, code::INVALID_REQUEST,
+        "A rule of this route denies the call, or none allows it.",
+        "Make another call, or ask the operator: `data.rule` names the rule.";
+    ApprovalDenied = "approval_denied", 200, code::INVALID_REQUEST,
+        "Somebody was asked whether this call may be made, and said no.",
+        "Do not repeat the call. The message says who decided, and why.";
+    ApprovalExpired = "approval_expired", 200, code::INVALID_REQUEST,
+        "Nobody approved the call in time, or it was not made in time.",
+        "Repeat the call to ask once more.";
+    ApprovalChanged = "approval_changed", 200, code::INVALID_REQUEST,
+        "What the approval was asked for is not what would be done now, so it does not count, and nothing was done.",
+        "Repeat the call to ask once more. `data.changed` says what has changed.";
+    ApprovalUsed = "approval_used", 200, code::INVALID_REQUEST,
+        "Another repetition of the same call was made with the approval.",
+        "Take the answer of the other one. Check the effect before asking once more.";
+    ApprovalWithdrawn = "approval_withdrawn", 200, code::INVALID_REQUEST,
+        "Whoever made the call took it back before it was made.",
+        "Repeat the call to ask once more.";
+    ApprovalUnavailable = "approval_unavailable", 503, code::INTERNAL_ERROR,
+        "The call needs an approval, and none can be asked for at present, so nothing was done.",
+        "Try again later. If it lasts, the log says what is missing.";
+    SecretInRequest = "secret_in_request", 200, code::INVALID_REQUEST,
+        "The request holds what looks like a secret, which this route does not let out.",
+        "Leave out what stands at `data.pointer`. If it is no secret, ask the operator to allow it in `secret-guard`.";
+    SecretInAnswer = "secret_in_answer", 200, code::INTERNAL_ERROR,
+        "The upstream's answer holds what looks like a secret, which this route does not show. The call was made.",
+        "Ask for something else. If it is no secret, ask the operator to allow it in `secret-guard`, or to have it masked.";
+    InvalidArguments = "invalid_arguments", 200, code::INVALID_PARAMS,
+        "The arguments are not what the tool's `inputSchema` asks for, so nothing was sent.",
+        "Mend the arguments at the places that the message names, and call again.";
+    InvalidResult = "invalid_result", 200, code::INTERNAL_ERROR,
+        "The call was made, and its result is not what the tool's `outputSchema` promises, so it is not shown.",
+        "Check the effect before trying again, and report it to whoever runs the upstream.";
+    SchemaUnusable = "schema_unusable", 200, code::INTERNAL_ERROR,
+        "The tool's schema cannot be had or cannot be used, so the call cannot be validated and was not made.",
+        "Ask the operator: the upstream must mend its schema, or `exceptTools` of `argument-validation` must name the tool.";
+    ToolChanged = "tool_changed", 200, code::INVALID_REQUEST,
+        "The tool is not what it was when it was pinned, so it is not called.",
+        "Use another tool, or ask the operator: `portcullis pins diff` shows what has changed.";
+    ToolUnapproved = "tool_unapproved", 200, code::INVALID_REQUEST,
+        "The tool's definition is not among those that are pinned, so it is not called.",
+        "Use a tool of the list, or ask the operator: `portcullis pins diff` shows what waits to be approved.";
+    PinsUnavailable = "pins_unavailable", 503, code::INTERNAL_ERROR,
+        "It cannot be known at present which definitions of tools are pinned, so nothing was sent.",
+        "Try again in a moment. If it lasts, the log says what is wrong with the store.";
     UnknownSession = "unknown_session", 404, code::INVALID_REQUEST,
         "This route has no such session.", "Start a new session with `initialize`.";
     UnaskedResponse = "unasked_response", 400, code::INVALID_REQUEST,
@@ -220,6 +268,9 @@ reasons! {
     VaultClosed = "vault_closed", 503, code::INTERNAL_ERROR,
         "The gateway cannot open the credentials that it keeps, so nothing was sent.",
         "The operator must give the gateway its key (`gateway.encryptionKey`) and its store; the log says what is missing.";
+    AuditUnavailable = "audit_unavailable", 503, code::INTERNAL_ERROR,
+        "This route makes no call without a row in the audit log, and the row cannot be written, so nothing was sent.",
+        "Try again after `Retry-After`. If it lasts, the log says what keeps the store from its work.";
     UpstreamStatus = "upstream_status", 502, code::INTERNAL_ERROR,
         "The upstream answered with an HTTP error and no message.", "See the HTTP status.";
     ShuttingDown = "shutting_down", 503, code::INTERNAL_ERROR,
@@ -256,8 +307,18 @@ struct Details {
     remedy: Cow<'static, str>,
     status: StatusCode,
     code: i32,
+    cause: Option<Cause>,
     headers: Vec<(HeaderName, HeaderValue)>,
     data: Map<String, Value>,
+}
+
+/// What exactly is wrong, where a program knows more than the reason says. Stands in the answer's extensions too, for logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Stable code, `snake_case`.
+    pub code: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
 }
 
 /// Which request a refusal answers.
@@ -265,8 +326,8 @@ struct Details {
 pub struct Addressee<'a> {
     /// The JSON-RPC id as text, where it is known.
     pub id: Option<&'a str>,
-    /// The gateway's own id of the HTTP request.
-    pub request_id: Option<&'a str>,
+    /// The gateway's own id of the HTTP request, which knows the page that helps.
+    pub request_id: Option<&'a RequestId>,
 }
 
 impl From<Reason> for Refusal {
@@ -284,6 +345,7 @@ impl Refusal {
             remedy: reason.remedy().into(),
             status: reason.status(),
             code: reason.json_rpc_code(),
+            cause: None,
             headers: Vec::new(),
             data: Map::new(),
         }))
@@ -294,6 +356,18 @@ impl Refusal {
     pub fn with_remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
         self.0.remedy = remedy.into();
         self
+    }
+
+    /// Names what exactly is wrong, and what to do about that: mostly something for operators, in the place of what the
+    /// reason could only guess. Where the refusal is for a time (503), callers are still told first to try again.
+    #[must_use]
+    pub fn because(mut self, cause: Cause) -> Self {
+        self.0.cause = Some(cause);
+        if self.0.reason.status() != StatusCode::SERVICE_UNAVAILABLE {
+            return self.with_remedy(cause.remedy);
+        }
+        let both = format!("{} {}", self.0.reason.remedy(), cause.remedy);
+        self.with_remedy(both)
     }
 
     /// Adds a header, for instance `Retry-After` or a challenge.
@@ -350,6 +424,11 @@ impl Refusal {
         self.0.reason
     }
 
+    /// What exactly is wrong, where that is known.
+    pub fn cause(&self) -> Option<Cause> {
+        self.0.cause
+    }
+
     /// The HTTP status that it is answered with.
     pub fn status(&self) -> StatusCode {
         self.0.status
@@ -369,7 +448,19 @@ impl Refusal {
             response.headers_mut().append(name, value);
         }
         response.extensions_mut().insert(self.0.reason);
+        if let Some(cause) = self.0.cause {
+            response.extensions_mut().insert(cause);
+        }
         response
+    }
+
+    /// What it is explained under on the page that helps. Nothing of a policy from outside stands there.
+    fn topic(&self) -> Option<&'static str> {
+        match (self.0.cause, self.0.reason) {
+            (Some(cause), _) => Some(cause.code),
+            (None, Reason::Custom(_)) => None,
+            (None, reason) => Some(reason.code()),
+        }
     }
 
     /// The JSON-RPC error. Without a known id there is none in it: MCP's schema forbids `null`.
@@ -377,8 +468,13 @@ impl Refusal {
         let mut data = Map::new();
         data.insert("reason".into(), self.0.reason.code().into());
         data.insert("remedy".into(), self.0.remedy.as_ref().into());
+        if let Some(cause) = self.0.cause {
+            data.insert("cause".into(), cause.code.into());
+        }
         if let Some(request_id) = to.request_id {
-            data.insert("requestId".into(), request_id.into());
+            data.insert("requestId".into(), request_id.as_str().into());
+            let help = request_id.help().zip(self.topic()).map(|(page, topic)| format!("{page}#{topic}"));
+            data.extend(help.map(|help| ("help".to_owned(), help.into())));
         }
         data.extend(self.0.data.clone());
         let error = json!({ "code": self.0.code, "message": self.0.message, "data": data });

@@ -9,7 +9,11 @@ use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
-use crate::kit::host::Caller;
+use crate::kit::{
+    fetch::Fetch,
+    host::Caller,
+    jwt::{RemoteKeys, Rules},
+};
 
 /// How people sign in to the routes of one policy.
 #[derive(Clone, Debug)]
@@ -29,10 +33,31 @@ pub struct SignIn {
 /// Authorization servers outside whose tokens a route takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outside {
-    /// Their issuers.
-    pub issuers: Vec<String>,
+    /// Each of them.
+    pub issuers: Vec<OutsideIssuer>,
     /// Scopes that every call of the route needs.
     pub scopes: Vec<Box<str>>,
+}
+
+/// One of them, and what its tokens must say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutsideIssuer {
+    /// What a token must say.
+    pub rules: Rules,
+    /// Where its keys are. Without it, its discovery document says so.
+    pub jwks_url: Option<Url>,
+    /// The claims with the scopes.
+    pub scope_claims: Vec<String>,
+}
+
+impl OutsideIssuer {
+    /// Its keys, which are fetched when they are first needed.
+    pub fn keys(&self, fetch: Arc<dyn Fetch>) -> RemoteKeys {
+        match &self.jwks_url {
+            Some(url) => RemoteKeys::new(url.clone(), fetch),
+            None => RemoteKeys::discover(self.rules.issuer.clone(), fetch),
+        }
+    }
 }
 
 /// Who says who people are.

@@ -14,9 +14,20 @@ pub fn plain(words: &str, longest: usize) -> String {
     visible.map(|c| if c.is_control() { ' ' } else { c }).take(longest).collect()
 }
 
+/// So many of something that has its plural with an `s`.
+pub fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([0, 1, 2].map(|number| counted(number, "tool")), ["0 tools", "1 tool", "2 tools"]);
+    }
 
     #[test]
     fn sb_07_words_of_others_hide_nothing_and_move_no_cursor() {

@@ -72,6 +72,15 @@ pub enum NamedPart {
 }
 
 impl By {
+    /// Does the client's address count?
+    pub(super) fn is_by_address(&self) -> bool {
+        let is_address = |part: &KeyPart| matches!(part, KeyPart::Named(NamedPart::Ip));
+        match self {
+            Self::One(part) => is_address(part),
+            Self::Several(parts) => parts.iter().any(is_address),
+        }
+    }
+
     fn parts(self) -> Vec<KeyPart> {
         match self {
             Self::One(part) => vec![part],

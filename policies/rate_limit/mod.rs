@@ -7,6 +7,7 @@ mod tests;
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
+    hash::BuildHasherDefault,
     num::NonZeroU32,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -29,7 +30,8 @@ use crate::kit::{
     chain::{Request, RouteLayer, gate},
     host::Host,
     message::Message,
-    policy::{Fact, Policy, Problem},
+    names::NameHasher,
+    policy::{Deployment, Examining, Fact, Policy, Problem},
     refusal::{Reason, Refusal},
 };
 
@@ -89,10 +91,21 @@ impl Policy for RateLimit {
         let limits = Limits::new(options, host, DefaultClock::default())?;
         Ok(gate(move |request| limits.count(request)))
     }
+
+    /// Behind a proxy that is not believed, all have one address, and so one count.
+    fn examine<'a>(options: &'a Self::Options, deployment: &'a Deployment<'a>) -> Examining<'a> {
+        let is_shared = deployment.hides_addresses && options.rate_limit_by.is_by_address();
+        let why = "everybody comes from the proxy's address, so all share one count";
+        let problem = Problem::new("/rateLimitBy", why).hint("name the proxy in `gateway.trustedProxies`").warning();
+        Box::pin(std::future::ready(if is_shared { vec![problem] } else { Vec::new() }))
+    }
 }
 
-/// Keys are hashes: two callers would have to collide in 64 bits, keyed by this process, to share a count.
-type Limiter<C> = RateLimiter<u64, DashMapStateStore<u64>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+/// Keys are hashes: two callers would have to collide in 64 bits, keyed by this process, to share a count. So the map need not
+/// hash them with care a second time.
+type Limiter<C> = RateLimiter<u64, Counts, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+type Counts = DashMapStateStore<u64, BuildHasherDefault<NameHasher>>;
 
 struct Limits<C: Clock> {
     limiter: Limiter<C>,
@@ -146,7 +159,7 @@ impl<C: Clock + Clone> Limits<C> {
         let key = KeyMaker::new(rate_limit_by, host.seed).map_err(|problem| problems.push(problem));
         match key {
             Ok(key) if problems.is_empty() => Ok(Self {
-                limiter: RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()),
+                limiter: RateLimiter::new(quota, Counts::default(), clock.clone()),
                 clock,
                 key,
                 methods,

@@ -211,6 +211,7 @@ async fn tools_and_routes_can_be_counted_apart() {
     let limit = timed(json!({ "rateLimitBy": ["tool", "route"], "requestsAllowed": 1, "timeWindowMinutes": 1 }));
     let elsewhere = Arrival {
         route: "/other".into(),
+        upstream: "demo".into(),
         client: [127, 0, 0, 1].into(),
         request_id: crate::kit::chain::RequestId::new(0, 2),
     };

@@ -63,8 +63,7 @@ async fn bounded(limit: Duration, request: Request, next: RouteService) -> Respo
             other => other,
         }),
         Ok(Err(never)) => match never {},
-        Err(_) => too_late(limit)
-            .answer(Addressee { id: id.as_deref(), request_id: request_id.as_ref().map(RequestId::as_str) }),
+        Err(_) => too_late(limit).answer(Addressee { id: id.as_deref(), request_id: request_id.as_ref() }),
     }
 }
 
@@ -104,7 +103,7 @@ impl EventSource for Bounded {
         }
         self.source = None;
         let Some(id) = self.awaiting.take() else { return Poll::Ready(None) };
-        let to = Addressee { id: Some(&id), request_id: self.request_id.as_ref().map(RequestId::as_str) };
+        let to = Addressee { id: Some(&id), request_id: self.request_id.as_ref() };
         Poll::Ready(Some(Event::message(&too_late(self.limit).body(to))))
     }
 }

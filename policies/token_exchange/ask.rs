@@ -90,7 +90,7 @@ impl Ask {
     }
 
     pub(super) fn refuse(&self, refusal: Refusal) -> Response {
-        let request_id = self.arrival.as_ref().map(|arrival| arrival.request_id.as_str());
+        let request_id = self.arrival.as_ref().map(|arrival| &arrival.request_id);
         refusal.answer(Addressee { id: self.message.id(), request_id })
     }
 }

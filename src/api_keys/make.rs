@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::rand;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use portcullis_policies::kit::{clock::Timestamp, host::Identity};
+use portcullis_policies::kit::{clock::Timestamp, host::Identity, random};
 use secrecy::SecretString;
 
 use super::PREFIX;
@@ -34,15 +32,18 @@ pub struct Made {
     pub key: SecretString,
 }
 
-/// Makes a key. `None` if the operating system has no random bytes.
-pub fn make(wish: Wish, now: Timestamp) -> Option<Made> {
-    let (id, secret) = (text::<16>()?, text::<32>()?);
+/// Makes a key.
+///
+/// # Panics
+/// If the operating system has no random bytes.
+pub fn make(wish: Wish, now: Timestamp) -> Made {
+    let (id, secret) = (random::id(), random::secret());
     let key = format!("{PREFIX}{id}.{secret}");
     let record = ApiKeyRecord {
         digest: Digest::of(key.as_bytes()),
         id,
         name: wish.name,
-        subject_claims: serde_json::to_string(&wish.identity).ok()?,
+        subject_claims: serde_json::json!(wish.identity).to_string(),
         scopes: wish.scopes.join(" "),
         routes: wish.routes.map(|routes| serde_json::json!(routes).to_string()),
         created_at: now,
@@ -50,11 +51,5 @@ pub fn make(wish: Wish, now: Timestamp) -> Option<Made> {
         revoked_at: None,
         last_used_at: None,
     };
-    Some(Made { record, key: key.into() })
-}
-
-fn text<const N: usize>() -> Option<String> {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).ok()?;
-    Some(URL_SAFE_NO_PAD.encode(bytes))
+    Made { record, key: key.into() }
 }

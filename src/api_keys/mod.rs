@@ -26,6 +26,11 @@ pub use self::make::{Made, Wish, make};
 
 /// What every key begins with, so that scanners for leaked secrets know one when they see it.
 const PREFIX: &str = "pck_";
+
+/// Does it have the form of an API key?
+pub fn is_key(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
 /// How long a key is believed that nothing was heard of.
 const KEPT: Duration = Duration::from_mins(10);
 /// How often the store is asked what has changed, and told which keys were used.

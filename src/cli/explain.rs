@@ -2,30 +2,24 @@
 
 mod eras;
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode};
 
-use anyhow::bail;
 use portcullis_policies::{
     kit::{
-        catalogue::{Catalogue, nearest},
+        catalogue::Catalogue,
         credential::UpstreamAuth,
         policy::{Fact, PolicyKind, Problem},
     },
     upstream_auth_retry::UpstreamAuthRetry,
 };
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use self::eras::Translation;
-use super::read_config;
+use super::{no_route, read_config};
 use crate::{
     config::{Link, PlannedRoute, Report},
-    pipeline::{Plan, Toolbox, plan_file, upstream_only},
-    upstreams::catalogue::{self, Eras},
+    pipeline::{Offer, Plan, Toolbox, counted, misfits, offer, plan_file},
 };
-
-/// How long an upstream may take to say what it offers.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn run(
     file: &Path,
@@ -43,7 +37,7 @@ pub(super) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut explained = Vec::new();
     for route in routes {
-        let answer = if offline { None } else { Some(runtime.block_on(ask(&plan, route, file, tools))) };
+        let answer = if offline { None } else { Some(runtime.block_on(offer(&plan, route, file, tools))) };
         explained.push(Explained::new(&plan, route, answer));
     }
     if json {
@@ -60,26 +54,8 @@ fn choose<'a>(plan: &'a Plan, path: Option<&str>) -> anyhow::Result<Vec<&'a Plan
     let Some(path) = path else { return Ok(routes.iter().collect()) };
     match routes.iter().find(|route| route.path == path) {
         Some(route) => Ok(vec![route]),
-        None => match nearest(path, routes.iter().map(|route| route.path.as_str())) {
-            Some(near) => bail!("there is no route {path}; did you mean {near}?"),
-            None => bail!("there is no route {path}"),
-        },
+        None => Err(no_route(path, routes.iter().map(|route| route.path.as_str()))),
     }
-}
-
-/// What an upstream answers.
-struct Answer {
-    eras: Eras,
-    offer: Result<Catalogue, String>,
-}
-
-/// Asks the upstream what it speaks and offers, past all policies but those that prepare requests for it.
-async fn ask(plan: &Plan, route: &PlannedRoute, file: &Path, tools: &Toolbox) -> Result<Answer, String> {
-    let Some(edge) = upstream_only(&plan.checked, route, file, tools) else {
-        return Err("the route cannot be compiled".to_owned());
-    };
-    let asking = async { Answer { eras: catalogue::eras(&edge).await, offer: catalogue::fetch(&edge).await } };
-    timeout(PATIENCE, asking).await.map_err(|_| format!("it did not answer within {} s", PATIENCE.as_secs()))
 }
 
 struct Explained<'a> {
@@ -93,15 +69,15 @@ struct Explained<'a> {
 }
 
 impl<'a> Explained<'a> {
-    fn new(plan: &'a Plan, route: &'a PlannedRoute, answer: Option<Result<Answer, String>>) -> Self {
+    fn new(plan: &'a Plan, route: &'a PlannedRoute, answer: Option<Result<Offer, String>>) -> Self {
         let (eras, offer) = match answer {
             None => (None, None),
-            Some(Ok(Answer { eras, offer })) => (Some(eras), Some(offer)),
+            Some(Ok(Offer { eras, catalogue })) => (Some(eras), Some(catalogue)),
             Some(Err(why)) => (None, Some(Err(why))),
         };
         let links: Vec<_> = plan.checked.links(route).map(|(_, link)| link).collect();
         let problems: Vec<Problem> = match &offer {
-            Some(Ok(catalogue)) => links.iter().flat_map(|link| review(link, catalogue)).collect(),
+            Some(Ok(catalogue)) => misfits(plan, route, catalogue),
             _ => Vec::new(),
         };
         let translation = Translation::new(route.era, eras);
@@ -126,7 +102,7 @@ impl<'a> Explained<'a> {
             }
         }
         match &self.offer {
-            Some(Ok(catalogue)) => println!("    offers {}", offered(catalogue)),
+            Some(Ok(catalogue)) => println!("    offers {}", counted(catalogue)),
             Some(Err(why)) => println!("    could not be asked what it offers: {why}"),
             None => {}
         }
@@ -187,8 +163,7 @@ impl<'a> Explained<'a> {
 
     /// The credential that the upstream sees, if the gateway holds it.
     fn credential(&self) -> Option<Credential> {
-        let mut links = self.links.iter();
-        let auth = links.find_map(|link| link.kind.upstream_auth(link.options.as_ref()?))?;
+        let auth = self.links.iter().find_map(|link| link.upstream_auth())?;
         let retry = PolicyKind::of::<UpstreamAuthRetry>();
         Some(Credential { auth, is_renewed: self.links.iter().any(|link| link.kind == retry) })
     }
@@ -203,12 +178,6 @@ struct Credential {
     auth: UpstreamAuth,
     /// Is a call sent once more with a newer one?
     is_renewed: bool,
-}
-
-fn review(link: &Link, catalogue: &Catalogue) -> Vec<Problem> {
-    let Some(options) = &link.options else { return Vec::new() };
-    let problems = link.kind.review(options, catalogue).into_iter();
-    problems.map(|problem| problem.within(link.at.as_str())).collect()
 }
 
 fn needs(link: &Link) -> Vec<Fact> {
@@ -228,15 +197,4 @@ fn facts(facts: &[Fact]) -> String {
 
 fn names(facts: &[Fact]) -> Vec<&'static str> {
     facts.iter().map(|fact| fact.name).collect()
-}
-
-fn offered(catalogue: &Catalogue) -> String {
-    let count = |list: &Option<Vec<String>>, noun: &str| list.as_ref().map(|list| format!("{} {noun}", list.len()));
-    let counts = [
-        count(&catalogue.tools, "tools"),
-        count(&catalogue.prompts, "prompts"),
-        count(&catalogue.resources, "resources"),
-        count(&catalogue.resource_templates, "resource templates"),
-    ];
-    counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -70,9 +70,7 @@ async fn create(stored: &Stored, wish: Wish, json: bool) -> anyhow::Result<ExitC
     if let Some(unknown) = wish.routes.iter().flatten().find(|route| !stored.routes.contains(route)) {
         bail!("there is no route {unknown:?} in the configuration");
     }
-    let Some(Made { record, key }) = make(wish, SystemClock.now()) else {
-        bail!("there are no random bytes to be had")
-    };
+    let Made { record, key } = make(wish, SystemClock.now());
     let mut work = stored.store.begin(&stored.tenant).await?;
     work.insert_api_key(&record).await?;
     work.commit().await?;

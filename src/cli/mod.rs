@@ -1,11 +1,15 @@
 //! What people type.
 
+mod approvals;
+mod audit;
 mod check;
 mod connections;
 mod demo_server;
+mod doctor;
 mod explain;
 mod grants;
 mod keys;
+mod pins;
 mod schema;
 mod serve;
 mod stored;
@@ -14,10 +18,10 @@ mod vault;
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
-use portcullis_policies::kit::{clock::SystemClock, policy::PolicyKind};
+use portcullis_policies::kit::{catalogue::nearest, clock::SystemClock, policy::PolicyKind, random};
 
 use self::serve::Parts;
-use crate::{pipeline::Toolbox, server::Services, store::random};
+use crate::{pipeline::Toolbox, server::Services};
 
 /// A self-hosted gateway for MCP servers.
 #[derive(Debug, Parser)]
@@ -61,9 +65,22 @@ enum Command {
     /// List and end people's connections to upstreams, and connect the shared ones.
     #[command(subcommand)]
     Connections(connections::Connections),
+    /// List the calls that wait for a person, and decide about them.
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
+    /// Show what tools are pinned to, what has changed since, and approve it.
+    #[command(subcommand)]
+    Pins(pins::Pins),
+    /// Show, export and verify the audit log.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Show which key the store is sealed with, and change it.
     #[command(subcommand)]
     Vault(vault::Vault),
+    /// Say what is wrong with the URL of an MCP server, this gateway's or anybody's, or with this deployment, and what to do
+    /// about it.
+    #[command(after_help = doctor::AFTER_HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Doctor(doctor::Options),
     /// Serve the built-in sample MCP server by itself.
     DemoServer(demo_server::Options),
 }
@@ -100,7 +117,11 @@ fn run(arguments: Arguments, parts: Parts) -> anyhow::Result<ExitCode> {
         Command::Keys(command) => keys::run(command, &config, json),
         Command::Grants(command) => grants::run(command, &config, json),
         Command::Connections(command) => connections::run(command, &config, &parts.tools, json),
+        Command::Approvals(command) => approvals::run(command, &config, json),
+        Command::Pins(command) => pins::run(command, &config, json),
+        Command::Audit(command) => audit::run(command, &config, json),
         Command::Vault(command) => vault::run(command, &config, json),
+        Command::Doctor(options) => doctor::run(&options, &config, parts.tools, json),
         Command::DemoServer(options) => demo_server::run(&options, listen.as_deref(), parts, terminal),
     }
 }
@@ -113,4 +134,12 @@ fn read_config(file: &std::path::Path) -> anyhow::Result<String> {
             file.display()
         )
     })
+}
+
+/// What to say of a path that no route has, beside those that there are.
+fn no_route<'a>(path: &str, paths: impl Iterator<Item = &'a str>) -> anyhow::Error {
+    match nearest(path, paths) {
+        Some(near) => anyhow::anyhow!("there is no route {path}; did you mean {near}?"),
+        None => anyhow::anyhow!("there is no route {path}"),
+    }
 }

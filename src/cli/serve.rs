@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
+use portcullis_policies::kit::random;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -19,7 +20,6 @@ use crate::{
     config::{Checked, Gateway, PlannedRoute, Secrets},
     pipeline::{Live, Plan, Toolbox, plan_file},
     server::{self, Logging, Services, Stop},
-    store::random,
 };
 
 /// Serves the routes of a file, and serves them anew when it changes.

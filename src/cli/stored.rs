@@ -11,7 +11,7 @@ use portcullis_policies::{
 use super::read_config;
 use crate::{
     config::{self, Document, Surroundings},
-    server::open_store,
+    pipeline::open_store,
     store::{Store, Tenant},
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Stored {
     pub(super) tenant: Tenant,
     /// The routes of the configuration.
     pub(super) routes: Vec<String>,
+    /// Their upstreams, as pins name them.
+    pub(super) upstreams: Vec<String>,
 }
 
 /// Opens the store that a configuration names, and hands it to `command`.
@@ -40,13 +42,14 @@ pub(super) fn run(
         Ok(checked)
     })?;
     let routes = checked.routes.iter().map(|route| route.path.clone()).collect();
+    let upstreams = checked.routes.iter().map(|route| route.upstream.key()).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (store, notice) = open_store(&checked.gateway, folder, Arc::new(SystemClock)).await?;
         if let Some(notice) = notice {
             eprintln!("{notice}\n");
         }
-        command(Stored { store, tenant: Tenant::DEFAULT, routes }).await
+        command(Stored { store, tenant: Tenant::DEFAULT, routes, upstreams }).await
     })
 }
 

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use http::Uri;
 use portcullis_policies::kit::{
     catalogue::nearest,
+    credential::UpstreamAuth,
     policy::{PolicyKind, Problem},
+    sign_in::{Outside, SignIn},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -87,6 +89,33 @@ pub struct Link {
     pub options: Option<Value>,
     /// Where they stand in the document.
     pub at: Pointer,
+}
+
+impl Link {
+    /// How people sign in to the routes of this policy, if it is one that signs in.
+    pub fn sign_in(&self) -> Option<SignIn> {
+        self.kind.sign_in(self.options.as_ref()?)
+    }
+
+    /// Whose tokens the routes of this policy take, if they are others'.
+    pub fn outside(&self) -> Option<Outside> {
+        self.kind.outside(self.options.as_ref()?)
+    }
+
+    /// How calls are let in at the upstream, if the policy sees to that with what the program holds.
+    pub fn upstream_auth(&self) -> Option<UpstreamAuth> {
+        self.kind.upstream_auth(self.options.as_ref()?)
+    }
+
+    /// Does it change what the upstream sees besides the message?
+    pub fn prepares_upstream(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| self.kind.prepares_upstream(options))
+    }
+
+    /// Does it keep something in the program's store?
+    pub fn needs_store(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| self.kind.needs_store(options))
+    }
 }
 
 /// Checks a document against the policies that this program has.
@@ -403,7 +432,17 @@ fn public_url(url: &str) -> Result<(), &'static str> {
 
 /// Paths that the gateway serves itself.
 pub fn own_paths() -> &'static [&'static str] {
-    &["/.well-known", "/oauth", "/console", "/connect", "/connections", "/healthz", "/readyz", "/metrics"]
+    &[
+        "/.well-known",
+        "/oauth",
+        "/console",
+        "/connect",
+        "/connections",
+        "/troubleshooting",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ]
 }
 
 fn path_problem<'a>(path: &'a str, paths: &mut HashMap<String, &'a str>) -> Option<Problem> {

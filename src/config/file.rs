@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32};
 
 use ipnet::IpNet;
+use portcullis_policies::kit::canonical::Fingerprint;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
@@ -73,6 +74,8 @@ pub struct Gateway {
     pub log: Log,
     /// Where to send traces and metrics.
     pub telemetry: Option<Telemetry>,
+    /// What becomes of the rows of `audit-log`.
+    pub audit: AuditOptions,
     /// Seconds that calls in flight get to end when the gateway is told to stop.
     pub drain_seconds: u32,
 }
@@ -103,6 +106,7 @@ impl Default for Gateway {
             limits: ListenerLimits::default(),
             log: Log::default(),
             telemetry: None,
+            audit: AuditOptions::default(),
             drain_seconds: 30,
         }
     }
@@ -315,6 +319,39 @@ pub enum LogFormat {
     Json,
 }
 
+/// What becomes of the rows of `audit-log`. The store has them all; they can go elsewhere too, as NDJSON.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AuditOptions {
+    /// Days for which the store keeps them.
+    #[schemars(range(min = 1, max = 36_500))]
+    pub keep_days: u32,
+    /// A file to which they are appended, relative to this file. It may be moved away at any time; a new one begins then.
+    pub file: Option<String>,
+    /// Write them to standard output.
+    pub stdout: bool,
+    /// An address to which they are posted, a group at a time.
+    pub webhook: Option<AuditWebhook>,
+}
+
+impl Default for AuditOptions {
+    fn default() -> Self {
+        Self { keep_days: 90, file: None, stdout: false, webhook: None }
+    }
+}
+
+/// An address that takes rows.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuditWebhook {
+    /// Where it is: `https`, or `http` on this machine. `gateway.fetch.allowedNetworks` names networks that are not public.
+    pub url: String,
+    /// Sent along, such as `Authorization`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub headers: BTreeMap<String, Hidden>,
+}
+
 /// Where to send traces and metrics.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -403,6 +440,21 @@ pub struct Upstream {
     /// How to trust the upstream.
     #[serde(default)]
     pub tls: UpstreamTls,
+}
+
+impl Upstream {
+    /// As rules name it: the host of its URL, `demo` for the built-in server.
+    pub fn name(&self) -> String {
+        let url = self.url.as_deref().and_then(|url| url::Url::parse(url).ok());
+        url.as_ref().and_then(url::Url::host_str).unwrap_or("demo").to_owned()
+    }
+
+    /// Tells it from others on the same host. Of the rest of the URL, which may hold a secret, nothing can be read.
+    pub fn key(&self) -> String {
+        let Some(url) = &self.url else { return self.name() };
+        let [a, b, c, d, ..] = *Fingerprint::of_bytes(url.as_bytes()).as_bytes();
+        format!("{}#{:08x}", self.name(), u32::from_be_bytes([a, b, c, d]))
+    }
 }
 
 impl std::fmt::Display for Upstream {

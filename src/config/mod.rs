@@ -16,11 +16,12 @@ pub use self::{
     check::{Chain, ChainLink, Checked, Link, PlannedRoute, check, own_paths},
     document::Document,
     file::{
-        Batches, ClientDocuments, ConfiguredClient, Era, FetchOptions, Gateway, Hidden, ListenerLimits, Log, LogFormat,
-        OAuthOptions, Registration, RouteClocks, RouteLimits, Telemetry, TlsFiles, Upstream, UpstreamTls,
+        AuditOptions, AuditWebhook, Batches, ClientDocuments, ConfiguredClient, Era, FetchOptions, Gateway, Hidden,
+        ListenerLimits, Log, LogFormat, OAuthOptions, Registration, RouteClocks, RouteLimits, Telemetry, TlsFiles,
+        Upstream, UpstreamTls,
     },
     interpolate::{Secrets, Surroundings},
     pointer::Pointer,
-    report::Report,
+    report::{Located, Report},
     schema::json_schema,
 };

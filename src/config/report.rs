@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Write};
 
-use portcullis_policies::kit::policy::{Problem, Severity};
+use portcullis_policies::kit::{
+    policy::{Problem, Severity},
+    words::counted,
+};
 use serde::Serialize;
 
 use super::Document;
@@ -14,8 +17,9 @@ pub struct Report {
     problems: Vec<Located>,
 }
 
+/// A problem with its place in the text.
 #[derive(Clone, Debug, Serialize)]
-struct Located {
+pub struct Located {
     severity: &'static str,
     line: usize,
     column: usize,
@@ -48,9 +52,36 @@ impl Report {
         self.problems.is_empty()
     }
 
+    /// Each problem, in the order of the text.
+    pub fn problems(&self) -> impl Iterator<Item = &Located> {
+        self.problems.iter()
+    }
+
     /// For programs.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+impl Located {
+    /// Must it be mended before anything can run?
+    pub fn is_error(&self) -> bool {
+        self.severity == "error"
+    }
+
+    /// Where it is and what it is, in a line.
+    pub fn in_a_line(&self, file: &str) -> String {
+        format!("{}: {}", self.place(file), self.why)
+    }
+
+    /// Where it is.
+    pub fn place(&self, file: &str) -> String {
+        format!("{file}:{}:{}", self.line, self.column)
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 }
 
@@ -83,9 +114,9 @@ impl fmt::Display for Report {
         }
         let errors = self.problems.iter().filter(|problem| problem.severity == "error").count();
         let warnings = self.problems.len() - errors;
-        let mut summary = format!("{}: {}", self.file, count(errors, "error"));
+        let mut summary = format!("{}: {}", self.file, counted(errors, "error"));
         if warnings > 0 {
-            write!(summary, ", {}", count(warnings, "warning"))?;
+            write!(summary, ", {}", counted(warnings, "warning"))?;
         }
         writeln!(f, "{summary}")
     }
@@ -105,11 +136,4 @@ fn write_problem(f: &mut fmt::Formatter<'_>, file: &str, problem: &Located) -> f
         writeln!(f, "{gutter} = {hint}")?;
     }
     writeln!(f)
-}
-
-fn count(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
-    }
 }

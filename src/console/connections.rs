@@ -17,6 +17,8 @@ use crate::{
 
 /// Where it is.
 const PATH: &str = "/connections";
+const TITLE: &str = "Your connections";
+const LEAD: &str = "What this gateway may use in your name is shown to you alone. Sign in first.";
 
 /// Shows whoever is signed in their connections, and everybody else how to sign in.
 pub(super) async fn page(console: &Console, headers: &HeaderMap) -> Result<Response, Trouble> {
@@ -32,7 +34,7 @@ pub(super) async fn page(console: &Console, headers: &HeaderMap) -> Result<Respo
             let rows = of(console, &guest, person).await?.into_iter().map(Row::from).collect();
             Connections { host, account: person.name(), rows, way, sealed }.show(target)
         }
-        None => SignIn { host, ways, sealed }.show(target),
+        None => SignIn { host, ways, sealed, page: PATH.to_owned(), title: TITLE, lead: LEAD }.show(target),
     };
     Ok(guest.identify(page))
 }
@@ -60,7 +62,7 @@ pub(super) async fn change(console: &Console, headers: &HeaderMap, body: &[u8]) 
 }
 
 /// Who is signed in, and by which way in.
-fn person<'a>(console: &Console, guest: &'a Guest) -> Option<(Person<'a>, String)> {
+pub(super) fn person<'a>(console: &Console, guest: &'a Guest) -> Option<(Person<'a>, String)> {
     let ways = console.authority.ways_in();
     ways.into_iter().find_map(|way| Some((console.authority.person(guest, &way)?, way)))
 }

@@ -1,4 +1,5 @@
-//! Pages for people: on which they connect to upstreams, and on which they see and end their connections.
+//! Pages for people: on which they connect to upstreams, see and end their connections, approve calls, and read what errors
+//! mean.
 //!
 //! ```text
 //! link ── /connect/{token} ─┬ sign in ── back to the page                         ┌ "you can close this page"
@@ -9,6 +10,7 @@
 //! The first page is always ours. It counts for the person whose call asked for the link and for nobody else: so nobody
 //! can send somebody else a link, to have them connect what is theirs to calls of the sender.
 
+mod approvals;
 mod callback;
 mod connect;
 mod connections;
@@ -16,5 +18,9 @@ mod form;
 mod pages;
 mod router;
 mod trouble;
+mod troubleshooting;
 
-pub use self::router::router;
+pub use self::{
+    router::router,
+    troubleshooting::{TROUBLESHOOTING, troubleshooting},
+};

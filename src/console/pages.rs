@@ -1,5 +1,7 @@
 //! What the console's pages show. Text of others is text: escaped, never a link.
 
+mod approvals;
+
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
@@ -8,6 +10,7 @@ use portcullis_policies::kit::{
     credential::{AuthMode, ConnectState, KeyField},
 };
 
+pub(super) use self::approvals::{Approval, Approvals};
 use super::connect::input;
 use crate::{
     oauth::{
@@ -127,7 +130,7 @@ impl Done {
     }
 }
 
-/// Who are you? Asked before anybody sees connections.
+/// Who are you? Asked before anybody sees what is theirs.
 #[derive(Template)]
 #[template(path = "sign_in.html", config = "src/console/pages/askama.toml")]
 pub(super) struct SignIn {
@@ -135,6 +138,10 @@ pub(super) struct SignIn {
     /// A route for each way to sign in.
     pub(super) ways: Vec<String>,
     pub(super) sealed: String,
+    /// Where they come back to.
+    pub(super) page: String,
+    pub(super) title: &'static str,
+    pub(super) lead: &'static str,
 }
 
 impl SignIn {

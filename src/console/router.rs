@@ -13,8 +13,9 @@ use axum::{
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts};
 use serde_json::json;
 
-use super::{callback, connect, connections, trouble::or_trouble};
+use super::{approvals, callback, connect, connections, trouble::or_trouble};
 use crate::{
+    approvals::{ApprovalDesk, Handle as Desk},
     oauth::{Authority, LARGEST_FORM, Opened, TokenJudge, Visitor, admit_visitor, cors, public_document},
     upstreams::connections::{ConnectionBook, Handle},
 };
@@ -24,12 +25,14 @@ use crate::{
 struct Parlour {
     tokens: TokenJudge,
     book: Handle,
+    desk: Desk,
 }
 
 /// The console, once the gateway has a store; before, its paths lead nowhere.
 pub(super) struct Console {
     pub(super) authority: Arc<Authority>,
     pub(super) book: ConnectionBook,
+    pub(super) desk: ApprovalDesk,
 }
 
 impl FromRequestParts<Parlour> for Console {
@@ -38,20 +41,23 @@ impl FromRequestParts<Parlour> for Console {
     async fn from_request_parts(parts: &mut Parts, parlour: &Parlour) -> Result<Self, Response> {
         let Opened(authority) = Opened::from_request_parts(parts, &parlour.tokens).await?;
         let book = parlour.book.book().cloned().ok_or_else(|| public_document(None))?;
-        Ok(Self { authority, book })
+        let desk = parlour.desk.desk().cloned().ok_or_else(|| public_document(None))?;
+        Ok(Self { authority, book, desk })
     }
 }
 
 /// The pages, and the documents by which upstreams know the gateway.
-pub fn router(tokens: TokenJudge, book: Handle) -> Router {
+pub fn router(tokens: TokenJudge, book: Handle, desk: Desk) -> Router {
     let for_people = Router::new()
         .route("/connect/{token}", get(connect_page).post(connect))
         .route("/connect/callback/{upstream}", get(callback))
         .route("/connections", get(connections_page).post(change_connections))
+        .route("/approvals", get(approvals_page).post(change_approvals))
+        .route("/approvals/{number}", get(approval_page).post(decide_approval))
         .layer(from_fn_with_state(tokens.clone(), admit_visitor))
         .layer(DefaultBodyLimit::max(LARGEST_FORM));
     let for_programs = Router::new().route("/.well-known/oauth-client/{upstream}", get(client_document)).layer(cors());
-    for_people.merge(for_programs).with_state(Parlour { tokens, book })
+    for_people.merge(for_programs).with_state(Parlour { tokens, book, desk })
 }
 
 async fn connect_page(
@@ -95,6 +101,43 @@ async fn change_connections(
     body: Bytes,
 ) -> Response {
     or_trouble(&visitor, connections::change(&console, &headers, &body).await)
+}
+
+async fn approvals_page(console: Console, Extension(visitor): Extension<Visitor>, headers: HeaderMap) -> Response {
+    or_trouble(&visitor, approvals::list(&console, &headers).await)
+}
+
+async fn change_approvals(
+    console: Console,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    or_trouble(&visitor, approvals::change(&console, &headers, &body).await)
+}
+
+async fn approval_page(
+    console: Console,
+    Extension(visitor): Extension<Visitor>,
+    Path(number): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    or_trouble(&visitor, approvals::page(&console, numbered(&number), &headers).await)
+}
+
+async fn decide_approval(
+    console: Console,
+    Extension(visitor): Extension<Visitor>,
+    Path(number): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    or_trouble(&visitor, approvals::decide(&console, numbered(&number), &headers, &body).await)
+}
+
+/// What is no number names no call.
+fn numbered(number: &str) -> i64 {
+    number.parse().unwrap_or(0)
 }
 
 /// The gateway's client-id metadata document for one upstream: its id there is the address of this document.

@@ -21,6 +21,8 @@ pub(super) enum Trouble {
     NoDecision,
     /// Nobody can say with a browser who they are.
     NoSignIn,
+    /// There is no such call, or none that is theirs to see.
+    NoApproval,
     /// Connecting failed.
     Connect(ConnectError),
 }
@@ -50,6 +52,7 @@ pub(super) fn or_trouble(visitor: &Visitor, outcome: Result<Response, Trouble>) 
         Err(Trouble::SignIn(trouble)) => pages::trouble(visitor, &trouble),
         Err(Trouble::NoDecision) => notice(visitor, "invalid_request", NO_DECISION, None),
         Err(Trouble::NoSignIn) => notice(visitor, "no_sign_in", NO_SIGN_IN, None),
+        Err(Trouble::NoApproval) => notice(visitor, "no_such_approval", NO_APPROVAL, None),
         Err(Trouble::Connect(error)) => connect_trouble(visitor, error),
     }
 }
@@ -87,8 +90,15 @@ const NO_DECISION: Words = Words {
 const NO_SIGN_IN: Words = Words {
     status: StatusCode::FORBIDDEN,
     title: "Nobody can sign in here with a browser",
-    what: "Only the person who asked for this link may use it, and this gateway has no way to find out who you are.",
+    what: "What is here is for certain people alone, and this gateway has no way to find out who you are.",
     remedy: "Tell the operator of this gateway: the route needs a policy that signs people in.",
+};
+
+const NO_APPROVAL: Words = Words {
+    status: StatusCode::NOT_FOUND,
+    title: "There is no such call for you",
+    what: "It does not exist, or you are neither the one who made it nor one of those who decide about it.",
+    remedy: "See what waits for you on /approvals. If you have another account that decides, sign in there with that one.",
 };
 
 const SETUP: Words = Words {

@@ -5,10 +5,11 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
+use ipnet::IpNet;
 use portcullis_policies::kit::fetch::{Fetch, FetchError, Fetched, Fetching, Wanted};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use url::Url;
+use url::{Host, Url};
 
 use super::{
     Guard, Resolve, Roots,
@@ -49,6 +50,9 @@ struct Inner {
 /// Addresses of one name that are tried.
 const TRIED: usize = 4;
 
+/// How long a host whose addresses are to be allowed may take to resolve.
+const LOOKUP: Duration = Duration::from_secs(5);
+
 impl Client {
     /// A client that resolves names with `resolver`.
     pub fn new(settings: Settings, resolver: Arc<dyn Resolve>) -> Self {
@@ -63,6 +67,22 @@ impl Client {
     pub fn apart(&self, resolver: Arc<dyn Resolve>) -> Self {
         let Inner { guard, tls, .. } = &*self.0;
         Self(Arc::new(Inner { guard: guard.clone(), tls: tls.clone(), resolver, seats: Seats::default() }))
+    }
+
+    /// The same client, which may ask the addresses too that this host has now, whatever they are.
+    pub async fn trusting(&self, host: &Host<&str>) -> Self {
+        let Inner { guard, tls, resolver, .. } = &*self.0;
+        let addresses = match host {
+            Host::Domain(name) => {
+                timeout(LOOKUP, resolver.resolve(name)).await.ok().and_then(Result::ok).unwrap_or_default()
+            }
+            Host::Ipv4(address) => vec![(*address).into()],
+            Host::Ipv6(address) => vec![(*address).into()],
+        };
+        let mut guard = guard.clone();
+        guard.networks.extend(addresses.into_iter().map(IpNet::from));
+        let (tls, resolver) = (tls.clone(), Arc::clone(resolver));
+        Self(Arc::new(Inner { guard, tls, resolver, seats: Seats::default() }))
     }
 
     /// Sends a request and returns the answer, whatever its status, unless it is a redirect: no request is ever repeated

@@ -24,6 +24,7 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) use self::resolve::NoNames;
+pub(crate) use self::target::server_name;
 pub use self::{
     client::{Budget, Client, Settings},
     guard::Guard,

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
+    client::{VerifierBuilderError, WebPkiServerVerifier},
     pki_types::{CertificateDer, pem::PemObject},
 };
 
@@ -61,6 +62,12 @@ impl Roots {
         certificates
             .into_iter()
             .try_for_each(|certificate| self.0.add(certificate).map_err(|error| BadPem::Unusable(error.to_string())))
+    }
+
+    /// What judges a server's certificates in TLS with these. Without any authority there is no judge.
+    pub fn judge(self) -> Result<Arc<WebPkiServerVerifier>, VerifierBuilderError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        WebPkiServerVerifier::builder_with_provider(Arc::new(self.0), provider).build()
     }
 
     /// TLS that trusts these, without a certificate of our own.

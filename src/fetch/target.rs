@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderValue, Uri};
 use portcullis_policies::kit::fetch::FetchError;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use url::{Host, Position, Url};
 
 /// A URL that may be asked, as far as that can be said before its host is resolved. Everything about a request comes from
@@ -61,11 +61,16 @@ impl Target {
 
     /// Whom the certificate must name.
     pub(super) fn server_name(&self) -> Result<ServerName<'static>, FetchError> {
-        match &self.host {
-            Host::Domain(name) => ServerName::try_from(name.clone())
-                .map_err(|_| FetchError::Forbidden(format!("{name} is not a name that a certificate could have"))),
-            Host::Ipv4(address) => Ok(IpAddr::from(*address).into()),
-            Host::Ipv6(address) => Ok(IpAddr::from(*address).into()),
-        }
+        server_name(&self.host)
+            .map_err(|_| FetchError::Forbidden(format!("{} is not a name that a certificate could have", self.host)))
+    }
+}
+
+/// Whom the certificate of a host must name.
+pub(crate) fn server_name(host: &Host<impl AsRef<str>>) -> Result<ServerName<'static>, InvalidDnsNameError> {
+    match host {
+        Host::Domain(name) => ServerName::try_from(name.as_ref().to_owned()),
+        Host::Ipv4(address) => Ok(IpAddr::from(*address).into()),
+        Host::Ipv6(address) => Ok(IpAddr::from(*address).into()),
     }
 }

@@ -10,12 +10,13 @@ use moka::sync::Cache;
 use portcullis_policies::kit::{
     clock::Timestamp,
     jwt::{Claims, Rules, SigningError},
+    random,
     sign_in::{Access, AccessTokens, Denied, Judging},
 };
 use serde_json::json;
 
-use super::{Authority, Resources, grants::LiveGrant, scope::Scopes};
-use crate::store::{Digest, GrantRecord, random};
+use super::{Authority, Origin, Resources, grants::LiveGrant, scope::Scopes};
+use crate::store::{Digest, GrantRecord};
 
 /// RFC 9068 §2.1.
 const TYPE: &str = "at+jwt";
@@ -107,14 +108,7 @@ impl Authority {
     }
 
     fn rules(&self, audiences: Vec<Box<str>>) -> Rules {
-        Rules {
-            audiences,
-            other_audiences: false,
-            // Only as much as the clocks of our own nodes may differ.
-            leeway: Duration::from_secs(5),
-            required: &["sub", "client_id", "iat", "jti", "sid"],
-            ..Rules::access_token(self.origin.issuer(None), "")
-        }
+        own_rules(&self.origin, audiences)
     }
 
     fn judge<'a>(&'a self, token: &'a str, route: &'a str) -> Judging<'a> {
@@ -165,6 +159,18 @@ impl Authority {
         let access = verified.access(route, self.clock.now())?;
         self.verified.0.insert(digest, Arc::new(verified));
         Ok(access)
+    }
+}
+
+/// What an access token of the gateway at `origin` must say.
+pub fn own_rules(origin: &Origin, audiences: Vec<Box<str>>) -> Rules {
+    Rules {
+        audiences,
+        other_audiences: false,
+        // Only as much as the clocks of our own nodes may differ.
+        leeway: Duration::from_secs(5),
+        required: &["sub", "client_id", "iat", "jti", "sid"],
+        ..Rules::access_token(origin.issuer(None), "")
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue, header::COOKIE};
+use portcullis_policies::kit::random;
 
 use super::{Authority, origin::Origin};
-use crate::store::{Digest, SessionRecord, StoreError, random};
+use crate::store::{Digest, SessionRecord, StoreError};
 
 /// The cookies that a browser sent.
 #[derive(Debug)]

@@ -6,14 +6,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{
-    HeaderMap,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
-};
+use http::{HeaderMap, header::CACHE_CONTROL};
 use moka::sync::Cache;
 use portcullis_policies::kit::{
     clock::{Clock, Timestamp},
     fetch::{Fetch, FetchError, Wanted, is_loopback},
+    headers::media_type,
 };
 use url::Url;
 
@@ -168,11 +166,8 @@ fn parse(id: &str, loopback: bool) -> Result<Url, &'static str> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
-    essence.is_some_and(|kind| {
-        let kind = kind.trim().to_ascii_lowercase();
-        kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
-    })
+    let kind = media_type(headers).to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
 /// How long a document may be kept (RFC 9111 §5.2.2), within our bounds.

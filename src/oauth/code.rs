@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::response::Response;
-use portcullis_policies::kit::sign_in::SignIn;
+use portcullis_policies::kit::{random, sign_in::SignIn};
 
 use super::{Authority, request::AuthorizationRequest};
-use crate::store::{AccountRecord, CodeRecord, Digest, GrantRecord, SessionRecord, StoreError, Work, random};
+use crate::store::{AccountRecord, CodeRecord, Digest, GrantRecord, SessionRecord, StoreError, Work};
 
 /// How long a code is good.
 pub(super) const LIFETIME: Duration = Duration::from_mins(1);

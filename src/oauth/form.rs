@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use http::{HeaderMap, header::CONTENT_TYPE};
+use http::HeaderMap;
+use portcullis_policies::kit::headers::media_type;
 
 use super::{
     error::{Code, OAuthError},
@@ -68,8 +69,7 @@ impl Parameters {
 
     /// From the body of a POST, which must be declared as a form.
     pub(super) fn of_form(headers: &HeaderMap, body: &[u8]) -> Result<Self, Unreadable> {
-        let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
-        if !essence.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
+        if !media_type(headers).eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(Unreadable::NotAForm);
         }
         Self::parse(std::str::from_utf8(body).map_err(|_| Unreadable::NotAForm)?)

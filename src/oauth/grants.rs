@@ -21,7 +21,7 @@ use portcullis_policies::kit::{
 };
 
 use super::provider::provider_key;
-use crate::store::{Feed, GrantRecord, Store, StoreError, Tenant};
+use crate::store::{Feed, GrantRecord, Store, StoreError, Tenant, Trouble};
 
 /// A grant in use.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Grants {
             }
             // Something was revoked while we read: read again.
         }
-        Err(StoreError::Unavailable("grants are revoked faster than one can be read".to_owned()))
+        Err(StoreError::Unavailable(Trouble::other("grants are revoked faster than one can be read")))
     }
 
     /// Puts a grant at hand that was just made or read. There is one value for each grant, whoever reads it how often.

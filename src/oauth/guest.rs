@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::response::Response;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderMap;
-use portcullis_policies::kit::clock::Timestamp;
+use portcullis_policies::kit::{clock::Timestamp, host::Identity};
 
 use super::{
     Authority, OwnPage, Trouble,
@@ -65,6 +65,12 @@ impl Person<'_> {
     /// Who it is, as calls know them.
     pub(crate) fn subject(&self) -> &str {
         &self.0.subject
+    }
+
+    /// What is known of them, as of their sign-in.
+    pub(crate) fn identity(self) -> Identity {
+        let known: Identity = serde_json::from_slice(&self.0.identity).unwrap_or_default();
+        Identity { subject: self.subject().into(), ..known }
     }
 
     /// What they call themselves.

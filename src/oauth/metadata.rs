@@ -24,7 +24,10 @@ impl Resources {
     /// The metadata of a route (RFC 9728 §2). `None` if it takes no tokens.
     pub(super) fn protected_resource(&self, route: &str) -> Option<Value> {
         let (servers, scopes) = match self.routes.outside(route) {
-            Some(outside) => (outside.issuers.clone(), outside.scopes.iter().map(ToString::to_string).collect()),
+            Some(outside) => (
+                outside.issuers.iter().map(|one| one.rules.issuer.to_string()).collect(),
+                outside.scopes.iter().map(ToString::to_string).collect(),
+            ),
             None => {
                 let sign_in = self.routes.sign_in(route)?;
                 (vec![self.origin.issuer(None)], scopes(&Scopes::default_of(&sign_in)))

@@ -50,26 +50,26 @@ use portcullis_policies::kit::{
     sign_in::{Outside, SignIn},
 };
 
-pub use self::{
-    access_token::TokenJudge,
-    clients::client_problem,
-    metadata::Resources,
-    origin::Origin,
-    router::{Visitor, openid_configuration_below, router},
-};
 use self::{
     access_token::VerifiedTokens,
     clients::Clients,
     grants::Grants,
     keys::{Keys, Succession},
-    provider::Providers,
     throttle::Throttle,
+};
+pub use self::{
+    access_token::{TokenJudge, own_rules},
+    clients::client_problem,
+    metadata::Resources,
+    origin::Origin,
+    router::{Visitor, openid_configuration_below, router},
 };
 pub(crate) use self::{
     form::Parameters,
     guest::{Guest, Person, SEAL},
     metadata::public_document,
     pages::Trouble,
+    provider::{ProviderError, ProviderFlaw, Providers},
     purpose::OwnPage,
     router::{LARGEST_FORM, Opened, admit_visitor, cors},
 };

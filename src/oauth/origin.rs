@@ -49,7 +49,7 @@ impl Origin {
     }
 
     /// The address of one of the gateway's own paths.
-    pub(super) fn at(&self, path: &str) -> String {
+    pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.0)
     }
 

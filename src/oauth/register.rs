@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
+use portcullis_policies::kit::random;
 use serde_json::{Value, json};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     error::{Code, OAuthError, json_answer},
     router::Visitor,
 };
-use crate::store::{ClientRecord, Digest, random};
+use crate::store::{ClientRecord, Digest};
 
 /// How long a registration stays unused when room is needed.
 const WITHOUT_USE: std::time::Duration = std::time::Duration::from_hours(1);

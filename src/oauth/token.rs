@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, StatusCode};
-use portcullis_policies::kit::{host::Identity, sign_in::SignIn};
+use portcullis_policies::kit::{host::Identity, random, sign_in::SignIn};
 use serde_json::json;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     router::Visitor,
     scope::Scopes,
 };
-use crate::store::{CodeRecord, CodeUse, Digest, GrantRecord, RefreshRecord, random};
+use crate::store::{CodeRecord, CodeUse, Digest, GrantRecord, RefreshRecord};
 
 /// The longest that a grant may be kept alive by refreshing, as a multiple of the time for which a refresh token lasts
 /// unused.

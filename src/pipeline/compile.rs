@@ -7,14 +7,19 @@ use std::{
 };
 
 use http::Uri;
-use portcullis_policies::kit::{
-    chain::{ForeignOrigin, RouteLayer, ServedEras, gate, stack},
-    credential::UpstreamTarget,
-    edge::{self, Edge, EdgeLimits},
-    json::Limits,
-    policy::Problem,
-    refusal::Reason,
-    reply::EventLimits,
+use portcullis_policies::{
+    audit_log::AuditLog,
+    kit::{
+        audit::before_upstream,
+        chain::{ForeignOrigin, RouteLayer, ServedEras, UpstreamKey, gate, stack},
+        credential::UpstreamTarget,
+        edge::{self, Edge, EdgeLimits},
+        json::Limits,
+        policy::{PolicyKind, Problem},
+        refusal::Reason,
+        reply::EventLimits,
+        unjudged::turn_away,
+    },
 };
 use tower::Layer;
 
@@ -93,19 +98,24 @@ impl Compiler<'_> {
             },
             &self.tools.shared,
         );
-        let chain = stack(layers).layer(no_foreign_origin().layer(forward.into_service()));
+        let keeps_by_upstream = checked.links(route).any(|(_, link)| link.kind.keeps_by_upstream);
+        let key = keeps_by_upstream.then(|| names_upstream(UpstreamKey(route.upstream.key().into())));
+        let layers = key.into_iter().chain(layers).collect();
+        let last = stack(vec![last_gate(), before_upstream()]);
+        let chain = stack(layers).layer(last.layer(forward.into_service()));
         let links = || checked.links(route).map(|(_, link)| link);
         Some(Route {
             path: route.path.as_str().into(),
+            upstream: route.upstream.name().into(),
             edge: Edge::new(chain, edge_limits(route)),
-            sign_in: links().find_map(|link| link.kind.sign_in(link.options.as_ref()?)).map(Arc::new),
-            outside: links().find_map(|link| link.kind.outside(link.options.as_ref()?)).map(Arc::new),
+            sign_in: links().find_map(Link::sign_in).map(Arc::new),
+            outside: links().find_map(Link::outside).map(Arc::new),
             upstream_auth: links()
-                .find_map(|link| link.kind.upstream_auth(link.options.as_ref()?))
+                .find_map(Link::upstream_auth)
                 .map(|auth| (Arc::new(auth), UpstreamTarget(route.upstream.to_string().into()))),
             served: served_eras(route.era),
-            needs_store: links()
-                .any(|link| link.options.as_ref().is_some_and(|options| link.kind.needs_store(options))),
+            needs_store: links().any(Link::needs_store),
+            audits: links().any(|link| link.kind == PolicyKind::of::<AuditLog>()),
         })
     }
 
@@ -157,10 +167,19 @@ impl Compiler<'_> {
     }
 }
 
-/// A web page of another origin may call a route only if a policy, such as `cors`, has said so.
-fn no_foreign_origin() -> RouteLayer {
+/// Tells the policies of a route which upstream is theirs.
+fn names_upstream(key: UpstreamKey) -> RouteLayer {
+    gate(move |request| {
+        request.extensions_mut().insert(key.clone());
+        Ok(())
+    })
+}
+
+/// What no policy has let through goes no further. A web page of another origin may call a route only if a policy, such as
+/// `cors`, has said so.
+fn last_gate() -> RouteLayer {
     gate(|request| match request.extensions().get::<ForeignOrigin>() {
-        None => Ok(()),
+        None => turn_away(request),
         Some(ForeignOrigin) => Err(Reason::OriginNotAllowed.into()),
     })
 }

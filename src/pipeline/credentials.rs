@@ -39,8 +39,7 @@ pub(super) fn credential_problems(checked: &Checked) -> Vec<Problem> {
 }
 
 fn used<'a>(route: &'a PlannedRoute, (at, link): (&'a Pointer, &'a Link)) -> Option<Use<'a>> {
-    let auth = link.kind.upstream_auth(link.options.as_ref()?)?;
-    Some(Use { route, at, link, auth })
+    Some(Use { route, at, link, auth: link.upstream_auth()? })
 }
 
 /// Connections are kept under the id: one id for two upstreams would show the token of one to the other.
@@ -70,10 +69,9 @@ fn nobody_can_connect(checked: &Checked, one: &Use<'_>) -> Option<Problem> {
         return None;
     }
     let links = || checked.links(one.route).map(|(_, link)| link);
-    let has_page = |link: &Link| link.options.as_ref().is_some_and(|options| link.kind.sign_in(options).is_some());
     let door = links().find(|link| link.kind.gives.contains(&Fact::CALLER))?;
     // Options that cannot be read have been reported.
-    if door.options.is_none() || has_page(door) {
+    if door.options.is_none() || door.sign_in().is_some() {
         return None;
     }
     let (name, mode) = (&door.name, one.auth.mode.name());

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use portcullis_policies::kit::policy::Problem;
+use http::{HeaderName, HeaderValue};
+use portcullis_policies::kit::{fetch::is_loopback, policy::Problem};
+use url::Url;
 
 use crate::{
-    config::{Gateway, OAuthOptions, Pointer},
+    config::{AuditWebhook, Gateway, OAuthOptions, Pointer},
     fetch::HostPattern,
     oauth::client_problem,
     store::{Location, MasterKey},
@@ -23,6 +25,9 @@ pub(super) fn gateway_problems(gateway: &Gateway) -> Vec<Problem> {
     }
     problems.extend(key_source_problems(gateway).map(|(name, problem)| problem.within(at(name).as_str())));
     problems.extend(oauth_problems(&gateway.oauth, &at("oauth")));
+    problems.extend(
+        gateway.audit.webhook.as_ref().map(|webhook| webhook_problems(webhook, &at("audit"))).unwrap_or_default(),
+    );
     problems
 }
 
@@ -46,6 +51,24 @@ fn key_source_problems(gateway: &Gateway) -> impl Iterator<Item = (&'static str,
         _ => None,
     };
     problem.into_iter()
+}
+
+/// What would only show when the first rows are posted.
+fn webhook_problems(webhook: &AuditWebhook, at: &Pointer) -> Vec<Problem> {
+    let at = at.join("webhook");
+    let mut problems = Vec::new();
+    if !Url::parse(&webhook.url)
+        .is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)))
+    {
+        let problem = Problem::new(at.join("url"), "this is no address to which rows can be posted");
+        problems.push(problem.hint("write a whole URL: https, or http on this machine"));
+    }
+    for (name, value) in &webhook.headers {
+        if HeaderName::from_bytes(name.as_bytes()).is_err() || HeaderValue::from_str(value.expose()).is_err() {
+            problems.push(Problem::new(at.join("headers").join(name.as_str()), "this is no HTTP header"));
+        }
+    }
+    problems
 }
 
 fn oauth_problems(options: &OAuthOptions, at: &Pointer) -> Vec<Problem> {

@@ -18,6 +18,7 @@ pub struct Generation {
     routes: NameMap<Arc<str>, Route>,
     order: Vec<Arc<str>>,
     endpoints: Vec<Arc<Endpoint>>,
+    audits: bool,
     /// The gateway itself, as configured.
     pub gateway: Gateway,
 }
@@ -27,6 +28,8 @@ pub struct Generation {
 pub struct Route {
     /// Its path.
     pub path: Arc<str>,
+    /// What is behind it, as rules name it.
+    pub upstream: Arc<str>,
     /// The chain, with the reader in front.
     pub edge: Edge,
     /// How people sign in, if they must.
@@ -39,13 +42,16 @@ pub struct Route {
     pub served: Option<ServedEras>,
     /// Does one of its policies keep something in the gateway's store?
     pub needs_store: bool,
+    /// Does one of its policies write requests down?
+    pub audits: bool,
 }
 
 impl Generation {
     pub(super) fn new(routes: Vec<Route>, endpoints: Vec<Arc<Endpoint>>, gateway: Gateway) -> Self {
         let order = routes.iter().map(|route| Arc::clone(&route.path)).collect();
-        let routes = routes.into_iter().map(|route| (Arc::clone(&route.path), route)).collect();
-        Self { routes, order, endpoints, gateway }
+        let audits = routes.iter().any(|route| route.audits);
+        let routes: NameMap<_, _> = routes.into_iter().map(|route| (Arc::clone(&route.path), route)).collect();
+        Self { routes, order, endpoints, audits, gateway }
     }
 
     /// The route with exactly this path: a look-up, however many there are.
@@ -61,6 +67,11 @@ impl Generation {
     /// Does one of the routes need the gateway's store?
     pub fn needs_store(&self) -> bool {
         self.routes.values().any(|route| route.needs_store)
+    }
+
+    /// Are requests written down at one of the routes?
+    pub fn audits(&self) -> bool {
+        self.audits
     }
 
     /// Closes connections to upstreams that have rested long enough. To be called every second or so.

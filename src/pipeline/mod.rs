@@ -7,7 +7,11 @@ mod compile;
 mod credentials;
 mod gateway;
 mod generation;
+mod listener_tls;
+mod offer;
+mod open_store;
 mod order;
+mod outside;
 mod reload;
 mod sign_in;
 mod trust;
@@ -22,12 +26,16 @@ use portcullis_policies::kit::{
 
 pub use self::{
     generation::{Generation, Route},
+    listener_tls::{certificates, listener_tls},
+    offer::{Offer, counted, misfits, offer},
+    open_store::{FoundKey, KeyNotice, existing_key, find_key, is_shared, location, open_store, open_with},
     order::order_problems,
+    outside::{fetch_client, fetch_client_with, public_origin},
     reload::{Live, Reloaded, Watcher, plan_file, watch},
     trust::fetch_roots,
 };
 use crate::{
-    config::{self, ChainLink, Checked, Document, Era, Link, PlannedRoute, Report, Surroundings},
+    config::{self, ChainLink, Checked, Document, Era, PlannedRoute, Report, Surroundings},
     proxy::{LocalServer, Shared},
 };
 
@@ -91,8 +99,7 @@ pub fn plan(name: &str, text: &str, surroundings: &Surroundings<'_>, tools: &Too
 /// A route of a plan with only those policies that prepare requests for the upstream, and without translating: for asking the
 /// upstream itself.
 pub fn upstream_only(checked: &Checked, route: &PlannedRoute, file: &Path, tools: &Toolbox) -> Option<Edge> {
-    let prepares = |link: &Link| link.options.as_ref().is_some_and(|options| link.kind.prepares_upstream(options));
-    let own = checked.links(route).filter(|(_, link)| prepares(link));
+    let own = checked.links(route).filter(|(_, link)| link.prepares_upstream());
     let chain = own.map(|(at, link)| (at.clone(), ChainLink::Own(Box::new(link.clone())))).collect();
     let route = PlannedRoute { chain, era: Era::Upstream, ..route.clone() };
     let path = route.path.clone();

@@ -2,11 +2,7 @@
 
 use std::net::SocketAddr;
 
-use portcullis_policies::kit::{
-    fetch,
-    policy::Problem,
-    sign_in::{Provider, SignIn},
-};
+use portcullis_policies::kit::{fetch, policy::Problem, sign_in::Provider};
 use url::Url;
 
 use crate::config::{Checked, Gateway, Link};
@@ -14,17 +10,13 @@ use crate::config::{Checked, Gateway, Link};
 /// What is wrong with the gateway's address for the policies that sign people in on its routes.
 pub(super) fn sign_in_problems(checked: &Checked) -> Vec<Problem> {
     let links = checked.routes.iter().flat_map(|route| checked.links(route).map(|(_, link)| link));
-    let signing: Vec<_> = links.filter_map(|link| Some((link, sign_in(link)?))).collect();
+    let signing: Vec<_> = links.filter_map(|link| Some((link, link.sign_in()?))).collect();
     let without_password = signing.iter().filter(|(_, sign_in)| matches!(sign_in.provider, Provider::Dev));
     let mut problems: Vec<_> =
         without_password.filter_map(|(link, _)| reachable_without_password(link, &checked.gateway)).collect();
     let with_provider = signing.iter().find(|(_, sign_in)| !matches!(sign_in.provider, Provider::Dev));
     problems.extend(with_provider.and_then(|(link, _)| no_one_address(link, &checked.gateway)));
     problems
-}
-
-fn sign_in(link: &Link) -> Option<SignIn> {
-    link.kind.sign_in(link.options.as_ref()?)
 }
 
 fn reachable_without_password(link: &Link, gateway: &Gateway) -> Option<Problem> {

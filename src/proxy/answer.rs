@@ -10,16 +10,19 @@ use portcullis_policies::kit::{
     reply::Reply,
 };
 
+use crate::fault::{Fault, Seen};
+
 /// How many events may come before an answer that the gateway itself waits for.
 pub(super) const EVENTS: usize = 64;
 
 /// Statuses that must not reach the client as they are: a redirect would leave us.
-pub(super) fn judge_status(status: StatusCode) -> Result<(), Refusal> {
+pub(super) fn judge_status(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
     match status {
         _ if status.is_redirection() || status.is_informational() => {
             let message = format!("The upstream answered {status}, which the gateway does not follow.");
-            Err(Refusal::new(Reason::UpstreamInvalid, message)
-                .with_remedy("Give the address that it redirects to as the route's `upstream.url`."))
+            let refusal = Refusal::new(Reason::UpstreamInvalid, message);
+            let fault = status.is_redirection().then(|| Fault::of_answer(&Seen::new(status, headers, &[])));
+            Err(caused(refusal, fault))
         }
         _ => Ok(()),
     }
@@ -30,7 +33,7 @@ pub(super) fn complete(
     kind: MediaType,
     bytes: Bytes,
     whole: bool,
-    status: StatusCode,
+    (status, headers): (StatusCode, &HeaderMap),
     answers: bool,
 ) -> Result<Reply, Refusal> {
     match kind {
@@ -42,10 +45,29 @@ pub(super) fn complete(
         _ if !answers && status.is_success() => Ok(Reply::Empty),
         _ if status.is_success() => {
             let message = "The upstream's answer is neither JSON nor an event stream.";
-            Err(unknown_outcome(Refusal::new(Reason::UpstreamInvalid, message)))
+            let refusal = Refusal::new(Reason::UpstreamInvalid, message);
+            Err(unknown_outcome(caused(refusal, fault_of(status, headers, &bytes))))
         }
-        _ => Err(Refusal::new(Reason::UpstreamStatus, format!("The upstream answered {status}.")).with_status(status)),
+        _ => {
+            let message = format!("The upstream answered {status}.");
+            let refusal = Refusal::new(Reason::UpstreamStatus, message).with_status(status);
+            Err(caused(refusal, fault_of(status, headers, &bytes)))
+        }
     }
+}
+
+fn caused(refusal: Refusal, fault: Option<Fault>) -> Refusal {
+    match fault {
+        Some(fault) => refusal.because(fault.as_cause()),
+        None => refusal,
+    }
+}
+
+/// What `portcullis doctor` would say of it. That a server refuses this message in words that are no message of MCP, as
+/// with 400, does not say that it never answers with one.
+fn fault_of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Fault> {
+    let fault = Fault::of_answer(&Seen::new(status, headers, body));
+    (fault != Fault::NotMcp || !status.is_client_error()).then_some(fault)
 }
 
 /// The message that answers request `id`, out of a whole body or a stream; none if there is none before [`EVENTS`] others.

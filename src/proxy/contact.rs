@@ -17,10 +17,11 @@ use serde_json::{Value, json};
 use super::{
     Forward,
     answer::answer_to,
+    ended,
     eras::Era,
     headers::{self, METHOD, SESSION, VERSION},
     session::{NEWEST_WITH_SESSIONS, revision_with_sessions},
-    upstream::{Behalf, Failure, Received, Sending, Upstream},
+    upstream::{Behalf, Failure, Received, Sending},
 };
 
 /// The id of the gateway's own `server/discover`, as JSON text.
@@ -162,12 +163,7 @@ impl Forward {
         let Ok(Received { headers: said, reply, .. }) = upstream.post(sending).await else { return false };
         let answer = answer_to(PROBE, reply).await.unwrap_or_default();
         if let Some(id) = said.get(SESSION) {
-            let headers = headers(&[(SESSION, id.clone())]);
-            let Upstream { endpoint, clocks, .. } = upstream;
-            let ended = endpoint.send(http::Method::DELETE, headers, Bytes::new(), behalf.credential, clocks).await;
-            if let Err(refusal) = ended {
-                tracing::debug!(reason = refusal.reason().code(), "a session was not ended at the upstream");
-            }
+            ended::end(upstream, headers(&[(SESSION, id.clone())]), behalf.credential).await;
         }
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
         let version = answer.pointer("/result/protocolVersion").and_then(Value::as_str);

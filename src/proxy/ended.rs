@@ -2,9 +2,10 @@
 //! "Session Management"), also where the upstream says it otherwise.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, Method, StatusCode};
 use portcullis_policies::kit::{
     chain::Request,
+    credential::UpstreamCredential,
     refusal::{Reason, code},
 };
 
@@ -12,8 +13,8 @@ use super::{
     Forward,
     contact::Refused,
     headers::{self, SESSION, VERSION},
-    session::Session,
-    upstream::{Behalf, Failure, Received, Sending},
+    session::{Owner, Session},
+    upstream::{Behalf, Failure, Received, Sending, Upstream},
 };
 
 /// The id of the gateway's own `ping`, as JSON text.
@@ -45,6 +46,27 @@ pub(super) async fn judge(
             Err(Reason::UnknownSession.into())
         }
         _ => outcome,
+    }
+}
+
+impl Forward {
+    /// Ends the session that the gateway's own request names, if it is one of its caller.
+    pub(super) async fn end_session(&self, request: &Request) {
+        let id = request.headers().get(SESSION);
+        let Some(session) = id.and_then(|id| self.sessions().open(Owner::of(request), id)) else { return };
+        let Some(id) = session.upstream_id() else { return };
+        let mut mcp = vec![(SESSION, id)];
+        mcp.extend(session.version_header().map(|version| (VERSION, version)));
+        let headers = headers::own(self.upstream().endpoint.template(), request, &mcp);
+        end(self.upstream(), headers, Behalf::of(request).credential).await;
+    }
+}
+
+/// Ends a session, as far as the upstream lets its clients do that. `headers` name it.
+pub(super) async fn end(upstream: &Upstream, headers: HeaderMap, credential: Option<&UpstreamCredential>) {
+    let Upstream { endpoint, clocks, .. } = upstream;
+    if let Err(refusal) = endpoint.send(Method::DELETE, headers, Bytes::new(), credential, clocks).await {
+        tracing::debug!(reason = refusal.reason().code(), "a session was not ended at the upstream");
     }
 }
 

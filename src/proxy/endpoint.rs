@@ -28,8 +28,9 @@ use super::{
     http2::Clients,
     meter::{Meter, Miss, Use},
     past::Seat,
-    wire::{Pool, SendError, Wire, WireBody, is_tls},
+    wire::{Pool, SendError, Wire, WireBody},
 };
+use crate::fault::{Class, Fault};
 
 /// A server inside this process.
 pub type LocalServer = Arc<dyn Fn(http::Request<Bytes>) -> LocalAnswer + Send + Sync>;
@@ -230,8 +231,9 @@ fn no_answer() -> Refusal {
 
 fn unknown_outcome(error: &hyper::Error) -> Refusal {
     tracing::warn!(%error, "the upstream's answer did not come");
-    let reason = if error.is_parse() { Reason::UpstreamInvalid } else { Reason::UpstreamClosed };
-    Refusal::from(reason).with_data("outcome", "unknown")
+    let refusal =
+        if error.is_parse() { Fault::NotHttp.refusal(Reason::UpstreamInvalid) } else { Reason::UpstreamClosed.into() };
+    refusal.with_data("outcome", "unknown")
 }
 
 async fn connect(
@@ -240,33 +242,31 @@ async fn connect(
     credential: Option<&UpstreamCredential>,
     seat: Seat,
     clocks: &Clocks,
-) -> Result<Wire, Refusal> {
+) -> Result<Box<Wire>, Refusal> {
     seat.ends(Miss::Error);
     let opening = timeout(clocks.connect + clocks.tls, connector.oneshot(origin));
-    let io = opening.await.map_err(|_| Reason::UpstreamConnectTimeout)?.map_err(|error| {
-        tracing::warn!(error = &*error, "no connection to the upstream");
-        connect_refusal(&*error)
-    })?;
+    // Whether the name, the connection or the handshake took the time is not known here, so no cause is named.
+    let opened = opening.await.map_err(|_| Refusal::from(Reason::UpstreamConnectTimeout))?;
+    let io = opened.map_err(|error| connect_refusal(&*error))?;
     seat.ends(Miss::Cancelled);
     Wire::handshake(io, credential, seat).await.map_err(|_| Reason::UpstreamUnreachable.into())
 }
 
 fn connect_refusal(error: &(dyn std::error::Error + 'static)) -> Refusal {
-    let timed_out = std::iter::successors(Some(error), |error| error.source()).any(|error| {
-        error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
-    });
-    match () {
-        () if is_tls(error) => Reason::UpstreamTls.into(),
-        () if timed_out => Reason::UpstreamConnectTimeout.into(),
-        () => Reason::UpstreamUnreachable.into(),
-    }
+    let fault = Fault::of_connecting(error);
+    tracing::warn!(error, fault = fault.code(), remedy = fault.fix(), "no connection to the upstream");
+    fault.refusal(match fault {
+        Fault::ConnectionTimedOut => Reason::UpstreamConnectTimeout,
+        _ if fault.class() == Class::Tls => Reason::UpstreamTls,
+        _ => Reason::UpstreamUnreachable,
+    })
 }
 
 fn client_refusal(error: &hyper_util::client::legacy::Error) -> Refusal {
-    tracing::warn!(%error, "the upstream's answer did not come");
     if error.is_connect() {
         connect_refusal(error)
     } else {
+        tracing::warn!(%error, "the upstream's answer did not come");
         Refusal::from(Reason::UpstreamClosed).with_data("outcome", "unknown")
     }
 }

@@ -131,6 +131,11 @@ impl Serves {
     }
 }
 
+/// Stands in the extensions of a DELETE with which the gateway itself ends a session at the upstream. Clients may not: their
+/// DELETE is answered with 405, and says nothing to the upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct EndsSession;
+
 /// Forwards the messages of one route to one upstream.
 #[derive(Clone, Debug)]
 pub struct Forward(Arc<Inner>);
@@ -173,12 +178,24 @@ impl Forward {
     async fn answer(&self, request: &Request) -> Response {
         let message = match request.body() {
             Inbound::Message(message) => message,
-            Inbound::Refused(refusal) => return refuse(request, refusal.clone()),
+            Inbound::Refused(refusal) => {
+                if request.extensions().get::<EndsSession>().is_some() {
+                    Box::pin(self.end_session(request)).await;
+                }
+                return refuse(request, refusal.clone());
+            }
         };
         match self.exchange(request, message).await {
             Ok(response) => response,
             Err(Failure { refusal, challenge }) => {
-                tracing::debug!(reason = refusal.reason().code(), "upstream failed: {}", refusal.message());
+                let cause = refusal.cause();
+                tracing::debug!(
+                    reason = refusal.reason().code(),
+                    fault = cause.map(|cause| cause.code),
+                    remedy = cause.map(|cause| cause.remedy),
+                    "upstream failed: {}",
+                    refusal.message()
+                );
                 let mut response = refuse(request, refusal);
                 if let Some(challenge) = challenge {
                     response.extensions_mut().insert(*challenge);
@@ -191,12 +208,11 @@ impl Forward {
     async fn exchange(&self, request: &Request, message: &Message) -> Result<Response, Failure> {
         let Inner { serves, sessions, eras, .. } = &*self.0;
         served::check(*serves, request.headers(), message)?;
-        let owner = Owner::of(request);
         // Whoever names a revision of 2026-07-28 or later has no session, whatever its headers say.
         let session = if message.is_modern() {
             None
         } else {
-            headers::session(request.headers(), |id| sessions.open(owner, id))?
+            headers::session(request.headers(), |id| sessions.open(Owner::of(request), id))?
         };
         served::check_batch(request, session.as_ref())?;
         // Boxed, like everything that is rare and large here: each call carries the space for it otherwise.

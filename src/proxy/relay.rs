@@ -169,7 +169,7 @@ impl Relay {
             return Some(subscription_ended(id));
         }
         tracing::warn!(reason = refusal.reason().code(), "event stream ended: {}", refusal.message());
-        let request_id = self.request_id.as_ref().map(RequestId::as_str);
+        let request_id = self.request_id.as_ref();
         let refusal = refusal.clone().with_data("outcome", "unknown");
         Some(Event::message(&refusal.body(Addressee { id: Some(&id?), request_id })))
     }

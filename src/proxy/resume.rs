@@ -18,7 +18,6 @@ const SHORTEST: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 5;
 
 /// Where a stream comes from.
-#[expect(clippy::large_enum_variant, reason = "it is open nearly always, and whoever has it is boxed")]
 pub(super) enum Source {
     /// It is open.
     Open(Events),

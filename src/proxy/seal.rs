@@ -8,9 +8,9 @@ use std::{
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     error::Unspecified,
-    rand,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use portcullis_policies::kit::random;
 
 /// Seals values for clients. All clones have the same keys.
 ///
@@ -31,9 +31,7 @@ impl Seal {
     /// # Panics
     /// If the operating system has no random bytes.
     pub fn new() -> Self {
-        let mut secret = [0; 32];
-        rand::fill(&mut secret).expect("the operating system gives random bytes");
-        Self(Arc::new(RwLock::new(Keys { current: key(&secret), previous: Vec::new() })))
+        Self(Arc::new(RwLock::new(Keys { current: key(&random::bytes()), previous: Vec::new() })))
     }
 
     /// Seals with this key from now on. What was sealed before still opens.
@@ -48,8 +46,7 @@ impl Seal {
     /// # Panics
     /// If the operating system has no random bytes.
     pub(super) fn seal(&self, purpose: &str, place: &[&str], plain: &[u8]) -> String {
-        let mut nonce = [0; NONCE_LEN];
-        rand::fill(&mut nonce).expect("the operating system gives random bytes");
+        let nonce = random::bytes::<NONCE_LEN>();
         let key = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).current);
         let mut sealed = plain.to_vec();
         let done =

@@ -54,9 +54,9 @@ fn is_modern_notification(headers: &HeaderMap, message: &Message) -> bool {
 
 /// Does the message come in a batch, in a session of a revision that has none? The edge sees only what the client repeats of it.
 pub(super) fn check_batch(request: &Request, session: Option<&Session>) -> Result<(), Refusal> {
-    let agreed = session.and_then(|session| session.version.as_deref());
-    match (request.extensions().get::<InBatch>(), agreed) {
-        (Some(batch), Some(agreed)) if !batch.is_allowed_in(agreed) => {
+    let Some(agreed) = session.and_then(|session| session.version.as_deref()) else { return Ok(()) };
+    match request.extensions().get::<InBatch>() {
+        Some(batch) if !batch.is_allowed_in(agreed) => {
             let why = format!("The body is a JSON-RPC batch, which MCP {agreed} does not have.");
             Err(Refusal::new(Reason::BatchNotSupported, why).with_remedy("Send one message a request."))
         }

@@ -5,8 +5,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use aws_lc_rs::rand;
 use moka::sync::Cache;
+use portcullis_policies::kit::random;
 
 use super::{aside::Asides, bridge, eras::Eras, meter::Meter, seal::Seal};
 
@@ -35,11 +35,9 @@ impl Shared {
     /// # Panics
     /// If the operating system has no random bytes.
     pub fn new() -> Self {
-        let mut node = [0; 8];
-        rand::fill(&mut node).expect("the operating system gives random bytes");
         Self(Arc::new(Inner {
             seal: Seal::new(),
-            node: u64::from_be_bytes(node),
+            node: random::seed(),
             has_peers: AtomicBool::new(false),
             eras: Cache::new(UPSTREAMS),
             meter: Meter::default(),

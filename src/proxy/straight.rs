@@ -94,7 +94,6 @@ impl Forward {
         received: Received,
         opens: &Opens<'_>,
     ) -> Response {
-        let owner = Owner::of(request);
         let Received { status, headers, reply } = served::narrow(self.0.serves, message, received);
         let events = matches!(reply, Reply::Events(_));
         let mut response = http::Response::new(reply);
@@ -102,7 +101,7 @@ impl Forward {
         *response.headers_mut() = headers;
         headers::to_client(response.headers_mut(), events, |id| {
             let id = id.to_str().ok()?;
-            self.sessions().seal(owner, &opens.session(id)?)
+            self.sessions().seal(Owner::of(request), &opens.session(id)?)
         });
         response
     }

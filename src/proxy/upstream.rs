@@ -22,6 +22,7 @@ use super::{
     relay::Relay,
     resume::Resume,
 };
+use crate::fault::Fault;
 
 /// An upstream, with the patience and the limits of a route.
 #[derive(Clone, Debug)]
@@ -127,9 +128,14 @@ impl Upstream {
         let Answered { head, body } =
             self.endpoint.send(http::Method::POST, headers, message, credential, &self.clocks).await?;
         if let Some(challenge) = UpstreamChallenge::of(head.status, &head.headers) {
-            return Err(Failure { refusal: Reason::UpstreamUnauthorized.into(), challenge: Some(Box::new(challenge)) });
+            // The caller's own token is good: it is the gateway's credential that is not.
+            let refusal = match credential {
+                None => Reason::UpstreamUnauthorized.into(),
+                Some(_) => Fault::UpstreamRefuses.refusal(Reason::UpstreamUnauthorized),
+            };
+            return Err(Failure { refusal, challenge: Some(Box::new(challenge)) });
         }
-        judge_status(head.status)?;
+        judge_status(head.status, &head.headers)?;
         let kind = MediaType::of(&head.headers);
         let reply = match kind {
             MediaType::Events if head.status.is_success() => {
@@ -146,7 +152,7 @@ impl Upstream {
             _ => {
                 let whole = body.says_where_it_ends(&head.headers);
                 let bytes = body.collect(self.limits.json_bytes, &self.clocks).await.map_err(unknown_outcome)?;
-                complete(kind, bytes, whole, head.status, awaiting.is_some())?
+                complete(kind, bytes, whole, (head.status, &head.headers), awaiting.is_some())?
             }
         };
         Ok(Received { status: head.status, headers: head.headers, reply })

@@ -18,7 +18,8 @@ use http_body::{Body, Frame};
 use http_body_util::Full;
 use hyper::{
     body::Incoming,
-    client::conn::http1::{Connection, SendRequest},
+    client::conn::http1::{self, SendRequest},
+    rt::{Read, Write},
 };
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
@@ -32,11 +33,11 @@ use super::{
     past::{Past, Seat, spread},
 };
 
-type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
+/// A connection at work. Of whatever it is made: one without TLS would carry the space for it otherwise.
+type Driven = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
-type Driven = Pin<Box<Connection<Io, Full<Bytes>>>>;
-
-/// One open connection, at rest or in use by one exchange.
+/// One open connection, at rest or in use by one exchange. Handed on in a box: each call takes it out of the pool, through
+/// several futures and back.
 pub(super) struct Wire {
     sender: SendRequest<Full<Bytes>>,
     /// None once it has ended. Dropping it is what gives back a request that waits in it unsent.
@@ -59,26 +60,33 @@ pub(super) enum SendError {
 }
 
 impl Wire {
-    pub(super) async fn handshake(io: Io, owner: Option<&UpstreamCredential>, seat: Seat) -> hyper::Result<Self> {
-        let (sender, connection) = hyper::client::conn::http1::Builder::new().handshake(io).await?;
-        Ok(Self {
+    pub(super) async fn handshake(
+        io: MaybeHttpsStream<TokioIo<TcpStream>>,
+        owner: Option<&UpstreamCredential>,
+        seat: Seat,
+    ) -> hyper::Result<Box<Self>> {
+        let (sender, connection) = match io {
+            MaybeHttpsStream::Http(tcp) => drivable(tcp).await?,
+            MaybeHttpsStream::Https(tls) => drivable(tls).await?,
+        };
+        Ok(Box::new(Self {
             sender,
-            connection: Some(Box::pin(connection)),
+            connection: Some(connection),
             alarm: Alarm::default(),
             timer: LazyTimer::default(),
             owner: owner.cloned(),
             seat,
-        })
+        }))
     }
 
     /// Sends a request and waits for the head of its answer. Takes the request, and puts it back if it was not sent: on
     /// the way here it is never moved.
     pub(super) async fn send(
-        mut self,
+        mut self: Box<Self>,
         request: &mut Option<http::Request<Full<Bytes>>>,
         deadline: Instant,
     ) -> Result<(http::response::Parts, WireBody), SendError> {
-        let Self { sender, connection, alarm, timer, seat, .. } = &mut self;
+        let Self { sender, connection, alarm, timer, seat, .. } = &mut *self;
         let Some(taken) = request.take() else { return Err(SendError::NotSent) };
         // Nobody but the connection can make it wait, and that is driven before it is asked again.
         let mut answer = pin!(unconstrained(sender.try_send_request(taken)));
@@ -144,6 +152,14 @@ impl Wire {
     }
 }
 
+async fn drivable<S>(stream: S) -> hyper::Result<(SendRequest<Full<Bytes>>, Driven)>
+where
+    S: Read + Write + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(stream).await?;
+    Ok((sender, Box::pin(connection)))
+}
+
 /// Drives the connection until `goal`, which only the connection can bring about, is reached or must be waited for. The
 /// goal rings for nobody: it is asked after each turn of the connection.
 fn drive_until<T>(
@@ -177,7 +193,7 @@ impl std::fmt::Debug for Wire {
 #[derive(Debug)]
 pub(super) struct WireBody {
     body: Incoming,
-    wire: Option<Wire>,
+    wire: Option<Box<Wire>>,
 }
 
 impl WireBody {
@@ -243,7 +259,7 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Resting {
-    wire: Wire,
+    wire: Box<Wire>,
     since: Instant,
 }
 
@@ -255,7 +271,7 @@ impl Pool {
 
     /// The connection with this credential that was used last, if it is still good; otherwise the place of one that is to
     /// be opened, and why it has to be.
-    pub(super) fn take(&self, owner: Option<&UpstreamCredential>, now: Instant) -> Result<Wire, (Seat, Miss)> {
+    pub(super) fn take(&self, owner: Option<&UpstreamCredential>, now: Instant) -> Result<Box<Wire>, (Seat, Miss)> {
         loop {
             let mut shelf = self.shelf(owner);
             let Some(at) = shelf.iter().rposition(|resting| resting.wire.is_of(owner)) else {
@@ -272,7 +288,7 @@ impl Pool {
         }
     }
 
-    fn put(&self, wire: Wire) {
+    fn put(&self, wire: Box<Wire>) {
         if wire.is_over() {
             return;
         }
@@ -310,11 +326,4 @@ fn name_of(owner: Option<&UpstreamCredential>) -> &str {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Did the connection fail because of TLS?
-pub(super) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    // What an I/O error wraps is not its source: that is the source of what it wraps.
-    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| is_tls(wrapped)) || error.source().is_some_and(is_tls)
 }

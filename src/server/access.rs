@@ -6,8 +6,9 @@ use http::StatusCode;
 use portcullis_policies::kit::{
     chain::{Arrival, Response},
     credential::UpstreamAttempts,
+    decision::{Decided, Decisions},
     message::{Message, Method},
-    refusal::Reason,
+    refusal::{Cause, Reason},
     reply::Reply,
 };
 use tokio::time::Instant;
@@ -23,10 +24,14 @@ pub(super) struct Outcome<'a> {
     pub(super) status: StatusCode,
     pub(super) reason: Option<Reason>,
     pub(super) method: Option<&'a Method>,
+    /// What exactly is wrong, where that is known.
+    cause: Option<Cause>,
     message: Option<&'a Message>,
     pub(super) stream: bool,
     /// How often the upstream got the call, if more than once.
     attempts: Option<UpstreamAttempts>,
+    /// What rules decided.
+    pub(super) decisions: &'a [Decided],
 }
 
 impl Access {
@@ -63,6 +68,7 @@ fn write(arrival: &Arrival, outcome: Option<&Outcome<'_>>, elapsed: Duration) {
         target = outcome.and_then(Outcome::target).map(printable).as_deref(),
         status = outcome.map(|outcome| outcome.status.as_u16()),
         reason = outcome.map_or(Some("client_gone"), |outcome| outcome.reason.map(Reason::code)),
+        fault = outcome.and_then(|outcome| outcome.cause).map(|cause| cause.code),
         stream = outcome.map(|outcome| outcome.stream),
         upstream_attempts = outcome.and_then(|outcome| outcome.attempts).map(|UpstreamAttempts(sent)| sent),
         ms = milliseconds(elapsed),
@@ -71,14 +77,16 @@ fn write(arrival: &Arrival, outcome: Option<&Outcome<'_>>, elapsed: Duration) {
 }
 
 impl<'a> Outcome<'a> {
-    pub(super) fn of(response: &Response, message: Option<&'a Message>) -> Self {
+    pub(super) fn of(response: &'a Response, message: Option<&'a Message>) -> Self {
         Self {
             status: response.status(),
             reason: response.extensions().get().copied(),
+            cause: response.extensions().get().copied(),
             method: message.and_then(Message::method),
             message,
             stream: matches!(response.body(), Reply::Events(_)),
             attempts: response.extensions().get().copied(),
+            decisions: response.extensions().get().map(|Decisions(decided)| decided.as_slice()).unwrap_or_default(),
         }
     }
 

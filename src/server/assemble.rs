@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use anyhow::Context;
 use axum::{
     extract::{Extension, State},
     http::{StatusCode, Uri, header},
@@ -15,8 +16,7 @@ use tokio::{
 
 use super::{
     metrics::Metrics,
-    open_store::KeyNotice,
-    router::{NoSuchPath, Router},
+    router::{NoSuchPath, Requests, Router, Watching},
     services::{Place, Services},
     shutdown::Shutdown,
     telemetry::Exporters,
@@ -25,8 +25,8 @@ use super::{
 use crate::{
     config::Gateway,
     console,
-    oauth::{self, TokenJudge},
-    pipeline::{Live, Reloaded, Watcher, watch},
+    oauth::{self, Origin, TokenJudge},
+    pipeline::{KeyNotice, Live, Reloaded, Watcher, public_origin, watch},
     proxy::Shared,
 };
 
@@ -59,11 +59,19 @@ pub async fn assemble(
     let place = Place { folder: folder.to_owned(), listening };
     let key_notice = services.clone().open(Arc::clone(&live), gateway.clone(), place.clone()).await?;
     let exporters = Exporters::start(gateway.telemetry.as_ref())?;
-    let metrics = Metrics::new(&exporters.meters, exporters.registry.clone(), services.shared.meter());
+    let metrics =
+        Metrics::new(&exporters.meters, exporters.registry.clone(), services.shared.meter(), services.audit.counts());
     let tls = gateway.tls.as_ref().map(|files| Tls::load(files, folder)).transpose()?;
-    let own = own_endpoints(metrics.clone(), shutdown.clone(), &services);
-    let tracing = exporters.tracing();
-    let router = Router::new(Arc::clone(&live), own, metrics.clone(), tracing, &gateway, listening, process);
+    let origin = public_origin(&gateway, &listening).context("gateway.publicUrl is no origin")?;
+    let own = own_endpoints(metrics.clone(), shutdown.clone(), &services, &origin);
+    let watching = Watching {
+        metrics: metrics.clone(),
+        tracing: exporters.tracing(),
+        audit: services.audit.clone(),
+        clock: Arc::clone(&services.clock),
+    };
+    let requests = Requests::new(process, &origin.at(console::TROUBLESHOOTING));
+    let router = Router::new(Arc::clone(&live), own, watching, &gateway, listening, requests);
     Ok(Assembly { router, live, key_notice, services, place, metrics, tls, gateway, exporters })
 }
 
@@ -172,7 +180,7 @@ async fn reload_certificate(tls: Tls, mut changes: mpsc::Receiver<()>, _watchers
     }
 }
 
-fn own_endpoints(metrics: Metrics, shutdown: Shutdown, services: &Services) -> axum::Router {
+fn own_endpoints(metrics: Metrics, shutdown: Shutdown, services: &Services, origin: &Origin) -> axum::Router {
     let ready = move || async move {
         if shutdown.has_begun() { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") } else { (StatusCode::OK, "ready\n") }
     };
@@ -182,7 +190,8 @@ fn own_endpoints(metrics: Metrics, shutdown: Shutdown, services: &Services) -> a
         .route("/metrics", get(scrape))
         .with_state(metrics)
         .merge(oauth::router(services.tokens.clone()))
-        .merge(console::router(services.tokens.clone(), services.connections.clone()))
+        .merge(console::router(services.tokens.clone(), services.connections.clone(), services.approvals.clone()))
+        .merge(console::troubleshooting(origin))
         .fallback(any(elsewhere).with_state(services.tokens.clone()))
 }
 

@@ -1,13 +1,13 @@
 //! The connections of a configuration, for commands beside a gateway that may be running.
 
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::{Context, bail};
 use portcullis_policies::kit::clock::SystemClock;
 
-use super::services::{Services, journal, public_origin, upstream_route};
+use super::services::{Services, journal, upstream_route};
 use crate::{
-    pipeline::{Toolbox, plan_file},
+    pipeline::{Toolbox, plan_file, public_origin},
     store::{Store, Tenant},
     upstreams::connections::{ConnectionBook, Foundation, UpstreamRoute, UpstreamRoutes},
 };
@@ -39,8 +39,8 @@ pub async fn book_beside(file: &Path, tools: &Toolbox, store: Store) -> anyhow::
     let folder = file.parent().unwrap_or(Path::new("."));
     let gateway = &generation.gateway;
     // Only a gateway without `publicUrl` is reached at the address that it listens on.
-    let listening = gateway.listen.parse().or_else(|_| "127.0.0.1:0".parse())?;
-    let origin = public_origin(gateway, listening).context("gateway.publicUrl is no origin")?;
+    let listening: SocketAddr = gateway.listen.parse().or_else(|_| "127.0.0.1:0".parse())?;
+    let origin = public_origin(gateway, &listening).context("gateway.publicUrl is no origin")?;
     let clock = Arc::new(SystemClock);
     let services = Services::new(clock.clone());
     services.promise_fetch(gateway, &origin, folder);

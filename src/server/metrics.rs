@@ -11,16 +11,24 @@ use opentelemetry::{
     metrics::{BoundHistogram, Counter, Histogram, Meter, MeterProvider, UpDownCounter},
 };
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use portcullis_policies::kit::{names::NameMap, refusal::Reason};
+use portcullis_policies::kit::{
+    decision::{Decided, LateDecisions},
+    names::NameMap,
+    refusal::Reason,
+};
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use super::access::Outcome;
-use crate::proxy::{self, Use};
+use crate::{
+    audit,
+    proxy::{self, Use},
+};
 
 /// The gateway's instruments.
 #[derive(Clone)]
 pub(super) struct Metrics {
     refusals: Counter<u64>,
+    decisions: Counter<u64>,
     seconds: Seconds,
     reloads: Counter<u64>,
     connections: UpDownCounter<i64>,
@@ -29,13 +37,23 @@ pub(super) struct Metrics {
 
 impl Metrics {
     /// Instruments of `provider`, which `registry` shows. What is counted at the end of chains is read from `upstreams`.
-    pub(super) fn new(provider: &SdkMeterProvider, registry: Registry, upstreams: &proxy::Meter) -> Self {
+    pub(super) fn new(
+        provider: &SdkMeterProvider,
+        registry: Registry,
+        upstreams: &proxy::Meter,
+        rows: &audit::Counts,
+    ) -> Self {
         let meter = provider.meter("portcullis");
         observe_upstreams(&meter, upstreams);
+        observe_audit(&meter, rows);
         Self {
             refusals: meter
                 .u64_counter("portcullis.refusals")
                 .with_description("Requests that the gateway itself answered with no")
+                .build(),
+            decisions: meter
+                .u64_counter("portcullis.rule.decisions")
+                .with_description("What rules decided about calls, and what rules would have that are tried out")
                 .build(),
             seconds: Seconds::new(
                 meter
@@ -61,6 +79,15 @@ impl Metrics {
         if let Some(reason) = outcome.reason {
             self.refused(reason);
         }
+        outcome.decisions.iter().for_each(|decided| count(&self.decisions, route, decided));
+    }
+
+    /// Counts what is still to be decided about the events of a stream.
+    pub(super) fn will_decide(&self, route: &Arc<str>, late: LateDecisions) {
+        for undecided in late.0 {
+            let (counter, route) = (self.decisions.clone(), Arc::clone(route));
+            undecided.listen(move |decided| count(&counter, &route, &decided));
+        }
     }
 
     pub(super) fn refused(&self, reason: Reason) {
@@ -85,6 +112,18 @@ impl Metrics {
     }
 }
 
+fn count(decisions: &Counter<u64>, route: &Arc<str>, Decided { policy, rule, outcome }: &Decided) {
+    decisions.add(
+        1,
+        &[
+            KeyValue::new("route", Arc::clone(route)),
+            KeyValue::new("policy", *policy),
+            KeyValue::new("rule", Arc::clone(rule)),
+            KeyValue::new("outcome", *outcome),
+        ],
+    );
+}
+
 /// Reads what the end of chains has counted whenever somebody asks: a call costs no more than the counting.
 fn observe_upstreams(meter: &Meter, upstreams: &proxy::Meter) {
     let (connections, sessions) = (upstreams.clone(), upstreams.clone());
@@ -99,6 +138,25 @@ fn observe_upstreams(meter: &Meter, upstreams: &proxy::Meter) {
             "Requests in sessions kept warm for clients of 2026-07-28, by whether one was open and why not",
         )
         .with_callback(move |seen| sessions.sessions().for_each(|(of, count)| seen.observe(count, &labels(of))))
+        .build();
+}
+
+fn observe_audit(meter: &Meter, rows: &audit::Counts) {
+    let (written, lost, missed) = (rows.clone(), rows.clone(), rows.clone());
+    meter
+        .u64_observable_counter("portcullis.audit.rows")
+        .with_description("Rows of the audit log that are in the store")
+        .with_callback(move |seen| seen.observe(written.written(), &[]))
+        .build();
+    meter
+        .u64_observable_counter("portcullis.audit.lost")
+        .with_description("Rows of the audit log that are lost: as many are missing in it")
+        .with_callback(move |seen| seen.observe(lost.lost(), &[]))
+        .build();
+    meter
+        .u64_observable_counter("portcullis.audit.missed")
+        .with_description("Rows of the audit log that are in the store and did not get to a sink")
+        .with_callback(move |seen| seen.observe(missed.missed(), &[]))
         .build();
 }
 

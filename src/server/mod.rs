@@ -3,12 +3,12 @@
 mod access;
 mod assemble;
 mod beside;
+mod connection;
 mod draining;
 mod hosts;
 mod impatient;
 mod listen;
 mod metrics;
-mod open_store;
 mod outgoing;
 mod router;
 mod services;
@@ -20,7 +20,6 @@ pub use self::{
     assemble::{Assembly, assemble},
     beside::book_beside,
     listen::{bind, serve},
-    open_store::{KeyNotice, open_store},
     router::Router,
     services::Services,
     shutdown::{Shutdown, Stop},

@@ -14,8 +14,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Body;
 use ipnet::IpNet;
 use portcullis_policies::kit::{
+    audit::{AuditLog, Entry},
     catalogue::nearest,
     chain::{Arrival, ForeignOrigin, RequestId},
+    clock::Clock,
     credential::Connectable,
     edge::Handled,
     headers::has,
@@ -31,6 +33,7 @@ use super::{
     telemetry::Tracing,
 };
 use crate::{
+    audit,
     config::Gateway,
     oauth::Visitor,
     pipeline::{Live, Route},
@@ -50,39 +53,63 @@ struct Inner {
     live: Arc<Live>,
     /// The gateway's own endpoints.
     own: axum::Router,
-    metrics: Metrics,
-    tracing: Option<Tracing>,
+    watching: Watching,
     hosts: Hosts,
     trusted_proxies: Vec<IpNet>,
     access_log: bool,
     header_bytes: usize,
     headers: usize,
+    requests: Requests,
+}
+
+/// What is told of requests.
+pub(super) struct Watching {
+    pub(super) metrics: Metrics,
+    pub(super) tracing: Option<Tracing>,
+    /// For requests that no chain sees.
+    pub(super) audit: audit::Handle,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// Numbers requests.
+pub(super) struct Requests {
     process: u32,
     next: AtomicU64,
+    /// The page on which errors are explained.
+    help: &'static str,
+}
+
+impl Requests {
+    /// `process` tells runs of the gateway apart. Errors are explained at `help`, which like the public URL lasts as long as
+    /// the process does: so every request can name it, and none has to count or to copy.
+    pub(super) fn new(process: u32, help: &str) -> Self {
+        Self { process, next: AtomicU64::new(1), help: Box::leak(help.into()) }
+    }
+
+    fn next(&self) -> RequestId {
+        RequestId::new(self.process, self.next.fetch_add(1, Ordering::Relaxed)).with_help(self.help)
+    }
 }
 
 impl Router {
     pub(super) fn new(
         live: Arc<Live>,
         own: axum::Router,
-        metrics: Metrics,
-        tracing: Option<Tracing>,
+        watching: Watching,
         gateway: &Gateway,
         listening: SocketAddr,
-        process: u32,
+        requests: Requests,
     ) -> Self {
         Self(Arc::new(Inner {
             live,
             own,
-            metrics,
-            tracing,
+            watching,
             hosts: Hosts::new(gateway, listening),
             trusted_proxies: gateway.trusted_proxies.clone(),
             access_log: gateway.log.access,
             header_bytes: gateway.limits.header_bytes.get() as usize,
             headers: gateway.limits.headers.get() as usize,
-            process,
-            next: AtomicU64::new(1),
+            requests,
         }))
     }
 
@@ -97,8 +124,9 @@ impl Router {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let this = &*self.0;
-        let request_id = RequestId::new(this.process, this.next.fetch_add(1, Ordering::Relaxed));
+        let request_id = this.requests.next();
         if let Err(refusal) = this.admit(&request) {
+            this.unrouted(&request, peer, request_id, &refusal);
             return Ok(this.refuse(&refusal, request_id));
         }
         // What this request begins on, it ends on, also if the configuration changes meanwhile.
@@ -106,21 +134,26 @@ impl Router {
         let Some(route) = generation.route(request.uri().path()) else {
             let known = generation.paths().to_vec();
             drop(generation);
-            let visitor =
-                Visitor { address: this.client(request.headers(), peer), request_id: request_id.as_str().to_owned() };
+            let address = this.client(request.headers(), peer);
+            let visitor = Visitor { address, request_id: request_id.as_str().to_owned() };
             request.extensions_mut().insert(visitor);
-            return Ok(Box::pin(this.own(request, request_id, &known)).await);
+            return Ok(Box::pin(this.own(request, address, request_id, &known)).await);
         };
-        let Route { path, edge, .. } = route;
+        let Route { path, upstream, edge, .. } = route;
         if route.sign_in.is_some() {
             this.hosts.notice(request.uri(), request.headers());
         }
-        let arrival = Arrival { route: Arc::clone(path), client: this.client(request.headers(), peer), request_id };
+        let arrival = Arrival {
+            route: Arc::clone(path),
+            upstream: Arc::clone(upstream),
+            client: this.client(request.headers(), peer),
+            request_id,
+        };
         if this.is_foreign(&request) {
             request.extensions_mut().insert(ForeignOrigin);
         }
         let mut access = Access::begin(this.access_log, &arrival);
-        let span = this.tracing.as_ref().map(|tracing| tracing.begin(path, request.headers_mut()));
+        let span = this.watching.tracing.as_ref().map(|tracing| tracing.begin(path, request.headers_mut()));
         request.extensions_mut().insert(arrival);
         if let Some((auth, target)) = &route.upstream_auth {
             request.extensions_mut().insert(target.clone());
@@ -134,9 +167,12 @@ impl Router {
         let Handled { mut response, message } = edge.handle(request).await;
         let outcome = access::Outcome::of(&response, message.as_ref());
         let elapsed = access.end(&outcome);
-        this.metrics.request(path, &outcome, elapsed);
+        this.watching.metrics.request(path, &outcome, elapsed);
         if let Some(span) = span {
             span.end(&outcome);
+        }
+        if let Some(late) = response.extensions_mut().remove() {
+            this.watching.metrics.will_decide(path, late);
         }
         response.headers_mut().insert(REQUEST_ID, request_id.to_header());
         Ok(response.map(Outgoing::Route))
@@ -192,6 +228,7 @@ impl Inner {
     async fn own<B>(
         &self,
         request: http::Request<B>,
+        address: IpAddr,
         request_id: RequestId,
         known: &[Arc<str>],
     ) -> http::Response<Outgoing>
@@ -209,6 +246,7 @@ impl Inner {
             return response.map(Outgoing::Own);
         }
         let refusal = Refusal::from(Reason::RouteNotFound).closing();
+        self.write_down(&path, address, request_id, &refusal);
         self.refuse(
             &match nearest(&path, known.iter().map(|path| &**path)) {
                 Some(near) => refusal.with_remedy(format!("Did you mean {near}?")),
@@ -218,9 +256,22 @@ impl Inner {
         )
     }
 
+    /// Writes down a request that is refused before its path is looked at.
+    fn unrouted<B>(&self, request: &http::Request<B>, peer: IpAddr, request_id: RequestId, refusal: &Refusal) {
+        self.write_down(request.uri().path(), self.client(request.headers(), peer), request_id, refusal);
+    }
+
+    /// Where routes are audited, so is what reaches none.
+    fn write_down(&self, path: &str, address: IpAddr, request_id: RequestId, refusal: &Refusal) {
+        let Watching { audit, clock, .. } = &self.watching;
+        if self.live.current().audits() {
+            audit.note(Entry::unrouted(clock.now(), request_id, path, address, refusal));
+        }
+    }
+
     fn refuse(&self, refusal: &Refusal, request_id: RequestId) -> http::Response<Outgoing> {
-        self.metrics.refused(refusal.reason());
-        let to = Addressee { id: None, request_id: Some(request_id.as_str()) };
+        self.watching.metrics.refused(refusal.reason());
+        let to = Addressee { id: None, request_id: Some(&request_id) };
         let mut response = refusal.clone().answer(to).map(Outgoing::Route);
         response.headers_mut().insert(REQUEST_ID, request_id.to_header());
         response

@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -11,16 +12,19 @@ use portcullis_policies::kit::{
     clock::Clock,
     host::Host,
     sign_in::{Outside, SignIn},
+    unjudged::ChainEnd,
 };
 use tokio::sync::Mutex;
 
-use super::open_store::{KeyNotice, find_key, is_shared, open_with};
 use crate::{
     api_keys::{KeyJudge, KeyRing},
-    config::{Gateway, Surroundings},
+    approvals::{self, ApprovalDesk},
+    audit,
+    config::Gateway,
     fetch,
     oauth::{Authority, Foundation, Origin, Resources, Routes, TokenJudge},
-    pipeline::{Live, Route, fetch_roots},
+    pins::{self, PinBook},
+    pipeline::{KeyNotice, Live, Route, fetch_client, find_key, is_shared, open_with, public_origin},
     proxy::Shared,
     store::{Location, Tenant},
     upstreams::connections::{self, ConnectionBook, UpstreamRoute, UpstreamRoutes},
@@ -33,10 +37,13 @@ pub struct Services {
     pub(super) tokens: TokenJudge,
     keys: KeyJudge,
     pub(super) connections: connections::Handle,
+    pub(super) approvals: approvals::Handle,
+    pins: pins::Handle,
+    pub(super) audit: audit::Handle,
     pub(super) fetch: fetch::Handle,
     /// What all routes share, across reloads.
     pub shared: Shared,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     opening: Arc<Mutex<()>>,
 }
 
@@ -56,6 +63,9 @@ impl Services {
             tokens: TokenJudge::default(),
             keys: KeyJudge::default(),
             connections: connections::Handle::default(),
+            approvals: approvals::Handle::default(),
+            pins: pins::Handle::default(),
+            audit: audit::Handle::default(),
             fetch: fetch::Handle::default(),
             shared: Shared::new(),
             clock,
@@ -72,6 +82,10 @@ impl Services {
             api_keys: Some(Arc::new(self.keys.clone())),
             fetch: Some(Arc::new(self.fetch.clone())),
             connections: Some(Arc::new(self.connections.clone())),
+            approvals: Some(Arc::new(self.approvals.clone())),
+            pins: Some(Arc::new(self.pins.clone())),
+            audit: Some(Arc::new(self.audit.clone())),
+            chain_end: ChainEnd::Guarded,
         }
     }
 
@@ -82,6 +96,7 @@ impl Services {
 
     /// Closes what was opened, when nothing is served any more.
     pub async fn close(&self) {
+        self.audit.close().await;
         if let Some(book) = self.connections.book() {
             book.close().await;
         }
@@ -98,7 +113,7 @@ impl Services {
         place: Place,
     ) -> anyhow::Result<Option<KeyNotice>> {
         let _one_at_a_time = Arc::clone(&self.opening).lock_owned().await;
-        let origin = public_origin(&gateway, place.listening).context("gateway.publicUrl is no origin")?;
+        let origin = public_origin(&gateway, &place.listening).context("gateway.publicUrl is no origin")?;
         self.promise_fetch(&gateway, &origin, &place.folder);
         let routes: Arc<dyn Routes> = Arc::new(LiveRoutes(Arc::clone(&live)));
         self.tokens.describe(Resources { origin: origin.clone(), routes: Arc::clone(&routes) });
@@ -118,6 +133,14 @@ impl Services {
             self.shared.expect_peers();
         }
         self.shared.seal().use_key(&store.sealer().prf("what clients keep", b""));
+        let of_audit = audit::Foundation {
+            store: store.clone(),
+            tenant: Tenant::DEFAULT,
+            clock: Arc::clone(&self.clock),
+            sinks: audit::Sink::of(&gateway.audit, &place.folder, &fetch)?,
+            keep: Duration::from_hours(24 * u64::from(gateway.audit.keep_days)),
+        };
+        audit::open(of_audit, &self.audit).await?;
         let of_connections = connections::Foundation {
             origin: origin.as_str().parse().context("gateway.publicUrl is no URL")?,
             store: store.clone(),
@@ -128,6 +151,11 @@ impl Services {
             subjects: Arc::new(self.tokens.clone()),
             journal: journal(&gateway, &place.folder),
         };
+        let (tenant, clock) = (Tenant::DEFAULT, Arc::clone(&self.clock));
+        let desk = ApprovalDesk::new(store.clone(), tenant, clock, Some(origin.as_str().to_owned()));
+        let desk = desk.below(Arc::new(LiveRoutes(Arc::clone(&live))));
+        self.approvals.open(desk.clone());
+        tokio::spawn(desk.keep_house());
         let foundation = Foundation {
             origin,
             store: store.clone(),
@@ -139,6 +167,9 @@ impl Services {
         };
         let authority = Authority::open(foundation).await?;
         tokio::spawn(store.clone().keep_resealing());
+        let pins = PinBook::new(store.clone(), Tenant::DEFAULT, Arc::clone(&self.clock));
+        self.pins.open(pins.clone());
+        tokio::spawn(pins.keep_house());
         let ring = Arc::new(KeyRing::new(store, Tenant::DEFAULT, Arc::clone(&self.clock)));
         self.keys.open(Arc::clone(&ring));
         tokio::spawn(ring.keep_house());
@@ -152,14 +183,8 @@ impl Services {
     }
 
     pub(super) fn promise_fetch(&self, gateway: &Gateway, origin: &Origin, folder: &Path) {
-        let (options, folder) = (gateway.fetch.clone(), folder.to_owned());
-        let guard = fetch::Guard { networks: options.allowed_networks.clone(), loopback: origin.is_loopback() };
-        self.fetch.promise(move || {
-            // What is wrong with the files has been reported by the check of the configuration.
-            let roots = Surroundings::of_process(&folder, |surroundings| fetch_roots(&options, surroundings));
-            let roots = roots.unwrap_or_else(|_| fetch::Roots::none());
-            fetch::Client::new(fetch::Settings { guard, roots }, Arc::new(fetch::SystemResolver::default()))
-        });
+        let (gateway, origin, folder) = (gateway.clone(), origin.clone(), folder.to_owned());
+        self.fetch.promise(move || fetch_client(&gateway, &origin, &folder));
     }
 }
 
@@ -168,15 +193,6 @@ pub(super) fn journal(gateway: &Gateway, folder: &Path) -> PathBuf {
     match Location::parse(&gateway.store, folder) {
         Ok(Location::Sqlite(file)) => file.with_added_extension("journal"),
         _ => folder.join("portcullis.journal"),
-    }
-}
-
-/// The address that clients use: the configured one, or the one that is listened on.
-pub(super) fn public_origin(gateway: &Gateway, listening: SocketAddr) -> Option<Origin> {
-    let scheme = if gateway.tls.is_some() { "https" } else { "http" };
-    match &gateway.public_url {
-        Some(url) => Origin::parse(url),
-        None => Origin::parse(&format!("{scheme}://{listening}")),
     }
 }
 
@@ -201,6 +217,12 @@ impl Routes for LiveRoutes {
         let generation = self.0.current();
         let paths = generation.paths().iter();
         paths.filter(|path| generation.route(path).is_some_and(|route| route.sign_in.is_some())).cloned().collect()
+    }
+}
+
+impl approvals::Configurations for LiveRoutes {
+    fn version(&self) -> u64 {
+        self.0.version()
     }
 }
 

@@ -5,15 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
-use rustls::{
-    ServerConfig,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
+use rustls::ServerConfig;
 
-use crate::config::TlsFiles;
+use crate::{config::TlsFiles, pipeline::listener_tls};
 
 /// TLS for the listener.
 #[derive(Clone, Debug)]
@@ -27,7 +22,7 @@ impl Tls {
     /// Reads certificate and key; paths are relative to `folder`.
     pub(super) fn load(files: &TlsFiles, folder: &Path) -> anyhow::Result<Self> {
         let (certificate, key) = (folder.join(&files.certificate), folder.join(&files.key));
-        let config = read(&certificate, &key)?;
+        let config = listener_tls(&certificate, &key)?;
         Ok(Self { current: Arc::new(ArcSwap::from_pointee(config)), certificate, key })
     }
 
@@ -38,7 +33,7 @@ impl Tls {
 
     /// Reads the files again. Connections that are open stay as they are; if the files are no good, so does everything.
     pub(super) fn reload(&self) {
-        match read(&self.certificate, &self.key) {
+        match listener_tls(&self.certificate, &self.key) {
             Ok(config) => {
                 self.current.store(Arc::new(config));
                 tracing::info!(certificate = %self.certificate.display(), "certificate read again");
@@ -51,21 +46,4 @@ impl Tls {
     pub(super) fn files(&self) -> [&Path; 2] {
         [&self.certificate, &self.key]
     }
-}
-
-fn read(certificate: &Path, key: &Path) -> anyhow::Result<ServerConfig> {
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("the certificate {} cannot be read", certificate.display()))?;
-    if chain.is_empty() {
-        bail!("{} has no certificate in it", certificate.display());
-    }
-    let key = PrivateKeyDer::from_pem_file(key).with_context(|| format!("the key {} cannot be read", key.display()))?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .context("certificate and key do not belong together")?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
 }

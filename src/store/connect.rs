@@ -9,13 +9,23 @@ use sqlx::{
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
+use tokio::time::{Instant, sleep};
 
-use super::{Location, OpenError, StoreError, master_key, sql::Database};
+use super::{
+    Location, OpenError, StoreError,
+    error::{Trouble, TroubleKind, is_damage},
+    master_key,
+    sql::Database,
+};
 
 /// How long to wait for a connection: shorter than the store's patience, so that the reason is known.
 const ACQUIRE: Duration = Duration::from_secs(4);
 /// How long SQLite waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(4);
+/// After which time a lock is tried again for which SQLite does not wait.
+const AGAIN: Duration = Duration::from_millis(20);
+/// How long who only looks waits for it.
+const GLANCE: Duration = Duration::from_secs(1);
 const READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
@@ -32,7 +42,35 @@ pub(super) async fn connect(location: Location) -> Result<Database, OpenError> {
             }
         })
     });
-    connecting.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    connecting.await.map_err(|error| StoreError::Unavailable(Trouble::other(error)))?
+}
+
+/// Connects to what is there, to look at it: nothing is made. `None`, if there is no file.
+pub(super) async fn look(location: &Location) -> Result<Option<Database>, OpenError> {
+    match location {
+        Location::Sqlite(path) if !path.exists() => Ok(None),
+        Location::Sqlite(path) => {
+            let options = SqliteConnectOptions::new().filename(path).busy_timeout(GLANCE).disable_statement_logging();
+            // As a store with a log is only ever opened to write, so is this: whoever closes it last then leaves no files.
+            let readers = forever(1).connect_with(options.clone().pragma("query_only", "on"));
+            let readers = readers.await.map_err(unreachable(location))?;
+            Ok(Some(Database::Sqlite { writer: forever(1).connect_lazy_with(options), readers }))
+        }
+        Location::Postgres { options, .. } => {
+            let options = options.clone().application_name("portcullis doctor").disable_statement_logging();
+            let pool = PoolOptions::<Postgres>::new().acquire_timeout(ACQUIRE).max_connections(1);
+            Ok(Some(Database::Postgres(pool.connect_with(options).await.map_err(unreachable(location))?)))
+        }
+    }
+}
+
+/// The numbers of the steps that make the tables of this database.
+pub(super) fn known_steps(database: &Database) -> Vec<i64> {
+    let migrator = match database {
+        Database::Sqlite { .. } => sqlx::migrate!("src/store/migrations/sqlite"),
+        Database::Postgres(_) => sqlx::migrate!("src/store/migrations/postgres"),
+    };
+    migrator.iter().map(|step| step.version).collect()
 }
 
 async fn sqlite(location: &Location, path: &Path) -> Result<Database, OpenError> {
@@ -47,10 +85,22 @@ async fn sqlite(location: &Location, path: &Path) -> Result<Database, OpenError>
         .pragma("secure_delete", "on")
         .disable_statement_logging();
     let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
-    let writer: Pool<Sqlite> = forever(1).connect_with(writing).await.map_err(unreachable(location))?;
+    let writer = writer(writing).await.map_err(unreachable(location))?;
     migrate_sqlite(&writer).await.map_err(OpenError::Migration)?;
     let readers = forever(READERS).connect_lazy_with(options.pragma("query_only", "on"));
     Ok(Database::Sqlite { writer, readers })
+}
+
+/// A new file gets its log under a lock for which SQLite does not wait (<https://sqlite.org/wal.html>): of several processes that
+/// start at once, all but one have to try again.
+async fn writer(options: SqliteConnectOptions) -> Result<Pool<Sqlite>, sqlx::Error> {
+    let end = Instant::now() + BUSY;
+    loop {
+        match forever(1).connect_with(options.clone()).await {
+            Err(error) if TroubleKind::of(&error) == TroubleKind::Locked && Instant::now() < end => sleep(AGAIN).await,
+            connected => return connected,
+        }
+    }
 }
 
 /// All steps that are due, or none: in one transaction, for which a second process waits.
@@ -82,5 +132,8 @@ fn forever(connections: u32) -> PoolOptions<Sqlite> {
 
 fn unreachable(location: &Location) -> impl Fn(sqlx::Error) -> OpenError + use<> {
     let location = location.to_string();
-    move |error| OpenError::Unreachable { location: location.clone(), why: error.to_string() }
+    move |error| {
+        let (location, why) = (location.clone(), error.to_string());
+        if is_damage(&error) { OpenError::Damaged { location, why } } else { OpenError::Unreachable { location, why } }
+    }
 }

@@ -4,10 +4,8 @@
 //! value. So rotating the master key touches data keys only, and with its data key a record is destroyed. Both carry the place
 //! that they are for: tenant, row and column.
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    rand,
-};
+use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use portcullis_policies::kit::random;
 use secrecy::{ExposeSecret, SecretSlice, zeroize::Zeroizing};
 
 use super::{
@@ -31,15 +29,14 @@ impl Owner {
         secrets: &SecretSlice<u8>,
     ) -> (Vec<u8>, Vec<u8>) {
         let mut data_key = Zeroizing::new([0; KEY_LEN]);
-        rand::fill(&mut *data_key).expect("the operating system gives random bytes");
+        random::fill(&mut *data_key);
         let sealed = self.encrypt(&*data_key, column, row, secrets.expose_secret());
         (self.seal(key_column, row, &*data_key), sealed.expect("AES-GCM seals anything that fits into memory"))
     }
 
     /// The nonce, and the ciphertext.
     fn encrypt(&self, data_key: &[u8], column: &str, row: &str, plain: &[u8]) -> Option<Vec<u8>> {
-        let mut nonce = [0; NONCE_LEN];
-        rand::fill(&mut nonce).ok()?;
+        let nonce = random::bytes::<NONCE_LEN>();
         let mut text = plain.to_vec();
         let place = seal::place(column, &self.context(row));
         let aead = cipher(data_key)?;

@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::rand;
 use base64::{
     Engine,
     alphabet::{STANDARD, URL_SAFE},
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose},
 };
+use portcullis_policies::kit::random;
 use secrecy::{
     ExposeSecret, SecretBox,
     zeroize::{Zeroize, Zeroizing},
@@ -93,7 +93,7 @@ impl MasterKey {
     /// Draws a new one.
     pub fn generate() -> Result<Self, io::Error> {
         let mut bytes = Zeroizing::new([0; LEN]);
-        rand::fill(&mut *bytes).map_err(|_| no_randomness())?;
+        random::fill(&mut *bytes);
         Ok(Self { current: SecretBox::new(Box::new(*bytes)), previous: Vec::new() })
     }
 
@@ -103,6 +103,15 @@ impl MasterKey {
         let mut keys = words.filter(|word| !word.is_empty()).map(read);
         let current = keys.next().ok_or(KeyError::Malformed)??;
         Ok(Self { current, previous: keys.collect::<Result<_, _>>()? })
+    }
+
+    /// Reads the key in `path`; `None`, if there is no such file.
+    pub fn load(path: &Path) -> Result<Option<Self>, KeyError> {
+        match path.try_exists() {
+            Ok(true) => load(path).map(Some),
+            Ok(false) => Ok(None),
+            Err(why) => Err(KeyError::File { path: path.to_owned(), why }),
+        }
     }
 
     /// Reads the key in `path`, or makes one there that only the owner can read. The other value says whether it was made.
@@ -154,9 +163,7 @@ fn pattern(bytes: &[u8; LEN]) -> Option<&'static str> {
 fn create(path: &Path) -> io::Result<bool> {
     let key = MasterKey::generate()?;
     let text = Zeroizing::new(general_purpose::STANDARD.encode(key.current.expose_secret()) + "\n");
-    let mut name = [0; 8];
-    rand::fill(&mut name).map_err(|_| no_randomness())?;
-    let draft = path.with_added_extension(format!("{:x}.new", u64::from_be_bytes(name)));
+    let draft = path.with_added_extension(format!("{:x}.new", random::seed()));
     let mut file = private().create_new(true).open(&draft)?;
     let made =
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
@@ -165,10 +172,6 @@ fn create(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         made => made.and_then(|()| sync_folder(path)).map(|()| true),
     }
-}
-
-fn no_randomness() -> io::Error {
-    io::Error::other("the operating system gives no random bytes")
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

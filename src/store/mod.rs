@@ -15,7 +15,9 @@
 
 mod accounts;
 mod api_keys;
+mod approvals;
 mod assertions;
+mod audit;
 mod claims;
 mod clients;
 mod codes;
@@ -33,8 +35,9 @@ mod grants;
 mod key_command;
 mod location;
 mod logins;
+mod look;
 mod master_key;
-pub mod random;
+mod pins;
 mod refresh_tokens;
 mod reseal;
 mod seal;
@@ -57,6 +60,8 @@ use self::sql::{Database, Owner, Record, Value};
 pub use self::{
     accounts::AccountRecord,
     api_keys::ApiKeyRecord,
+    approvals::{ApprovalDetails, ApprovalRecord, ApprovalState},
+    audit::{AuditHead, AuditKeyRecord, AuditRow},
     claims::Claim,
     clients::ClientRecord,
     codes::{CodeRecord, CodeUse},
@@ -66,12 +71,14 @@ pub use self::{
     connections::{ConnectionChange, ConnectionKey, ConnectionRecord, ConnectionState, ConnectionSummary},
     consents::ConsentKey,
     digest::Digest,
-    error::{OpenError, StoreError},
+    error::{OpenError, StoreError, Trouble, TroubleKind},
     feed::{Feed, every},
     grants::GrantRecord,
     location::Location,
     logins::LoginRecord,
+    look::Steps,
     master_key::{KeyError, MasterKey},
+    pins::{Kept, PinRecord, PinnedUpstream},
     refresh_tokens::{RefreshRecord, Rotation},
     reseal::{KeyRole, KeyUse, Resealed},
     seal::{Sealer, Unsealable},

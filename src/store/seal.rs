@@ -10,8 +10,9 @@ use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     error::Unspecified,
     hkdf::{HKDF_SHA256, Prk, Salt},
-    hmac, rand,
+    hmac,
 };
+use portcullis_policies::kit::random;
 use secrecy::{ExposeSecret, SecretBox, zeroize::Zeroizing};
 
 use super::master_key::MasterKey;
@@ -60,8 +61,7 @@ impl Sealer {
     /// # Panics
     /// If the operating system has no random bytes, or if `plain` is longer than AES-GCM allows (64 GB).
     pub fn seal(&self, purpose: &str, context: &str, plain: &[u8]) -> Vec<u8> {
-        let mut nonce = [0; NONCE_LEN];
-        rand::fill(&mut nonce).expect("the operating system gives random bytes");
+        let nonce = random::bytes::<NONCE_LEN>();
         let (mut head, mut text) = (Vec::with_capacity(HEADER_LEN + plain.len() + 16), plain.to_vec());
         head.push(VERSION);
         head.extend(self.current.id);

@@ -75,13 +75,15 @@ pub(super) const COLUMNS: &[Column] = &[
     column!("connections" "sealed_data_key", by "upstream" "subject" "id"),
     column!("connect_flows" "sealed_secret", digest "state_digest"),
     column!("upstream_clients" "sealed_data_key", digest "key_digest"),
+    column!("approvals" "sealed_call", by "id"),
+    column!("audit_keys" "sealed_private", by "kid"),
 ];
 
 /// The one statement that is about all tenants: who they are.
 pub(super) const TENANTS: &str = "SELECT tenant AS id FROM logins WHERE $1 <> '' UNION SELECT tenant FROM sessions \
     UNION SELECT tenant FROM accounts UNION SELECT tenant FROM grants UNION SELECT tenant FROM signing_keys \
     UNION SELECT tenant FROM connections UNION SELECT tenant FROM connect_flows \
-    UNION SELECT tenant FROM upstream_clients";
+    UNION SELECT tenant FROM upstream_clients UNION SELECT tenant FROM approvals UNION SELECT tenant FROM audit_keys";
 
 /// A sealed value, and what names the row that it stands in.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use portcullis_policies::kit::clock::Timestamp;
 use sqlx::{Decode, Pool, Postgres, Row as _, Sqlite, Transaction, Type, postgres::PgRow, sqlite::SqliteRow};
 use tokio::time::timeout;
 
-use super::{Digest, StoreError, Tenant, seal::Sealer};
+use super::{Digest, StoreError, Tenant, Trouble, seal::Sealer};
 
 /// How long one statement may take, waiting for a connection included.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -208,7 +208,9 @@ fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> impl Future
     async {
         match timeout(PATIENCE, work).await {
             Ok(outcome) => Ok(outcome?),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()))),
+            Err(_) => {
+                Err(StoreError::Unavailable(Trouble::other(format_args!("no answer within {} s", PATIENCE.as_secs()))))
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Store, StoreError, Tenant, sql::values};
 const KEPT: Duration = Duration::from_hours(24);
 /// How long a yes is remembered, and what is known of somebody who does not come any more.
 const REMEMBERED: Duration = Duration::from_hours(365 * 24);
-/// How long it is remembered how connections came about and ended.
+/// How long it is remembered how connections came about and ended, and who approved which call.
 const LOGGED: Duration = Duration::from_hours(90 * 24);
 /// Rows of one transaction: others wait while it runs.
 const BATCH: i64 = 500;
@@ -37,6 +37,7 @@ const EXPIRED: &[(&str, Duration)] = &[
     (delete!("connect_flows", by "state_digest", ended "expires_at"), Duration::ZERO),
     (delete!("connections", by "upstream" "subject", ended "gone_at"), KEPT),
     (delete!("connection_events", by "number", ended "at"), LOGGED),
+    (delete!("approvals", by "number", ended "expires_at"), LOGGED),
     (delete!("codes", by "code_digest", ended "expires_at"), KEPT),
     (delete!("consents", by "key_digest", ended "granted_at"), REMEMBERED),
     (delete!("accounts", by "provider" "subject", ended "refreshed_at"), REMEMBERED),

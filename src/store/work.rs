@@ -58,6 +58,13 @@ impl Record for Check {
 }
 
 impl Store {
+    /// Is a key at hand the one that the store was sealed with? `None`, if none has sealed it yet.
+    pub async fn knows_its_key(&self) -> Result<Option<bool>, StoreError> {
+        const READ: &str = "SELECT sealed_check FROM master_key WHERE tenant = $1";
+        let check = self.one(&ALWAYS_THERE, READ, values![]).await?;
+        Ok(check.map(|Check(sealed)| self.sealer.open(CHECK, "", &sealed).is_ok()))
+    }
+
     /// The first start seals a check; every other one must be able to open it.
     pub(super) async fn check_master_key(&self) -> Result<(), OpenError> {
         const INSERT: &str = "INSERT INTO master_key (tenant, sealed_check) VALUES ($1, $2) ON CONFLICT DO NOTHING";

@@ -1,7 +1,9 @@
 //! Asking an upstream what it offers, as a client of either protocol era.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt, Full};
 use portcullis_policies::kit::{
     catalogue::Catalogue,
@@ -10,25 +12,18 @@ use portcullis_policies::kit::{
     reply::{EventLimits, EventReader, Reply},
 };
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
+
+use crate::proxy::EndsSession;
 
 /// Pages of one list that are asked for.
 const PAGES: usize = 100;
 const LEGACY: &str = "2025-11-25";
 const METHOD_NOT_FOUND: i64 = -32601;
-
-/// Everything behind `edge`, or why it could not be had.
-pub async fn fetch(edge: &Edge) -> Result<Catalogue, String> {
-    let mut client = Client { edge, session: None, modern: true, next: 1 };
-    if client.list("tools/list", "tools", "name").await.is_err() {
-        client.initialize().await?;
-    }
-    Ok(Catalogue {
-        tools: client.list("tools/list", "tools", "name").await?,
-        prompts: client.list("prompts/list", "prompts", "name").await?,
-        resources: client.list("resources/list", "resources", "uri").await?,
-        resource_templates: client.list("resources/templates/list", "resourceTemplates", "uriTemplate").await?,
-    })
-}
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// How long the end of a session may take.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Which eras of MCP an upstream speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,35 +34,75 @@ pub struct Eras {
     pub modern: bool,
 }
 
-/// Which eras the server behind `edge` speaks. The edge must not translate.
-pub async fn eras(edge: &Edge) -> Eras {
-    let mut client = Client { edge, session: None, modern: true, next: 1 };
-    let discovered = client.request("server/discover", json!({})).await;
-    let modern = discovered.is_ok_and(|(_, answer)| answer["result"].is_object());
-    Eras { modern, legacy: client.initialize().await.is_ok() }
+/// Which eras the server behind `edge` speaks, which must not translate, and everything behind it, or why that could not be
+/// had. None if it does not answer within `patience`.
+///
+/// One session is opened for all of it, and ended, however long the rest took.
+pub async fn look(edge: &Edge, patience: Duration) -> Option<(Eras, Result<Catalogue, String>)> {
+    let mut client = Client { edge, session: None, version: HeaderValue::from_static(LEGACY), modern: true, next: 1 };
+    let looked = timeout(patience, client.look()).await;
+    client.end().await;
+    looked.ok()
 }
 
 struct Client<'a> {
     edge: &'a Edge,
     session: Option<HeaderValue>,
+    /// What was agreed on for the session.
+    version: HeaderValue,
     modern: bool,
     next: u64,
 }
 
 impl Client<'_> {
+    async fn look(&mut self) -> (Eras, Result<Catalogue, String>) {
+        let discovered = self.request("server/discover", json!({})).await;
+        let modern = discovered.is_ok_and(|answer| answer["result"].is_object());
+        let opened = self.initialize().await;
+        let eras = Eras { modern, legacy: opened.is_ok() };
+        (eras, self.catalogue(opened).await)
+    }
+
+    /// By requests that stand for themselves if they are answered, else in the session that was `opened`.
+    async fn catalogue(&mut self, opened: Result<(), String>) -> Result<Catalogue, String> {
+        self.modern = true;
+        if self.list("tools/list", "tools", "name").await.is_err() {
+            opened?;
+            self.modern = false;
+        }
+        Ok(Catalogue {
+            tools: self.list("tools/list", "tools", "name").await?,
+            prompts: self.list("prompts/list", "prompts", "name").await?,
+            resources: self.list("resources/list", "resources", "uri").await?,
+            resource_templates: self.list("resources/templates/list", "resourceTemplates", "uriTemplate").await?,
+        })
+    }
+
     /// Opens a session with a server of the older era.
     async fn initialize(&mut self) -> Result<(), String> {
         self.modern = false;
         let client = json!({ "name": "portcullis", "version": env!("CARGO_PKG_VERSION") });
         let params = json!({ "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client });
-        let (headers, answer) = self.request("initialize", params).await?;
+        let answer = self.request("initialize", params).await?;
         if let Some(error) = answer.get("error") {
             return Err(format!("initialize: {}", error["message"].as_str().unwrap_or("an error")));
         }
-        self.session = headers.get("mcp-session-id").cloned();
+        let agreed = answer["result"]["protocolVersion"].as_str().and_then(|agreed| agreed.parse().ok());
+        self.version = agreed.unwrap_or(HeaderValue::from_static(LEGACY));
         self.post(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }), "notifications/initialized")
             .await;
         Ok(())
+    }
+
+    /// Ends the session, if one was opened: the server would keep it until it grows old.
+    async fn end(self) {
+        let Some(session) = self.session else { return };
+        let mut request = Request::delete("/").body(Full::new(Bytes::new())).unwrap_or_default();
+        request.headers_mut().insert(SESSION, session);
+        request.headers_mut().insert(VERSION, self.version);
+        request.extensions_mut().insert(EndsSession);
+        // What it says to that changes nothing.
+        let _ = timeout(GOODBYE, self.edge.handle(request)).await;
     }
 
     /// All pages of a list; an empty one where the server has no such method.
@@ -76,7 +111,7 @@ impl Client<'_> {
         let mut cursor = Value::Null;
         for _ in 0..PAGES {
             let params = if cursor.is_null() { json!({}) } else { json!({ "cursor": cursor }) };
-            let (_, mut answer) = self.request(method, params).await?;
+            let mut answer = self.request(method, params).await?;
             if answer["error"]["code"] == METHOD_NOT_FOUND {
                 break;
             }
@@ -93,7 +128,7 @@ impl Client<'_> {
         Ok(Some(names))
     }
 
-    async fn request(&mut self, method: &str, mut params: Value) -> Result<(HeaderMap, Value), String> {
+    async fn request(&mut self, method: &str, mut params: Value) -> Result<Value, String> {
         let id = self.next;
         self.next += 1;
         if self.modern {
@@ -104,10 +139,12 @@ impl Client<'_> {
         }
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         let (headers, reply) = self.post(message, method).await;
+        // Whatever becomes of the answer: a session that is known can be ended.
+        self.session = self.session.take().or_else(|| headers.get(SESSION).cloned());
         let answer = answer(reply, id).await.ok_or_else(|| format!("{method}: no answer"))?;
         match answer["error"]["data"]["reason"].as_str() {
             Some(reason) => Err(format!("{} ({reason})", answer["error"]["message"].as_str().unwrap_or_default())),
-            None => Ok((headers, answer)),
+            None => Ok(answer),
         }
     }
 
@@ -115,12 +152,12 @@ impl Client<'_> {
         let mut request = Request::post("/").body(Full::new(Bytes::from(message.to_string()))).unwrap_or_default();
         let headers = request.headers_mut();
         headers.insert("content-type", HeaderValue::from_static("application/json"));
-        headers.extend(self.session.clone().map(|session| (http::HeaderName::from_static("mcp-session-id"), session)));
-        let version = if self.modern { FIRST_MODERN } else { LEGACY };
-        if self.modern || method != "initialize" {
-            headers.insert("mcp-protocol-version", HeaderValue::from_static(version));
+        if !self.modern && method != "initialize" {
+            headers.extend(self.session.clone().map(|session| (SESSION, session)));
+            headers.insert(VERSION, self.version.clone());
         }
         if self.modern {
+            headers.insert(VERSION, HeaderValue::from_static(FIRST_MODERN));
             headers.extend(
                 HeaderValue::from_str(method).map(|method| (http::HeaderName::from_static("mcp-method"), method)),
             );

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis::upstreams::connections::Handle;
+use portcullis::{pins, upstreams::connections::Handle};
 use portcullis_policies::kit::{
     chain::{RouteLayer, gate},
     host::Host,
@@ -58,7 +58,7 @@ fake!(Audit = "fake-audit" {
     const OUTERMOST: bool = true;
 });
 
-/// A host with connections of nobody: none is asked for while a configuration is checked.
+/// A host with connections of nobody and no pins: none are asked for while a configuration is checked.
 pub(crate) fn host(host: Host) -> Host {
-    Host { connections: Some(Arc::new(Handle::default())), ..host }
+    Host { connections: Some(Arc::new(Handle::default())), pins: Some(Arc::new(pins::Handle::default())), ..host }
 }

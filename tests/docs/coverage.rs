@@ -46,7 +46,7 @@ fn proven() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 /// The Rust files of a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.is_dir() && !entry.ends_with("node_modules") {
@@ -59,7 +59,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The names of functions.
-fn names(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| {
         let line = line.trim_start().trim_start_matches("pub(super) ");
         let line = line.trim_start_matches("async ").strip_prefix("fn ")?;

@@ -60,7 +60,7 @@ impl Gateway {
         Self { process, address }
     }
 
-    /// What the call is answered with; the request's id, different each time, is left out.
+    /// What the call is answered with at the usual address; the request's id, different each time, is left out.
     fn ask(&self) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let (host, length) = (&self.address, CALL.len());
@@ -69,9 +69,10 @@ impl Gateway {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body = body.replace(&self.address, "127.0.0.1:8080");
         match body.split_once(r#""requestId":""#) {
             Some((before, after)) => format!(r#"{before}"requestId":"…{}"#, &after[after.find('"').unwrap()..]),
-            None => body.to_owned(),
+            None => body,
         }
     }
 }

@@ -38,6 +38,11 @@ fn the_table_of_reasons_is_fresh() {
     keep_part_fresh(&root().join("policies/README.md"), "reasons", &table);
 }
 
+#[test]
+fn the_page_of_troubleshooting_is_fresh() {
+    keep_fresh(&root().join("TROUBLESHOOTING.md"), &portcullis::fault::page::markdown());
+}
+
 /// The part of a page between `<!-- name -->` and `<!-- /name -->`.
 fn keep_part_fresh(page: &Path, name: &str, wanted: &str) {
     let text = read(page);

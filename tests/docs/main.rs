@@ -8,6 +8,7 @@ mod coverage;
 mod examples;
 mod first_edit;
 mod generated;
+mod symptoms;
 
 use std::{
     fs,
@@ -47,7 +48,12 @@ fn in_each_folder_of(folder: &str, file: &str) -> Vec<PathBuf> {
 
 /// Every page that users read.
 fn pages() -> Vec<PathBuf> {
-    let mut pages = vec![root().join("README.md"), root().join("CONTRIBUTING.md"), root().join("policies/README.md")];
+    let mut pages = vec![
+        root().join("README.md"),
+        root().join("CONTRIBUTING.md"),
+        root().join("policies/README.md"),
+        root().join("TROUBLESHOOTING.md"),
+    ];
     pages.extend(in_each_folder_of("policies", "README.md"));
     pages.extend(in_each_folder_of("examples", "README.md"));
     pages

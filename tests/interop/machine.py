@@ -39,7 +39,8 @@ class Check:
 
 
 def needed_tool(name):
-    found = shutil.which(name)
+    # Servers are where only root looks.
+    found = shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
     if found is None:
         raise Trouble(f"{name} is not on this machine")
     return found

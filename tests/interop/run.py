@@ -5,11 +5,12 @@
     tests/interop/run.py --install --gateway target/debug/portcullis
     tests/interop/run.py --direct        # the same clients without the gateway: whose fault is a failure?
 
-Seven parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
+Eight parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
 way in which a client can be known (sign_in.py); signed-in clients connect their people to servers that want each one's
 own credential (connect.py); the official conformance suite judges the authorization server (conformance.py), the gateway
 as a client of upstreams (conformance_client.py), and servers behind it (conformance_server.py); clients of both eras
-meet servers of both (matrix.py, which keeps MATRIX.md). Python's standard library only; clients and servers are pinned
+meet servers of both (matrix.py, which keeps MATRIX.md); `portcullis doctor` examines all of these servers, and others
+behind nginx (doctor.py). Python's standard library only; clients and servers are pinned
 in package-lock.json and requirements-*.txt and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache beside
 this file).
 """
@@ -29,6 +30,7 @@ import conformance
 import conformance_client
 import conformance_server
 import connect
+import doctor
 import matrix
 import matrix_page
 import sign_in
@@ -77,10 +79,25 @@ def run_all(options, work):
         running.enter_context(connect.servers(connected, options.gateway, newer, work))
         bridged = matrix.routes(upstreams, node)
         running.enter_context(gateway(options.gateway, ports, connected, servers, bridged, work))
+        examined = examinations(options, ports, connected, servers, upstreams, running, work)
         pairs = matrix.pairs(ports, matrix.made_key(options.gateway, work / "routes.json", work), node, rmcp)
         bridge = Group([pair.check(work) for pair in pairs], matrix.AT_A_TIME)
         page = Group([matrix_page.check(pairs)], 1)
-        return run_checks(options.only, Group(one_by_one, 1), judged, scored, Group(together, AT_A_TIME), bridge, page)
+        return run_checks(options.only, Group(one_by_one, 1), judged, scored, Group(together, AT_A_TIME), bridge, examined, page)
+
+
+def examinations(options, ports, connected, servers, upstreams, running, work):
+    """`portcullis doctor` on what runs here, and on what nginx puts in front of it."""
+    protected = next(upstream for upstream in connected.upstreams() if upstream.id == "protected")
+    behind = {"PROTECTED": connected.protected, "EVERYTHING": doctor.port_of(servers["everything"])}
+    world = doctor.World.new(options.gateway, work, behind)
+    healthy = {"the demo server": ports.url("/mcp/demo"), "a gateway's own sign-in": ports.url(sign_in.RS256)}
+    healthy |= {"npm oidc-provider before an SDK server": protected.url, "server-everything": servers["everything"]}
+    healthy |= {"the Python SDK": servers["python"]}
+    group = Group([case.check(world) for case in doctor.cases(world, healthy)], 2)
+    if any(options.only in check.name for check in group.checks):
+        running.enter_context(world.running())
+    return group
 
 
 def start_servers(running, node, work):

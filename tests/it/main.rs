@@ -3,10 +3,14 @@
 
 mod harness;
 
+mod approvals;
+mod audit;
 mod bad_answers;
 mod batches;
 mod connect;
 mod connections;
+mod decide;
+mod doctor;
 mod eras;
 mod first_call;
 mod headers;
@@ -15,13 +19,17 @@ mod log;
 mod methods;
 mod notebook;
 mod once;
+mod pins;
 mod reload;
 mod rules;
+mod secrets;
 mod shutdown;
 mod sign_in;
 mod streaming;
+mod symptoms;
 mod tls;
 mod trace;
 mod traps;
 mod truncated;
+mod validate;
 mod vendor;

@@ -11,9 +11,10 @@ const LEVELS: &[&[&str]] = &[
     &["cli"],
     &["server", "doctor"],
     &["console"],
-    &["api_keys", "oauth", "pipeline"],
+    &["api_keys", "approvals", "oauth", "pins", "pipeline"],
     &["proxy", "upstreams", "audit"],
     &["store", "fetch", "config"],
+    &["fault"],
 ];
 
 /// Neighbours of which one may use the other all the same. `upstreams::demo` is a server that `proxy` calls, so it has

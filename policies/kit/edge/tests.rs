@@ -81,7 +81,12 @@ fn post<B>(body: B) -> http::Request<B> {
     http::Request::post("/mcp")
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "application/json, text/event-stream")
-        .extension(Arrival { route: "/mcp".into(), client: [127, 0, 0, 1].into(), request_id: RequestId::new(7, 42) })
+        .extension(Arrival {
+            route: "/mcp".into(),
+            upstream: "demo".into(),
+            client: [127, 0, 0, 1].into(),
+            request_id: RequestId::new(7, 42),
+        })
         .body(body)
         .unwrap()
 }

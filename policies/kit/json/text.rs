@@ -26,8 +26,9 @@ impl Str {
 #[inline]
 pub(super) fn short(input: &[u8], at: usize) -> Option<usize> {
     let bytes: &[u8; 16] = input.get(at..)?.first_chunk()?;
-    // Wide, so that no branch depends on which half the string ends in.
-    let length = (specials_of_16(u128::from_le_bytes(*bytes)).trailing_zeros() / 8) as usize;
+    // Wide, so that no branch depends on which half the string ends in, and byte by byte: that becomes vector instructions.
+    let marks = bytes.map(|byte| if is_special(byte) { 0xFF } else { 0 });
+    let length = (u128::from_le_bytes(marks).trailing_zeros() / 8) as usize;
     (bytes.get(length) == Some(&b'"')).then_some(length)
 }
 
@@ -72,25 +73,18 @@ fn is_special(byte: u8) -> bool {
     (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }
 
-macro_rules! specials {
-    ($name:ident, $word:ty) => {
-        /// Marks (with the high bit of its byte) each byte of `word` that ends a plain run. Bytes above the first marked
-        /// one may be marked in error by the borrow; only the lowest mark is used.
-        #[inline]
-        fn $name(word: $word) -> $word {
-            const ONES: $word = <$word>::MAX / 0xFF;
-            const HIGH: $word = ONES << 7;
-            let zero_bytes = |x: $word| x.wrapping_sub(ONES) & !x & HIGH;
-            let quote = zero_bytes(word ^ (ONES * <$word>::from(b'"')));
-            let backslash = zero_bytes(word ^ (ONES * <$word>::from(b'\\')));
-            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-            quote | backslash | control
-        }
-    };
+/// Marks (with the high bit of its byte) each byte of `word` that ends a plain run. Bytes above the first marked one may be
+/// marked in error by the borrow; only the lowest mark is used.
+#[inline]
+fn specials_of_8(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const HIGH: u64 = ONES << 7;
+    let zero_bytes = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
+    let quote = zero_bytes(word ^ (ONES * u64::from(b'"')));
+    let backslash = zero_bytes(word ^ (ONES * u64::from(b'\\')));
+    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+    quote | backslash | control
 }
-
-specials!(specials_of_8, u64);
-specials!(specials_of_16, u128);
 
 /// Steps over the escape that begins at `at`, checking it.
 pub(super) fn escape(input: &[u8], at: usize) -> Result<usize, FlawKind> {

@@ -29,7 +29,7 @@ pub use self::{
     claims::Claims,
     error::JwtError,
     keys::{KeySet, KeySetError, LeftOut},
-    remote::{RemoteKeys, Unavailable},
+    remote::{KEYS_UNAVAILABLE, RemoteKeys, Unavailable},
     rules::Rules,
     signing::{SigningError, SigningKey},
     token::Token,

@@ -12,7 +12,16 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{KeySet, discovery, keys};
-use crate::kit::fetch::{Fetch, Fetched, Wanted};
+use crate::kit::{
+    fetch::{Fetch, Fetched, Wanted},
+    refusal::Cause,
+};
+
+/// What is told where the keys are not there.
+pub const KEYS_UNAVAILABLE: Cause = Cause {
+    code: "token_keys_unavailable",
+    remedy: "Look at the issuer's discovery document and its `jwks_uri`, and whether this machine may reach them.",
+};
 
 /// How old keys may become before they are fetched again, if the issuer does not say.
 const MAX_AGE: Duration = Duration::from_mins(10);
@@ -114,6 +123,15 @@ impl RemoteKeys {
         self.0.usable(now).map(|current| Arc::clone(&current.keys)).ok_or_else(|| self.0.unavailable(now))
     }
 
+    /// Fetches them now, whatever is in use.
+    ///
+    /// # Errors
+    ///
+    /// What keeps them from being had, for people.
+    pub async fn look(&self) -> Result<Arc<KeySet>, String> {
+        self.0.load().await.map(|current| current.keys)
+    }
+
     /// In a task of its own: whoever began it may go away, and others wait for it.
     async fn refresh(&self, seen: Option<Instant>) {
         let task = tokio::spawn(self.clone().refreshed(seen));
@@ -197,7 +215,8 @@ impl Remote {
         let mut pace = self.pace();
         let pause = FIRST_PAUSE.saturating_mul(1 << pace.failures.min(16)).min(LAST_PAUSE);
         (pace.failures, pace.not_before, pace.found) = (pace.failures + 1, Some(Instant::now() + pause), None);
-        tracing::warn!(source = ?self.source, why, "the keys of an issuer cannot be fetched");
+        let Cause { code, remedy } = KEYS_UNAVAILABLE;
+        tracing::warn!(source = ?self.source, why, fault = code, remedy, "the keys of an issuer cannot be fetched");
     }
 
     fn unavailable(&self, now: Instant) -> Unavailable {

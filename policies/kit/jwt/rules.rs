@@ -4,7 +4,7 @@ use super::{Algorithm, Claims, JwtError};
 use crate::kit::clock::Timestamp;
 
 /// What a token must say to be good here.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Types that `typ` may name, in lower case and without `application/`; `""` stands for a header without `typ`.
     pub types: &'static [&'static str],
@@ -23,6 +23,23 @@ pub struct Rules {
     /// Algorithms that may be used; else all that the key may be used with.
     pub algorithms: Option<Vec<Algorithm>>,
 }
+
+/// One question to a token: its type, its claims, and the moment.
+type Check = fn(&Rules, &str, &Claims, Timestamp) -> Result<(), JwtError>;
+
+/// In the order in which a token is refused for them.
+const CHECKS: &[Check] = &[
+    |rules, typ, _, _| if rules.types.contains(&typ) { Ok(()) } else { Err(JwtError::Type) },
+    |rules, _, claims, _| {
+        let mut needed = ["iss", "aud", "exp"].iter().chain(rules.required);
+        needed.find(|name| claims.at(name).is_none()).map_or(Ok(()), |name| Err(JwtError::Missing(name)))
+    },
+    |rules, _, claims, _| if claims.issuer() == Some(&*rules.issuer) { Ok(()) } else { Err(JwtError::Issuer) },
+    |rules, _, claims, _| rules.check_audience(claims),
+    |rules, _, claims, now| rules.check_times(claims, now),
+    // Even `null`: whoever issued it meant a binding.
+    |_, _, claims, _| if claims.as_map().contains_key("cnf") { Err(JwtError::Bound) } else { Ok(()) },
+];
 
 impl Rules {
     /// Access tokens by RFC 9068, and nothing else.
@@ -48,25 +65,23 @@ impl Rules {
         }
     }
 
+    /// May a token be signed with this?
+    pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.as_ref().is_none_or(|list| list.contains(&algorithm))
+    }
+
     /// ID tokens (OpenID Connect Core §2) of `issuer` for the client `audience`. `nonce` is the caller's to compare.
     pub fn id_token(issuer: impl Into<Box<str>>, audience: impl Into<Box<str>>) -> Self {
         Self { types: &["jwt", ""], required: &["sub", "iat"], ..Self::access_token(issuer, audience) }
     }
 
     pub(super) fn check(&self, typ: &str, claims: &Claims, now: Timestamp) -> Result<(), JwtError> {
-        if !self.types.contains(&typ) {
-            return Err(JwtError::Type);
-        }
-        if let Some(name) = ["iss", "aud", "exp"].iter().chain(self.required).find(|name| claims.at(name).is_none()) {
-            return Err(JwtError::Missing(name));
-        }
-        if claims.issuer() != Some(&*self.issuer) {
-            return Err(JwtError::Issuer);
-        }
-        self.check_audience(claims)?;
-        self.check_times(claims, now)?;
-        // Even `null`: whoever issued it meant a binding.
-        if claims.as_map().contains_key("cnf") { Err(JwtError::Bound) } else { Ok(()) }
+        CHECKS.iter().try_for_each(|check| check(self, typ, claims, now))
+    }
+
+    /// All for which the token is refused, not only the first.
+    pub(super) fn faults(&self, typ: &str, claims: &Claims, now: Timestamp) -> Vec<JwtError> {
+        CHECKS.iter().filter_map(|check| check(self, typ, claims, now).err()).collect()
     }
 
     fn check_audience(&self, claims: &Claims) -> Result<(), JwtError> {

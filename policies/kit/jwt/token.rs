@@ -61,6 +61,17 @@ impl<'a> Token<'a> {
         self.kid.as_deref()
     }
 
+    /// All that is wrong with it by these rules, as far as that can be told without the issuer's key. Says nothing about whether
+    /// the token is one of the issuer's: that is [`verify`](Self::verify)'s to say.
+    pub fn faults(&self, rules: &Rules, now: Timestamp) -> Vec<JwtError> {
+        let algorithm = (!rules.allows(self.algorithm)).then_some(JwtError::Algorithm);
+        let others = match Claims::new(self.claims.clone()) {
+            Ok(claims) => rules.faults(&self.typ, &claims, now),
+            Err(error) => vec![error],
+        };
+        algorithm.into_iter().chain(others).collect()
+    }
+
     /// Judges the token: first who signed it, then what it says.
     pub fn verify(self, keys: &KeySet, rules: &Rules, now: Timestamp) -> Result<Claims, JwtError> {
         self.check_signature(keys.find(self.kid(), self.algorithm)?, rules)?;
@@ -70,8 +81,7 @@ impl<'a> Token<'a> {
     }
 
     fn check_signature(&self, key: &Key, rules: &Rules) -> Result<(), JwtError> {
-        let allowed = rules.algorithms.as_ref().is_none_or(|list| list.contains(&self.algorithm));
-        if !allowed || !key.may_use(self.algorithm) {
+        if !rules.allows(self.algorithm) || !key.may_use(self.algorithm) {
             return Err(JwtError::Algorithm);
         }
         if key.verifies(self.signed, self.signature, self.algorithm) { Ok(()) } else { Err(JwtError::Signature) }

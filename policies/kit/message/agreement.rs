@@ -41,6 +41,7 @@ pub fn check_headers(message: &Message, headers: &HeaderMap) -> Result<(), Disag
     agree(METHOD, said.method, message.method().map(Method::name), modern_request)?;
     if let Some(method) = message.method()
         && method.has_name_header()
+        && (said.name.is_some() || modern_request)
     {
         let target = message.target().map(|(_, target)| target);
         agree(NAME, said.name, target, modern_request)?;
@@ -104,6 +105,11 @@ fn agree(name: &str, header: Option<Cow<'_, str>>, body: Option<&str>, required:
         (None, Some(body)) if required => Err(different(format!("`{name}` is missing; the message says {body:?}"))),
         (None, _) => Ok(()),
     }
+}
+
+/// What a header says that may have been encoded to fit one; none if it is malformed.
+pub fn header_text(value: &http::HeaderValue) -> Option<Cow<'_, str>> {
+    decode("", value).ok()
 }
 
 /// Values that do not fit a header travel as `=?base64?…?=`; the marker is matched in exact lower case.

@@ -13,7 +13,7 @@ mod tests;
 use bytes::Bytes;
 
 pub use self::{
-    agreement::{Disagreement, check_headers, speaks_modern},
+    agreement::{Disagreement, check_headers, header_text, speaks_modern},
     method::Method,
     read::Unreadable,
 };
@@ -80,6 +80,14 @@ impl Text {
         match self {
             // The reader has checked that the bytes are UTF-8 and the span lies on character boundaries.
             Self::At(span) => std::str::from_utf8(span.of(bytes)).unwrap_or_default(),
+            Self::Decoded(text) => text,
+        }
+    }
+
+    /// As [`Text::get`], where the message is known to be text.
+    fn within<'a>(&'a self, message: &'a str) -> &'a str {
+        match self {
+            Self::At(span) => message.get(span.range()).unwrap_or_default(),
             Self::Decoded(text) => text,
         }
     }

@@ -56,9 +56,11 @@ impl From<Flaw> for Unreadable {
 impl Message {
     /// Reads one message, walking every byte of it.
     pub fn read(bytes: Bytes, limits: &Limits) -> Result<Self, Unreadable> {
-        let parts = Parts::read(&bytes, limits)?;
-        let kind = parts.kind(&bytes)?;
-        let target = parts.target(&kind, &bytes)?;
+        let text =
+            std::str::from_utf8(&bytes).map_err(|error| Flaw { kind: FlawKind::NotUtf8, at: error.valid_up_to() })?;
+        let parts = Parts::read(text, limits)?;
+        let kind = parts.kind(text)?;
+        let target = parts.target(&kind, text)?;
         let Parts { id, params, version, capabilities, .. } = parts;
         Ok(Self { bytes, kind, id, params, target, version, capabilities })
     }
@@ -98,9 +100,7 @@ struct Reference {
 }
 
 impl Parts {
-    fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Unreadable> {
-        let text =
-            std::str::from_utf8(bytes).map_err(|error| Flaw { kind: FlawKind::NotUtf8, at: error.valid_up_to() })?;
+    fn read(text: &str, limits: &Limits) -> Result<Self, Unreadable> {
         let mut reader = Reader::new(text, limits);
         match reader.peek() {
             Some(b'{') => {}
@@ -156,6 +156,8 @@ impl Parts {
                 "taskId" => self.task_id = text_or_skip(reader)?,
                 "ref" => self.reference(reader)?,
                 "_meta" => self.meta(reader)?,
+                // What nearly every call has needs no comparing with other spellings.
+                "arguments" => drop(reader.value()?),
                 _ => {
                     reader.unambiguous(key, IN_PARAMS)?;
                     reader.value()?;
@@ -199,6 +201,7 @@ impl Parts {
                     self.capabilities = reader.peek() == Some(b'{');
                     reader.value()?;
                 }
+                "progressToken" => drop(reader.value()?),
                 _ => {
                     reader.unambiguous(key, IN_META)?;
                     reader.value()?;
@@ -208,7 +211,8 @@ impl Parts {
         })
     }
 
-    fn kind(&self, bytes: &[u8]) -> Result<Kind, Unreadable> {
+    fn kind(&self, text: &str) -> Result<Kind, Unreadable> {
+        let bytes = text.as_bytes();
         let not = |why| Err(Unreadable::NotAMessage(why));
         if !self.version_2 {
             return not("`jsonrpc` must be \"2.0\"");
@@ -226,7 +230,7 @@ impl Parts {
         let method = match &self.method {
             Member::Absent => None,
             Member::NotText => return not("`method` must be a string"),
-            Member::Text(name) => Some(Method::from_name(name.get(bytes))),
+            Member::Text(name) => Some(Method::from_name(name.within(text))),
         };
         match (method, self.result, self.error) {
             (Some(method), false, false) if self.id.is_some() => Ok(Kind::Request(method)),
@@ -240,9 +244,9 @@ impl Parts {
         }
     }
 
-    fn target(&self, kind: &Kind, bytes: &[u8]) -> Result<Option<Target>, Unreadable> {
+    fn target(&self, kind: &Kind, text: &str) -> Result<Option<Target>, Unreadable> {
         let Kind::Request(method) = kind else { return Ok(None) };
-        let is_removed = || self.version.as_ref().is_some_and(|version| version.get(bytes) == FIRST_MODERN);
+        let is_removed = || self.version.as_ref().is_some_and(|version| version.within(text) == FIRST_MODERN);
         if method.is_of_sessions() && is_removed() {
             return Ok(None);
         }
@@ -261,17 +265,17 @@ impl Parts {
                 Reference { name: Member::Absent, uri } => {
                     (TargetKind::Resource, uri, "`params.ref` must have a `name` or a `uri`")
                 }
-                _ => return Err(self.wrong_params("`params.ref` must have either a `name` or a `uri`", bytes)),
+                _ => return Err(self.wrong_params("`params.ref` must have either a `name` or a `uri`", text)),
             },
         };
         match member {
             Member::Text(text) => Ok(Some(Target { kind, text: text.clone() })),
-            Member::Absent | Member::NotText => Err(self.wrong_params(missing, bytes)),
+            Member::Absent | Member::NotText => Err(self.wrong_params(missing, text)),
         }
     }
 
-    fn wrong_params(&self, why: &'static str, bytes: &[u8]) -> Unreadable {
-        let id = self.id.map(|id| String::from_utf8_lossy(id.of(bytes)).into());
+    fn wrong_params(&self, why: &'static str, text: &str) -> Unreadable {
+        let id = self.id.and_then(|id| text.get(id.range())).map(Into::into);
         Unreadable::Params(why, id.unwrap_or_default())
     }
 }

@@ -17,7 +17,8 @@ async fn a_refusal_says_what_why_and_what_to_do() {
         .with_data("retryAfterSeconds", 5)
         .with_header(http::header::RETRY_AFTER, HeaderValue::from_static("5"));
     assert_eq!((refusal.reason(), refusal.message()), (Reason::RateLimited, "Too many calls: 60 per minute."));
-    let (head, body) = answered(refusal, Addressee { id: Some("\"x\""), request_id: Some("r-1") }).await;
+    let (head, body) =
+        answered(refusal, Addressee { id: Some("\"x\""), request_id: Some(&RequestId::new(0, 1)) }).await;
     assert_eq!(head.status, 429);
     assert_eq!(head.headers["content-type"], "application/json");
     assert_eq!(head.headers["retry-after"], "5");
@@ -26,8 +27,26 @@ async fn a_refusal_says_what_why_and_what_to_do() {
         body,
         json!({ "jsonrpc": "2.0", "id": "x", "error": {
             "code": -32600, "message": "Too many calls: 60 per minute.",
-            "data": { "reason": "rate_limited", "remedy": "Wait 5 s.", "requestId": "r-1", "retryAfterSeconds": 5 } } })
+            "data": { "reason": "rate_limited", "remedy": "Wait 5 s.", "requestId": "00000000000000000001", "retryAfterSeconds": 5 } } })
     );
+}
+
+#[tokio::test]
+async fn a_refusal_names_what_exactly_is_wrong_and_where_people_read_about_it() {
+    const CAUSE: Cause = Cause { code: "certificate_expired", remedy: "Renew it." };
+    let id = RequestId::new(0, 1).with_help("https://gateway.example/troubleshooting");
+    let to = Addressee { id: Some("1"), request_id: Some(&id) };
+    let (head, body) = answered(Refusal::from(Reason::UpstreamTls).because(CAUSE), to).await;
+    assert_eq!(head.extensions.get(), Some(&CAUSE));
+    let data = &body["error"]["data"];
+    assert_eq!(data["help"], "https://gateway.example/troubleshooting#certificate_expired");
+    assert_eq!((&data["reason"], &data["cause"]), (&json!("upstream_tls"), &json!("certificate_expired")));
+    assert_eq!(data["remedy"], "Renew it.");
+    let (_, body) = answered(Refusal::from(Reason::SignInUnavailable).because(CAUSE), to).await;
+    let remedy = body["error"]["data"]["remedy"].as_str().unwrap();
+    assert!(remedy.starts_with("Try again after `Retry-After`.") && remedy.ends_with(" Renew it."), "{remedy}");
+    let (_, body) = answered(Reason::UpstreamTls.into(), to).await;
+    assert_eq!(body["error"]["data"]["help"], "https://gateway.example/troubleshooting#upstream_tls");
 }
 
 #[tokio::test]
@@ -74,6 +93,19 @@ fn every_reason_has_a_code_of_its_own_and_words_for_people() {
         let of_the_call = matches!(
             reason,
             Reason::NotExposed
+                | Reason::DeniedByRule
+                | Reason::ApprovalDenied
+                | Reason::ApprovalExpired
+                | Reason::ApprovalChanged
+                | Reason::ApprovalUsed
+                | Reason::ApprovalWithdrawn
+                | Reason::SecretInRequest
+                | Reason::SecretInAnswer
+                | Reason::InvalidArguments
+                | Reason::InvalidResult
+                | Reason::SchemaUnusable
+                | Reason::ToolChanged
+                | Reason::ToolUnapproved
                 | Reason::ConnectRequired
                 | Reason::CallNotWaiting
                 | Reason::ClientLacks

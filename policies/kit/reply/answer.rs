@@ -42,6 +42,7 @@ impl Answer {
                     method = true;
                     return reader.value().map(drop);
                 }
+                "jsonrpc" => return reader.value().map(drop),
                 _ => {
                     reader.unambiguous(key, &KEYS)?;
                     return reader.value().map(drop);

@@ -185,6 +185,7 @@ async fn sb_05_tr_11_a_session_is_only_good_for_its_caller_and_route() {
     assert_eq!(of("mallory", list()).header(SESSION, &id).send().await.status.as_u16(), 404);
     let elsewhere = crate::kit::chain::Arrival {
         route: "/mcp/other".into(),
+        upstream: "demo".into(),
         client: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
         request_id: crate::kit::chain::RequestId::new(0, 2),
     };

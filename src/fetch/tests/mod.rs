@@ -36,7 +36,7 @@ fn on_loopback() -> Client {
     client(Guard { loopback: true, ..Guard::default() }, NoNames)
 }
 
-const BUDGET: Budget = Budget { max_bytes: 5_000, patience: Duration::from_millis(800) };
+const BUDGET: Budget = Budget { max_bytes: 5_000, patience: Duration::from_secs(3) };
 
 async fn get(client: &impl Fetch, url: &str) -> Result<Fetched, FetchError> {
     let wanted = Wanted { url: Url::parse(url).unwrap(), max_bytes: BUDGET.max_bytes, patience: BUDGET.patience };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use moka::future::Cache;
 use portcullis_policies::kit::{
     clock::Clock,
-    fetch::{Fetch, Fetching, Wanted},
+    fetch::{Fetch, FetchError, Fetching, Wanted},
     jwt::{Claims, JwtError, RemoteKeys, Rules, Token},
     sign_in::OpenIdProvider,
 };
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::ProviderError;
-use crate::fetch;
+use crate::{fault::Fault, fetch};
 
 /// Where a provider does what.
 #[derive(Debug)]
@@ -24,13 +24,14 @@ pub(in crate::oauth) struct Endpoints {
     pub(super) basic: bool,
     /// Does it promise to name itself in every answer that a browser brings back (RFC 9207 §3)?
     pub(super) names_itself: bool,
+    pub(super) jwks: Url,
     keys: RemoteKeys,
 }
 
 /// The providers in use.
 #[derive(Debug)]
-pub(in crate::oauth) struct Providers {
-    fetch: fetch::Client,
+pub(crate) struct Providers {
+    pub(super) fetch: fetch::Client,
     clock: Arc<dyn Clock>,
     known: Cache<String, Arc<Endpoints>>,
 }
@@ -61,13 +62,19 @@ impl Fetch for Patient {
     }
 }
 
+/// The person is told what happened; the operator also what to do.
+fn note(provider: &OpenIdProvider, fault: Fault) {
+    let (issuer, remedy) = (&*provider.issuer, fault.fix());
+    tracing::warn!(issuer, fault = fault.code(), remedy, "{}", fault.cause());
+}
+
 /// Bytes of a discovery document at most.
-const LARGEST: usize = 256 << 10;
+pub(super) const LARGEST: usize = 256 << 10;
 /// How long it is believed.
 const KEPT: Duration = Duration::from_hours(1);
 
 impl Providers {
-    pub(in crate::oauth) fn new(fetch: fetch::Client, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(fetch: fetch::Client, clock: Arc<dyn Clock>) -> Self {
         Self { fetch, clock, known: Cache::builder().max_capacity(1_000).time_to_live(KEPT).build() }
     }
 
@@ -97,6 +104,7 @@ impl Providers {
                 token: token.clone(),
                 basic: true,
                 names_itself: false,
+                jwks: jwks.clone(),
                 keys: keys_at(jwks),
             },
             (authorization, token, jwks) => {
@@ -108,6 +116,7 @@ impl Providers {
                     basic: methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
                     names_itself: found.authorization_response_iss_parameter_supported,
                     keys: keys_at(jwks.as_ref().unwrap_or(&found.jwks_uri)),
+                    jwks: jwks.clone().unwrap_or(found.jwks_uri),
                 }
             }
         };
@@ -119,12 +128,19 @@ impl Providers {
         let url = Url::parse(&format!("{issuer}/.well-known/openid-configuration"));
         let url = url.map_err(|error| ProviderError::Nonsense(error.to_string()))?;
         let wanted = Wanted { url, max_bytes: LARGEST, patience: provider.patience };
-        let fetched = self.fetch.fetch(wanted).await;
-        let fetched =
-            fetched.map_err(|error| ProviderError::Unreachable(format!("its discovery document: {error}")))?;
-        let document: Document = serde_json::from_slice(&fetched.body)
-            .map_err(|error| ProviderError::Nonsense(format!("its discovery document: {error}")))?;
+        let fetched = self.fetch.fetch(wanted).await.map_err(|error| {
+            let is_there = matches!(error, FetchError::Status(_) | FetchError::TooLarge);
+            let fault =
+                if is_there { Fault::NoAuthorizationServerMetadata } else { Fault::AuthorizationServerUnreachable };
+            note(provider, fault);
+            ProviderError::Unreachable(format!("its discovery document: {error}"))
+        })?;
+        let document: Document = serde_json::from_slice(&fetched.body).map_err(|error| {
+            note(provider, Fault::NoAuthorizationServerMetadata);
+            ProviderError::Nonsense(format!("its discovery document: {error}"))
+        })?;
         if document.issuer != provider.issuer {
+            note(provider, Fault::IssuerMismatch);
             let why = format!("its discovery document is of the issuer {:?}", document.issuer);
             return Err(ProviderError::Unbelievable(why));
         }

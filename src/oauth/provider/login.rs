@@ -1,7 +1,10 @@
 //! Sending a browser to a provider, and knowing it again when it comes back.
 
 use axum::response::Response;
-use portcullis_policies::kit::sign_in::{OpenIdProvider, SignIn};
+use portcullis_policies::kit::{
+    random,
+    sign_in::{OpenIdProvider, SignIn},
+};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -14,7 +17,7 @@ use crate::{
         pages::{self, Trouble},
         purpose::Purpose,
     },
-    store::{AccountRecord, Digest, LoginRecord, SessionRecord, StoreError, random},
+    store::{AccountRecord, Digest, LoginRecord, SessionRecord, StoreError},
 };
 
 /// A sign-in that was begun. It is kept sealed in the store.

@@ -6,11 +6,12 @@ mod claims;
 mod discovery;
 mod exchange;
 mod login;
+mod look;
 
 use portcullis_policies::kit::sign_in::Provider;
 
+pub(crate) use self::{discovery::Providers, look::ProviderFlaw};
 pub(super) use self::{
-    discovery::Providers,
     exchange::{Answer, Renewed},
     login::Begun,
 };

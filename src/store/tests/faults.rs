@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use portcullis_policies::kit::clock::Clock;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -14,7 +15,7 @@ use super::{
     bench::{Bench, START, T, master, write},
     samples::client,
 };
-use crate::store::{Location, Store, StoreError};
+use crate::store::{Location, Store, StoreError, TroubleKind};
 
 /// Stands between a store and its server, until it is dropped.
 struct Wire {
@@ -122,8 +123,23 @@ pub(super) async fn read_only(bench: Bench) {
     work.run("SELECT set_config('transaction_read_only', 'on', true) WHERE $1 <> ''", &[]).await.unwrap();
     assert_eq!(work.grant("nobody").await.unwrap(), None);
     let refused = work.touch_client("a", START).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+    assert!(matches!(&refused, StoreError::Unavailable(why) if why.kind == TroubleKind::ReadOnly), "{refused:?}");
     assert!(refused.to_string().contains("read-only"), "{refused}");
     drop(work);
     assert_eq!(bench.store.client(&T, "a").await.unwrap(), Some(client("a")));
+
+    // Who only looks is told so too, before anybody is refused.
+    looked_at(&bench).await.try_to_write().await.unwrap();
+    let name = bench.url.as_ref().unwrap().path().trim_start_matches('/').to_owned();
+    bench.raw(format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
+    let seen = looked_at(&bench).await;
+    assert_eq!(seen.steps().await.unwrap().due, 0);
+    let refused = seen.try_to_write().await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Unavailable(why) if why.kind == TroubleKind::ReadOnly), "{refused:?}");
+    assert!(refused.to_string().contains("read-only"), "{refused}");
+}
+
+async fn looked_at(bench: &Bench) -> Store {
+    let clock = Arc::clone(&bench.clock) as Arc<dyn Clock>;
+    Store::look(&bench.location, &master(), clock).await.unwrap().unwrap()
 }

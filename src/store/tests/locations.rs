@@ -3,9 +3,10 @@
 use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use portcullis_policies::kit::clock::SystemClock;
+use sqlx::{Connection, Executor, SqliteConnection};
 
 use super::bench::{Bench, master};
-use crate::store::{Location, OpenError, Store};
+use crate::store::{Location, OpenError, Store, StoreError, TroubleKind};
 
 #[test]
 fn a_store_is_a_file_beside_the_configuration_or_a_server() {
@@ -62,7 +63,23 @@ async fn fault_a_store_that_cannot_be_opened_says_where_and_what_to_do() {
     assert!(no_folder.to_string().contains("no/such/folder/a.db"), "{no_folder}");
     std::fs::write(folder.path().join("letter.db"), "Dear Ada, ".repeat(500)).unwrap();
     let no_database = open("sqlite:letter.db").await;
+    assert!(matches!(no_database, OpenError::Damaged { .. }), "{no_database}");
     assert!(no_database.to_string().contains("letter.db"), "{no_database}");
     let no_server = open("postgres://ada:s3cret@127.0.0.1:9/p").await;
     assert!(no_server.to_string().contains("127.0.0.1:9") && !no_server.to_string().contains("s3cret"), "{no_server}");
+}
+
+#[tokio::test]
+async fn fault_a_file_that_a_shell_holds_is_said_to_be_locked() {
+    Bench::on_sqlite(async |bench: Bench| {
+        let Location::Sqlite(path) = &bench.location else { unreachable!("it is a file") };
+        let mut shell = SqliteConnection::connect(&format!("sqlite:{}", path.display())).await.unwrap();
+        shell.execute("BEGIN IMMEDIATE").await.unwrap();
+        let seen = Store::look(&bench.location, &master(), Arc::new(SystemClock)).await.unwrap().unwrap();
+        let refused = seen.try_to_write().await.unwrap_err();
+        assert!(matches!(&refused, StoreError::Unavailable(why) if why.kind == TroubleKind::Locked), "{refused:?}");
+        shell.execute("ROLLBACK").await.unwrap();
+        seen.try_to_write().await.unwrap();
+    })
+    .await;
 }

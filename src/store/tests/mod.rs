@@ -1,6 +1,8 @@
 //! One suite for both databases. On SQLite it always runs. On PostgreSQL it runs where `PORTCULLIS_TEST_POSTGRES` is the URL of
 //! a server on which it may make databases: `cargo test --lib store::tests::postgres -- --ignored`; `.ci/run` starts one.
 
+mod approvals;
+mod audit;
 mod bench;
 mod claims;
 mod connections;
@@ -9,6 +11,7 @@ mod faults;
 mod keys;
 mod locations;
 mod nodes;
+mod pins;
 mod records;
 mod reseal;
 mod reseal_killed;
@@ -89,18 +92,35 @@ on_both! {
         oauth_96_secrets_of_a_connection_open_nowhere_else
         oauth_96_what_was_replaced_does_not_open_again
         oauth_31_of_a_connection_that_ended_no_byte_stays;
+    approvals:
+        a_call_waits_once_is_decided_once_and_is_taken_once
+        sec_of_64_that_take_an_approval_at_once_one_gets_it
+        sec_of_64_that_decide_at_once_one_does
+        sec_an_approval_is_not_taken_for_anything_else_than_it_was_given_for
+        what_is_too_late_or_taken_back_is_neither_decided_nor_taken
+        ten_thousand_calls_that_wait_survive_a_restart
+        who_approved_what_is_kept_for_ninety_days;
     claims:
         cl_14_of_64_that_would_refresh_at_once_one_does
         fault_a_refresh_that_wakes_up_after_another_began_keeps_nothing
         fault_a_slow_refresh_that_nobody_took_over_is_not_lost
         fault_a_refresh_that_never_ended_stays_known_until_one_does
         a_refresh_comes_to_nothing_if_the_connection_changes_meanwhile;
+    pins:
+        sec_e2_of_64_that_pin_a_first_list_at_once_one_does_and_all_see_the_same
+        sec_e2_a_pin_moves_only_by_an_approval_of_the_very_definition_that_waits
+        what_was_there_first_can_be_approved_and_forgotten
+        every_node_hears_of_which_upstream_something_has_changed
+        an_upstream_that_never_ends_to_have_new_tools_fills_no_disk;
     reseal:
         fault_kek_rotated_everything_opens_with_the_new_key_alone
         fault_kek_rotation_lets_whoever_writes_meanwhile_win
         fault_kek_rotation_leaves_what_does_not_open_and_goes_on;
     reseal_killed:
         fault_kek_rotation_killed_at_any_moment_loses_nothing_and_ends;
+    audit:
+        rows_of_the_audit_log_are_read_by_chain_and_from_the_newest_on
+        fault_a_number_of_a_chain_is_given_once;
     tenants:
         sec_b1_what_one_tenant_does_changes_nothing_for_another;
 }

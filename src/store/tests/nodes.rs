@@ -121,5 +121,12 @@ const TABLES: &[&str] = &[
     "connection_events",
     "connect_links",
     "connect_flows",
+    "pinned_upstreams",
+    "tool_pins",
     "upstream_clients",
+    "approvals",
+    "approval_numbers",
+    "audit_rows",
+    "audit_chains",
+    "audit_keys",
 ];

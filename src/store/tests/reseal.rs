@@ -11,8 +11,8 @@ use super::{
     bench::{Bench, KEY, START, T, master, write},
     connections::secrets,
     samples::{
-        REDIRECT, account, connect_flow, connection, connection_key, digest, grant, login, session, signing_key,
-        upstream_client,
+        REDIRECT, account, approval, audit_key, connect_flow, connection, connection_key, digest, grant, login,
+        session, signing_key, upstream_client,
     },
     sealed::OTHER_KEY,
 };
@@ -45,22 +45,26 @@ pub(super) async fn fill(work: &mut Work, connections: usize) {
     work.insert_signing_key(&signing_key("kid", KeyState::Active)).await.unwrap();
     work.insert_connect_flow(&connect_flow("f")).await.unwrap();
     work.put_upstream_client(&upstream_client("https://a.example", "client"), None).await.unwrap();
+    work.insert_approval(&approval("a", "ada")).await.unwrap();
+    work.insert_audit_key(&audit_key("kid")).await.unwrap();
     for number in 0..connections {
         work.put_connection(&connection(&number.to_string(), &format!("token {number}"))).await.unwrap();
     }
 }
 
 /// What [`fill`] keeps of other kinds than connections: accounts have three.
-pub(super) const OTHERS: u64 = 9;
+pub(super) const OTHERS: u64 = 11;
 
 /// Everything is there, and opens.
 pub(super) async fn reads(store: &Store, tenant: &Tenant, connections: usize) {
     assert_eq!(store.session(tenant, &digest("c")).await.unwrap(), Some(session("c", "ada")));
     assert_eq!(store.account(tenant, "https://id.example", "ada").await.unwrap(), Some(account("ada")));
     assert_eq!(store.grant(tenant, "g").await.unwrap(), Some(grant("g", "ada")));
+    assert_eq!(store.audit_keys(tenant).await.unwrap(), [audit_key("kid")]);
     assert_eq!(store.signing_keys(tenant).await.unwrap(), [signing_key("kid", KeyState::Active)]);
     let client = store.upstream_client(tenant, "https://a.example", REDIRECT).await.unwrap().unwrap();
     assert_eq!(client.secrets.expose_secret(), b"client secret of client");
+    assert_eq!(store.approval(tenant, 1).await.unwrap().unwrap().call, approval("a", "ada").call);
     for number in 0..connections {
         let key = connection_key("linear", &number.to_string());
         let found = store.connection(tenant, &key).await.unwrap().unwrap();
@@ -155,6 +159,9 @@ fn all_that_is_sealed_takes_part_in_rotation() {
     let made = [
         include_str!("../migrations/sqlite/0001_sign_in.sql"),
         include_str!("../migrations/sqlite/0002_connections.sql"),
+        include_str!("../migrations/sqlite/0003_audit.sql"),
+        include_str!("../migrations/sqlite/0004_pins.sql"),
+        include_str!("../migrations/sqlite/0005_approvals.sql"),
     ];
     let (mut table, mut sealed) = ("", Vec::new());
     for line in made.iter().flat_map(|text| text.lines()).map(str::trim) {

@@ -1,10 +1,15 @@
 //! Records to put in.
 
+use std::time::Duration;
+
+use portcullis_policies::kit::pins::{Definition, ToolDigest};
+
 use super::bench::{START, in_minutes};
 use crate::store::{
-    AccountRecord, ApiKeyRecord, ClientRecord, CodeRecord, ConnectFlow, ConnectLink, ConnectionEvent, ConnectionKey,
-    ConnectionRecord, ConnectionStage, ConnectionState, ConnectionSummary, ConsentKey, Digest, GrantRecord, KeyState,
-    LoginRecord, RefreshRecord, SessionRecord, SigningKeyRecord, UpstreamClientRecord,
+    AccountRecord, ApiKeyRecord, ApprovalDetails, ApprovalRecord, ApprovalState, AuditKeyRecord, AuditRow,
+    ClientRecord, CodeRecord, ConnectFlow, ConnectLink, ConnectionEvent, ConnectionKey, ConnectionRecord,
+    ConnectionStage, ConnectionState, ConnectionSummary, ConsentKey, Digest, GrantRecord, KeyState, LoginRecord,
+    RefreshRecord, SessionRecord, SigningKeyRecord, UpstreamClientRecord,
 };
 
 pub(super) fn digest(of: &str) -> Digest {
@@ -177,3 +182,46 @@ pub(super) fn upstream_client(issuer: &str, client_id: &str) -> UpstreamClientRe
 }
 
 pub(super) const REDIRECT: &str = "https://mcp.example/connect/callback/linear";
+
+/// A call of somebody's that waits for ten minutes; `call` tells it from others.
+pub(super) fn approval(call: &str, subject: &str) -> ApprovalDetails {
+    let record = ApprovalRecord {
+        number: 1,
+        id: format!("id of {subject} {call}"),
+        call: digest(&format!("{subject} {call}")),
+        subject: subject.to_owned(),
+        route: "/mcp/notes".to_owned(),
+        upstream: "https://notes.example/mcp".to_owned(),
+        tool: "delete_note".to_owned(),
+        policy: digest("policy"),
+        definition: digest("definition"),
+        rule: "deletes".to_owned(),
+        approvers: r#"[{"users":["grace"]}]"#.to_owned(),
+        own_calls: false,
+        state: ApprovalState::Proposed,
+        is_open: true,
+        decided_by: None,
+        decided_at: None,
+        reason: None,
+        request_id: Some("request".to_owned()),
+        created_at: START,
+        expires_at: in_minutes(10),
+    };
+    ApprovalDetails { record, call: format!("arguments of {call}").into_bytes() }
+}
+
+pub(super) fn definition(tool: &str, description: &str) -> Definition {
+    let text = format!(r#"{{"description":"{description}","name":"{tool}"}}"#);
+    let digest = ToolDigest::of(&text);
+    Definition { tool: tool.to_owned(), text, digest, flags: vec!["one".to_owned(), "two".to_owned()] }
+}
+
+pub(super) fn audit_key(kid: &str) -> AuditKeyRecord {
+    let private = format!("private half of {kid}").into_bytes();
+    AuditKeyRecord { kid: kid.to_owned(), private, created_at: START }
+}
+
+pub(super) fn audit_row(chain: &str, number: i64) -> AuditRow {
+    let line = format!(r#"{{"chain":"{chain}","number":{number}}}"#);
+    AuditRow { chain: chain.to_owned(), number, at: START.plus(Duration::from_millis(number.unsigned_abs())), line }
+}

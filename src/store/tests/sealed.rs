@@ -3,8 +3,8 @@
 use super::{
     bench::{Bench, START, T, hex, in_minutes, master, write},
     samples::{
-        account, api_key, client, code, connect_flow, connect_link, connection, consent, digest, grant, login, refresh,
-        session, signing_key, upstream_client,
+        account, api_key, approval, audit_key, client, code, connect_flow, connect_link, connection, consent, digest,
+        grant, login, refresh, session, signing_key, upstream_client,
     },
 };
 use crate::store::{KeyState, MasterKey, OpenError, Sealer, StoreError, Tenant, Unsealable, sql::values};
@@ -25,7 +25,9 @@ pub(super) async fn oauth_31_no_secret_stands_in_the_tables(bench: Bench) {
     bench.write(async |work| work.put_connection(&connection("ada", "upstream-token-c0de")).await).await;
     bench.write(async |work| work.insert_connect_link(&connect_link("link-c0de", "ada")).await).await;
     bench.write(async |work| work.insert_connect_flow(&connect_flow("flow-c0de")).await).await;
+    bench.write(async |work| work.insert_audit_key(&audit_key("audit")).await).await;
     bench.write(async |work| work.put_upstream_client(&upstream_client("https://a.example", "c"), None).await).await;
+    bench.write(async |work| work.insert_approval(&approval("call-c0de", "ada")).await).await;
     let found = bench.everything().await;
     assert!(found.contains("a client that is no secret"), "what is no secret is found, so we look at the right place");
     assert!(found.contains(&hex(digest("token-c0de").as_bytes())), "bytes are found too");
@@ -41,12 +43,14 @@ pub(super) async fn oauth_31_no_secret_stands_in_the_tables(bench: Bench) {
         "code-c0de",
         "token-c0de",
         "private part of",
+        "private half of",
         "the key",
         "upstream-token-c0de",
         "link-c0de",
         "flow-c0de",
         "upstream verifier of",
         "client secret of",
+        "arguments of",
     ];
     for secret in secrets {
         assert!(!found.contains(secret) && !found.contains(&hex(secret.as_bytes())), "{secret}");

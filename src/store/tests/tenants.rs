@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use portcullis_policies::kit::pins::Standing;
 use proptest::{
     prelude::{Just, Strategy, prop_oneof},
     strategy::ValueTree,
@@ -13,7 +14,7 @@ use super::{
     connections::secrets,
     samples::{
         REDIRECT, account, api_key, client, code, connect_flow, connect_link, connection, connection_event,
-        connection_key, consent, digest, grant, login, refresh, session, signing_key, upstream_client,
+        connection_key, consent, definition, digest, grant, login, refresh, session, signing_key, upstream_client,
     },
 };
 use crate::store::{ConnectionRecord, ConnectionState, KeyState, Store, StoreError, Tenant, Work};
@@ -64,6 +65,12 @@ enum Step {
     TakeFlow,
     UpstreamClient,
     ForgetUpstreamClient,
+    BeginPins,
+    PinFirst,
+    SeePin,
+    ApprovePin,
+    ForgetPin,
+    ForgetPins,
     Sweep,
 }
 
@@ -92,6 +99,7 @@ fn step() -> impl Strategy<Value = Step> {
         ],
         prop_oneof![Just(Event), Just(Link), Just(UseLink), Just(Flow), Just(TakeFlow)],
         prop_oneof![Just(UpstreamClient), Just(ForgetUpstreamClient)],
+        prop_oneof![Just(BeginPins), Just(PinFirst), Just(SeePin), Just(ApprovePin), Just(ForgetPin), Just(ForgetPins)],
         prop_oneof![Just(Key), Just(RetireKey), Just(DeleteKey), Just(ApiKey), Just(RevokeApiKey), Just(TouchApiKey)],
     ]
 }
@@ -121,6 +129,9 @@ async fn take(store: &Store, tenant: &Tenant, step: Step, name: &str) -> String 
             of_connecting(&mut work, step, name).await
         }
         Step::UpstreamClient | Step::ForgetUpstreamClient => of_registrations(&mut work, step, name).await,
+        Step::BeginPins | Step::PinFirst | Step::SeePin | Step::ApprovePin | Step::ForgetPin | Step::ForgetPins => {
+            of_pins(&mut work, step, name).await
+        }
         _ => of_people(&mut work, step, name).await,
     };
     if outcome != FAILED {
@@ -229,6 +240,18 @@ async fn of_registrations(work: &mut Work, step: Step, name: &str) -> String {
     }
 }
 
+async fn of_pins(work: &mut Work, step: Step, name: &str) -> String {
+    let (first, other) = (definition(name, "first"), definition(name, "other"));
+    match step {
+        Step::BeginPins => said(work.begin_pins("up").await),
+        Step::PinFirst => said(work.pin_first("up", &first).await),
+        Step::SeePin => said(work.put_waiting("up", &other, Standing::Held).await),
+        Step::ApprovePin => said(work.approve_pin("up", name, other.digest, "ada").await),
+        Step::ForgetPin => said(work.forget_pin("up", name).await),
+        _ => said(work.forget_pins("up").await),
+    }
+}
+
 /// All that a tenant can read.
 async fn look(store: &Store, tenant: &Tenant) -> Vec<String> {
     let mut seen = vec![
@@ -248,6 +271,10 @@ async fn look(store: &Store, tenant: &Tenant) -> Vec<String> {
             changes
         })),
         said(store.connection_events(tenant, None, 100).await),
+        said(store.pinned(tenant, "up").await),
+        said(store.pins_of(tenant, "up").await),
+        said(store.pinned_upstreams(tenant).await),
+        said(store.changed_pins(tenant, START).await),
         said(store.upstream_client(tenant, "https://a.example", REDIRECT).await),
     ];
     for name in NAMES {

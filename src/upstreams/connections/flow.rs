@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use portcullis_policies::kit::credential::{UpstreamAuth, UpstreamTarget};
+use portcullis_policies::kit::{
+    credential::{UpstreamAuth, UpstreamTarget},
+    random,
+};
 use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +22,7 @@ use super::{
     transition::Transition,
 };
 use crate::{
-    store::{ConnectFlow, ConnectLink, ConnectionKey, ConnectionStage, Digest, StoreError, random},
+    store::{ConnectFlow, ConnectLink, ConnectionKey, ConnectionStage, Digest, StoreError},
     upstreams::oauth::{CallbackParameters, Discovered, Flow, GrantError, PendingGrant, Registration},
 };
 

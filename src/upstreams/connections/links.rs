@@ -4,10 +4,10 @@ use std::{future::ready, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use moka::{Entry, future::Cache, ops::compute::Op};
-use portcullis_policies::kit::{chain::RequestId, credential::ConnectState};
+use portcullis_policies::kit::{chain::RequestId, credential::ConnectState, random};
 
 use super::{ConnectError, ConnectionBook, LinkView, UpstreamRoute, transition::Transition};
-use crate::store::{ConnectLink, ConnectionKey, ConnectionStage, Digest, StoreError, random};
+use crate::store::{ConnectLink, ConnectionKey, ConnectionStage, Digest, StoreError, Trouble};
 
 /// How long a link is good.
 const GOOD: Duration = Duration::from_mins(10);
@@ -71,7 +71,7 @@ impl ConnectionBook {
             self.0.offers.withdraw(key.clone(), &offer).await;
         }
         let making = self.0.offers.0.try_get_with(key, self.make_link(&purpose));
-        making.await.map_err(|error: Arc<StoreError>| StoreError::Unavailable(error.to_string()))
+        making.await.map_err(|error: Arc<StoreError>| StoreError::Unavailable(Trouble::other(error)))
     }
 
     /// It may have been used meanwhile, here or on another node.

@@ -68,26 +68,38 @@ impl ConnectionBook {
         }))
     }
 
-    /// Where browsers come back from this upstream's authorization server: another address for each upstream.
     pub(super) fn redirect_uri(&self, upstream: &str) -> Url {
-        self.at(&["connect", "callback", upstream])
+        redirect_uri(&self.0.origin, upstream)
     }
 
-    /// Where the gateway's document for this upstream is: only https counts as a client's id.
     pub(super) fn document_url(&self, id: &str, upstream: &OAuthUpstream) -> Option<Url> {
-        let own = || (self.0.origin.scheme() == "https").then(|| self.at(&[".well-known", "oauth-client", id]));
-        upstream.client_document.clone().or_else(own)
+        document_url(&self.0.origin, id, upstream)
     }
 
     /// One of the gateway's own addresses.
     pub(super) fn at(&self, path: &[&str]) -> Url {
-        let mut url = self.0.origin.clone();
-        // Fails only for URLs without a host, which no origin is.
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.clear().extend(path);
-        }
-        url
+        own(&self.0.origin, path)
     }
+}
+
+/// Where browsers come back from an upstream's authorization server: another address for each upstream.
+pub fn redirect_uri(origin: &Url, upstream: &str) -> Url {
+    own(origin, &["connect", "callback", upstream])
+}
+
+/// Where the gateway's document for an upstream is: only https counts as a client's id.
+pub fn document_url(origin: &Url, id: &str, upstream: &OAuthUpstream) -> Option<Url> {
+    let published = || (origin.scheme() == "https").then(|| own(origin, &[".well-known", "oauth-client", id]));
+    upstream.client_document.clone().or_else(published)
+}
+
+fn own(origin: &Url, path: &[&str]) -> Url {
+    let mut url = origin.clone();
+    // Fails only for URLs without a host, which no origin is.
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.clear().extend(path);
+    }
+    url
 }
 
 fn is_code_grant(route: &UpstreamRoute) -> bool {

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use portcullis_policies::kit::credential::{AuthMode, KeyField};
+use portcullis_policies::kit::{
+    credential::{AuthMode, KeyField},
+    random,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
@@ -11,9 +14,7 @@ use super::{
     kept::{self, Kept, Value},
     transition::Transition,
 };
-use crate::store::{
-    ConnectionKey, ConnectionRecord, ConnectionStage, ConnectionState, ConnectionSummary, Digest, random,
-};
+use crate::store::{ConnectionKey, ConnectionRecord, ConnectionStage, ConnectionState, ConnectionSummary, Digest};
 
 /// A connection that is to be kept.
 #[derive(Debug)]

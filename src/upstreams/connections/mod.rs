@@ -38,7 +38,7 @@ mod view;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use portcullis_policies::kit::clock::Clock;
+use portcullis_policies::kit::{clock::Clock, random};
 use tokio::{
     sync::Semaphore,
     time::{interval, timeout},
@@ -48,6 +48,7 @@ use url::Url;
 pub use self::{
     error::SetupFailure,
     handle::Handle,
+    list::{document_url, redirect_uri},
     seams::{NoSubjectToken, SubjectTokens, UpstreamRoute, UpstreamRoutes},
     view::{ConnectError, Connected, ConnectionView, Departure, LinkView},
 };
@@ -56,7 +57,7 @@ pub use super::oauth::CallbackParameters;
 use super::oauth::UpstreamOAuth;
 use crate::{
     fetch,
-    store::{Feed, Store, Tenant, every, random},
+    store::{Feed, Store, Tenant, every},
 };
 
 /// What a book is made of.

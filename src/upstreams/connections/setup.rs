@@ -76,12 +76,13 @@ impl From<SetupError> for SetupFailure {
 
 /// What callers are told of a set-up that failed.
 pub(super) fn refusal(error: &SetupError) -> Refusal {
-    if error.code == SetupCode::Unreachable {
-        return Refusal::new(Reason::CredentialUnavailable, "The upstream's sign-in does not answer.")
+    let refusal = if error.code == SetupCode::Unreachable {
+        Refusal::new(Reason::CredentialUnavailable, "The upstream's sign-in does not answer.")
             .with_header(http::header::RETRY_AFTER, http::HeaderValue::from(BAD.as_secs()))
-            .with_data("setup", error.code.as_str());
-    }
-    Refusal::new(Reason::UpstreamSetup, error.words.clone()).with_data("setup", error.code.as_str())
+    } else {
+        Refusal::new(Reason::UpstreamSetup, error.words.clone())
+    };
+    refusal.because(error.code.fault().as_cause()).with_data("setup", error.code.as_str())
 }
 
 impl Setups {
@@ -180,10 +181,11 @@ impl ConnectionBook {
                 Ok(setup)
             }
             Err(NoSetup::Failed(error)) => {
-                let (code, steps) = (error.code.as_str(), &error.transcript);
+                let (fault, steps) = (error.code.fault(), &error.transcript);
                 tracing::error!(
                     upstream = &*auth.id,
-                    code,
+                    fault = fault.code(),
+                    remedy = fault.fix(),
                     "the upstream's sign-in cannot be set up: {error}\n{steps}"
                 );
                 last.failure = Some((error.clone(), configuration, Instant::now()));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode, header::CONTENT_TYPE};
+use portcullis_policies::kit::headers::media_type;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -110,9 +111,8 @@ fn without(words: &str, secrets: &[SecretString]) -> String {
 }
 
 fn is_json(answer: &Response<Bytes>) -> bool {
-    let Some(value) = answer.headers().get(CONTENT_TYPE) else { return true };
-    let media_type = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("application/json") || media_type.to_ascii_lowercase().ends_with("+json")
+    let kind = media_type(answer.headers()).to_ascii_lowercase();
+    kind == "application/json" || kind.ends_with("+json") || !answer.headers().contains_key(CONTENT_TYPE)
 }
 
 /// A token that is bound to a key (`DPoP`, `mac`) would have to be shown in another way than a bearer token. Servers

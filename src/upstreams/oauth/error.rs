@@ -5,6 +5,7 @@ use std::fmt;
 use portcullis_policies::kit::{fetch::FetchError, words};
 
 use super::transcript::{Transcript, plain};
+use crate::fault::Fault;
 
 /// Why the gateway and an upstream's authorization server do not come together. Someone has to change something; the
 /// transcript says what was seen.
@@ -70,21 +71,26 @@ pub enum SetupCode {
 
 impl SetupCode {
     /// The code.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
+        self.fault().code()
+    }
+
+    /// What it is in the table of faults.
+    pub const fn fault(self) -> Fault {
         match self {
-            Self::NoProtectedResourceMetadata => "no_protected_resource_metadata",
-            Self::ResourceMismatch => "resource_mismatch",
-            Self::NoAuthorizationServer => "no_authorization_server",
-            Self::IssuerNotTrusted => "issuer_not_trusted",
-            Self::NoAuthorizationServerMetadata => "no_authorization_server_metadata",
-            Self::IssuerMismatch => "issuer_mismatch",
-            Self::NoPkceSupport => "no_pkce_support",
-            Self::InsecureEndpoint => "insecure_endpoint",
-            Self::NoAuthorizationEndpoint => "no_authorization_endpoint",
-            Self::NoRegistrationEndpoint => "no_registration_endpoint",
-            Self::DynamicRegistrationFailed => "dynamic_registration_failed",
-            Self::RedirectUriMismatch => "redirect_uri_mismatch",
-            Self::Unreachable => "authorization_server_unreachable",
+            Self::NoProtectedResourceMetadata => Fault::NoResourceMetadata,
+            Self::ResourceMismatch => Fault::ResourceMismatch,
+            Self::NoAuthorizationServer => Fault::NoAuthorizationServer,
+            Self::IssuerNotTrusted => Fault::IssuerNotTrusted,
+            Self::NoAuthorizationServerMetadata => Fault::NoAuthorizationServerMetadata,
+            Self::IssuerMismatch => Fault::IssuerMismatch,
+            Self::NoPkceSupport => Fault::NoPkce,
+            Self::InsecureEndpoint => Fault::InsecureEndpoint,
+            Self::NoAuthorizationEndpoint => Fault::NoAuthorizationEndpoint,
+            Self::NoRegistrationEndpoint => Fault::NoRegistrationEndpoint,
+            Self::DynamicRegistrationFailed => Fault::RegistrationFailed,
+            Self::RedirectUriMismatch => Fault::RedirectUriMismatch,
+            Self::Unreachable => Fault::AuthorizationServerUnreachable,
         }
     }
 }

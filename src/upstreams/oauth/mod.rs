@@ -21,7 +21,7 @@ mod discovered;
 mod error;
 mod exchange;
 mod form;
-mod places;
+pub(crate) mod places;
 mod question;
 mod register;
 mod registered;
@@ -44,6 +44,7 @@ pub use self::{
     challenge::step_up,
     discovered::{Discovered, Flow, Registration, RegistrationKind},
     error::{GrantError, SetupCode, SetupError},
+    register::registration_kind,
     transcript::{Step, Transcript},
 };
 use crate::fetch;

@@ -56,20 +56,15 @@ impl UpstreamOAuth {
             redirect_uri: redirect_uri.cloned(),
             expires_at,
         };
-        if let Some(client) = &upstream.client {
-            if server.is_guess && client.has_secret() {
-                return Err(nobody_in_particular(server));
+        let (endpoint, redirect_uri) = match way(server, upstream, client_document, redirect_uri)? {
+            Way::Configured(client) => return Ok(as_client(client.clone(), RegistrationKind::Configured, None)),
+            Way::Document(document) => {
+                let client = ClientAuth { client_id: document.to_string(), method: ClientAuthMethod::None };
+                return Ok(as_client(client, RegistrationKind::Document, None));
             }
-            return Ok(as_client(client.clone(), RegistrationKind::Configured, None));
-        }
-        let mut attempt = Attempt { server, redirect_uri, transcript: server.transcript.clone() };
-        let redirect_uri =
-            redirect_uri.filter(|_| server.flow == Flow::Code).ok_or_else(|| attempt.is_up_to_operator())?;
-        if let Some(document) = client_document.filter(|document| takes_document(server, document)) {
-            let client = ClientAuth { client_id: document.to_string(), method: ClientAuthMethod::None };
-            return Ok(as_client(client, RegistrationKind::Document, None));
-        }
-        let Some(endpoint) = &server.registration_endpoint else { return Err(attempt.is_up_to_operator()) };
+            Way::Dynamic { endpoint, redirect_uri } => (endpoint, redirect_uri),
+        };
+        let mut attempt = Attempt { server, redirect_uri: Some(redirect_uri), transcript: server.transcript.clone() };
         let metadata = metadata(server, redirect_uri, client_name);
         let answer = self.send_metadata(endpoint, &metadata).await;
         let answer = answer.map_err(|error| attempt.failed(endpoint, &error))?;
@@ -88,7 +83,52 @@ impl UpstreamOAuth {
     }
 }
 
-/// Can the server fetch the document? Only by https, unless both it and the gateway are on this machine.
+/// In which way the gateway becomes known to a server.
+enum Way<'a> {
+    Configured(&'a ClientAuth),
+    Document(&'a Url),
+    Dynamic { endpoint: &'a Url, redirect_uri: &'a Url },
+}
+
+/// In which way it would become known, for who only looks: nothing is asked.
+///
+/// # Errors
+///
+/// [`SetupError`], where an operator has to do something first.
+pub fn registration_kind(
+    server: &Discovered,
+    upstream: &OAuthUpstream,
+    client_document: Option<&Url>,
+    redirect_uri: Option<&Url>,
+) -> Result<RegistrationKind, SetupError> {
+    Ok(match way(server, upstream, client_document, redirect_uri)? {
+        Way::Configured(_) => RegistrationKind::Configured,
+        Way::Document(_) => RegistrationKind::Document,
+        Way::Dynamic { .. } => RegistrationKind::Dynamic,
+    })
+}
+
+fn way<'a>(
+    server: &'a Discovered,
+    upstream: &'a OAuthUpstream,
+    client_document: Option<&'a Url>,
+    redirect_uri: Option<&'a Url>,
+) -> Result<Way<'a>, SetupError> {
+    if let Some(client) = &upstream.client {
+        if server.is_guess && client.has_secret() {
+            return Err(nobody_in_particular(server));
+        }
+        return Ok(Way::Configured(client));
+    }
+    let mut attempt = Attempt { server, redirect_uri, transcript: server.transcript.clone() };
+    let redirect_uri = redirect_uri.filter(|_| server.flow == Flow::Code).ok_or_else(|| attempt.is_up_to_operator())?;
+    if let Some(document) = client_document.filter(|document| takes_document(server, document)) {
+        return Ok(Way::Document(document));
+    }
+    let endpoint = server.registration_endpoint.as_ref().ok_or_else(|| attempt.is_up_to_operator())?;
+    Ok(Way::Dynamic { endpoint, redirect_uri })
+}
+
 /// What an operator got at one server is not shown to whoever answers at a guessed address.
 fn nobody_in_particular(server: &Discovered) -> SetupError {
     let words = "the upstream publishes no metadata, so nobody says whose the gateway's registration is; name the server in \
@@ -96,6 +136,7 @@ fn nobody_in_particular(server: &Discovered) -> SetupError {
     SetupError::new(super::SetupCode::NoAuthorizationServerMetadata, words, server.transcript.clone())
 }
 
+/// Can the server fetch the document? Only by https, unless both it and the gateway are on this machine.
 fn takes_document(server: &Discovered, document: &Url) -> bool {
     let reachable = document.scheme() == "https" || (is_loopback(document) && is_loopback(&server.token_endpoint));
     server.client_documents && reachable

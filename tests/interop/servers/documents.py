@@ -2,18 +2,13 @@
 certificate, and answers https://127.0.0.1:PORT/client.json with the document of a client of that name.
 """
 
-import datetime
 import http.server
-import ipaddress
 import json
 import pathlib
 import ssl
 import sys
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import Authority
 
 port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 client_id = f"https://127.0.0.1:{port}/client.json"
@@ -27,38 +22,10 @@ DOCUMENT = {
 }
 
 
-def certificate(name, key, issuer, issuer_key, *extensions):
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(named(name))
-        .issuer_name(named(issuer))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-    )
-    for extension in extensions:
-        builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
-    return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
-def named(name):
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-
-def private_pem(key):
-    plain = serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-
-
 def tls():
-    authority, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    is_authority = x509.BasicConstraints(ca=True, path_length=0)
-    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    (folder / "ca.pem").write_bytes(certificate("interop CA", authority, "interop CA", authority, is_authority))
-    leaf = certificate("interop", own, "interop CA", authority, here, x509.BasicConstraints(False, None))
-    (folder / "own.pem").write_bytes(leaf + private_pem(own))
+    authority = Authority("interop CA")
+    (folder / "ca.pem").write_bytes(authority.pem)
+    (folder / "own.pem").write_bytes(authority.issued("interop", "127.0.0.1"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "own.pem")
     return context

@@ -149,7 +149,7 @@ impl Middle {
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_paused_leader_sigstop_past_its_lease_its_late_write_is_stopped() {
     let mut middle = Middle::of_a_refresh().await;
-    middle.node.signal("STOP");
+    middle.node.stop().await;
     middle.goes_on();
     // A minute later the other node takes over, and learns that the refresh token is spent.
     middle.sql("UPDATE connections SET claimed_until = 1").await;

@@ -3,6 +3,7 @@
 //! Those that take minutes are ignored; `.ci/run` runs them one by one. Each has a smaller sister that always runs.
 
 mod canaries;
+mod chain;
 mod crowd;
 mod faults;
 mod killed;

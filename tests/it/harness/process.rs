@@ -1,6 +1,7 @@
 //! The real program: signals, exit codes, and what it writes.
 
 use std::{
+    fs::DirEntry,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -122,6 +123,17 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// Stops it in the middle of whatever it is doing, until `CONT`: its threads stop one after the other.
+    pub(crate) async fn stop(&self) {
+        self.signal("STOP");
+        let threads = format!("/proc/{}/task", self.child.id());
+        let is_stopped = |thread: std::io::Result<DirEntry>| {
+            let state = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+            state.rsplit(')').next().unwrap().trim_start().starts_with('T')
+        };
+        until("all of it has stopped", || std::fs::read_dir(&threads).unwrap().all(is_stopped)).await;
+    }
+
     /// Ends it at once, whatever it is doing (`SIGKILL`).
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -162,6 +174,10 @@ pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
 fn command(variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     command.env_remove("RUST_LOG").env_remove("PORTCULLIS_CONFIG").stdin(Stdio::null());
+    // What is started is on this machine, whatever stands between this machine and others.
+    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+        command.env_remove(name).env_remove(name.to_uppercase());
+    }
     command.envs(variables.iter().copied());
     command
 }

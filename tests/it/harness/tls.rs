@@ -2,12 +2,14 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use portcullis_policies::kit::clock::Timestamp;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::aws_lc_rs::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
+use time::OffsetDateTime;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -37,15 +39,56 @@ impl Authority {
 
     /// A certificate for these names and addresses.
     pub(crate) fn issue(&self, names: &[&str]) -> Pair {
+        self.issue_for(names, |_| ())
+    }
+
+    /// The same until a moment.
+    pub(crate) fn issue_until(&self, names: &[&str], end: Timestamp) -> Pair {
+        let end = OffsetDateTime::from_unix_timestamp(end.as_seconds()).unwrap();
+        self.issue_for(names, |params| {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = end;
+        })
+    }
+
+    fn issue_for(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Pair {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.0).unwrap();
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
     /// A server that shows a certificate for these names.
     pub(crate) fn server(&self, names: &[&str]) -> ServerConfig {
-        let pair = self.issue(names);
+        Self::showing(&self.issue(names))
+    }
+
+    /// The same with a certificate that was good in these years only.
+    pub(crate) fn server_of(&self, names: &[&str], years: std::ops::Range<i32>) -> ServerConfig {
+        self.server_with(names, |params| {
+            params.not_before = date_time_ymd(years.start, 1, 1);
+            params.not_after = date_time_ymd(years.end, 1, 1);
+        })
+    }
+
+    /// The same with another change to the certificate.
+    pub(crate) fn server_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
+        Self::showing(&self.issue_for(names, change))
+    }
+
+    /// A server whose certificate nobody signed but itself.
+    pub(crate) fn server_by_itself(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
+        let key = KeyPair::generate().unwrap();
+        let mut params =
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        change(&mut params);
+        let certificate = params.self_signed(&key).unwrap();
+        Self::showing(&Pair { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+
+    fn showing(pair: &Pair) -> ServerConfig {
         let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
         ServerConfig::builder_with_provider(Arc::new(default_provider()))

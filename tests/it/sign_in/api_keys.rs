@@ -190,7 +190,7 @@ async fn a_key_that_has_come_to_its_end_is_over_and_its_groups_and_roles_are_the
     wish.identity.roles = vec!["reader".to_owned()];
     wish.identity.subject = "dev|ada".into();
     wish.lasting = Some(Duration::from_hours(24));
-    let made = make(wish, clock.now()).unwrap();
+    let made = make(wish, clock.now());
     let mut work = store.begin(&Tenant::DEFAULT).await.unwrap();
     work.insert_api_key(&made.record).await.unwrap();
     work.commit().await.unwrap();

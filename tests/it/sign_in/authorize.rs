@@ -35,7 +35,12 @@ async fn oauth_01_as_13_an_unknown_client_gets_a_page_and_no_redirect() {
     for id in ["nobody", "", "mcp_x", "client|x", "https://", "' or 1=1 --", "<script>alert(1)</script>"] {
         let page = ask(&gateway, &client, &[("client_id", id)]).await.page();
         assert_eq!(page.reply.status, 400, "{id}");
-        assert!(!page.text().contains("<script>"), "{}", page.text());
+        let code = match id {
+            "" => "no_client_id",
+            "https://" => "bad_client_document",
+            _ => "unknown_client",
+        };
+        assert!(page.text().contains(code) && !page.text().contains("<script>"), "{}", page.text());
     }
 }
 

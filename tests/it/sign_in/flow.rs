@@ -1,8 +1,11 @@
 //! From nothing but a URL to a call in one's own name.
 
+use std::{sync::Arc, time::Duration};
+
+use portcullis_policies::kit::clock::{Clock, ManualClock, SystemClock};
 use serde_json::{Value, json};
 
-use super::gateway;
+use super::{gateway, setup};
 use crate::harness::{Browser, OAuthClient, Request, Tokens, call, list_tools, parameters};
 
 #[tokio::test]
@@ -88,4 +91,18 @@ async fn a_second_sign_in_with_the_same_browser_asks_for_consent_and_not_for_the
     let request = page.field("request");
     let back = browser.submit("/oauth/consent", &[("request", &request), ("decision", "allow")]).await.elsewhere();
     assert!(parameters(&back).contains_key("code"), "{back}");
+}
+
+#[tokio::test]
+async fn after_eight_hours_a_browser_is_asked_for_the_name_again() {
+    for (hours, is_known) in [(7, true), (9, false)] {
+        let clock = Arc::new(ManualClock::new(SystemClock.now()));
+        let gateway = setup().clock(clock.clone()).start().await;
+        let client = OAuthClient::register(&gateway).await;
+        let mut browser = Browser::at(&gateway);
+        client.code(&mut browser, "/mcp", "ada").await;
+        clock.advance(Duration::from_hours(hours));
+        let page = browser.open(&client.url("/other")).await.page();
+        assert_eq!(page.text().contains("ada"), is_known, "{hours} hours: {}", page.text());
+    }
 }

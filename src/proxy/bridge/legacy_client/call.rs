@@ -109,7 +109,7 @@ impl Call {
     }
 
     fn asked(&self) -> Asked<'_> {
-        let request_id = self.request_id.as_ref().map(RequestId::as_str);
+        let request_id = self.request_id.as_ref();
         Asked { method: &self.method, to: Addressee { id: self.message.id(), request_id } }
     }
 

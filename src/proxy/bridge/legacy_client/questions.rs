@@ -11,10 +11,9 @@ use std::{
     },
 };
 
-use aws_lc_rs::rand;
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use portcullis_policies::kit::{
     message::Message,
+    random,
     refusal::{Reason, Refusal},
 };
 use tokio::sync::oneshot;
@@ -73,7 +72,7 @@ impl Questions {
     /// Opens a question to a client, whose answer must fit into `room`. `node` tells this process from others with the same
     /// sessions.
     pub(super) fn ask(&self, client: &Client, node: u64, room: &Room) -> Result<Pending, Refusal> {
-        let id: Box<str> = format!("{PREFIX}{node:016x}-{}", drawn()?).into();
+        let id: Box<str> = format!("{PREFIX}{node:016x}-{}", random::id()).into();
         let (sender, answer) = oneshot::channel();
         let mut open = self.lock();
         if !has_room(&open, client) {
@@ -162,13 +161,6 @@ fn not_asked(id: &str, node: u64) -> Refusal {
     Refusal::new(Reason::UnaskedResponse, why).with_remedy(
         "Make the call again. Where several gateways stand behind one address, let each client stay with one of them.",
     )
-}
-
-/// 128 bits of chance.
-fn drawn() -> Result<String, Refusal> {
-    let mut bytes = [0; 16];
-    rand::fill(&mut bytes).map_err(|_| Reason::Internal)?;
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! How the gateway itself speaks to an upstream, for one caller.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue};
 use portcullis_policies::kit::{
     chain::{Request, RequestId},
     credential::UpstreamCredential,
@@ -9,7 +9,7 @@ use portcullis_policies::kit::{
 
 use super::warm::Warm;
 use crate::proxy::{
-    Failure, Forward,
+    Failure, Forward, ended,
     headers::{self, SESSION, VERSION},
     hearing::Hearing,
     upstream::{Behalf, Carry, Received, Sending, Upstream},
@@ -67,11 +67,7 @@ impl Link {
 
     /// Ends a session, as far as the upstream lets its clients do that.
     pub(super) async fn end(&self, session: HeaderMap) {
-        let Upstream { endpoint, clocks, .. } = &self.upstream;
-        let ended = endpoint.send(Method::DELETE, session, Bytes::new(), self.credential.as_ref(), clocks).await;
-        if let Err(refusal) = ended {
-            tracing::debug!(reason = refusal.reason().code(), "a session was not ended at the upstream");
-        }
+        ended::end(&self.upstream, session, self.credential.as_ref()).await;
     }
 
     /// What every request of a session says.
@@ -95,8 +91,8 @@ impl Link {
     }
 
     /// That of the caller's request, as text.
-    pub(super) fn request_id(&self) -> Option<&str> {
-        self.request_id.as_ref().map(RequestId::as_str)
+    pub(super) fn request_id(&self) -> Option<&RequestId> {
+        self.request_id.as_ref()
     }
 
     pub(super) fn behalf(&self) -> Behalf<'_> {

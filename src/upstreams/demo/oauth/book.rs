@@ -8,14 +8,14 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use portcullis_policies::kit::clock::Timestamp;
+use portcullis_policies::kit::{clock::Timestamp, random};
 
 use super::{
     Counts, KnownClient,
     client::Client,
     denied::Denied,
     grant::{Grant, Shown, grant_of},
-    random::{is_same, secret},
+    same::is_same,
     scope::Scope,
 };
 use crate::upstreams::demo::visitor::Visitor;
@@ -83,7 +83,7 @@ impl Book {
         if self.codes.len() >= MOST {
             return Err(Denied::busy("there are too many codes under way"));
         }
-        let text = format!("demo-code.{}", secret()?);
+        let text = format!("demo-code.{}", random::secret());
         self.codes.insert(text.clone(), Code { yes, expires_at: now.plus(CODE_LIFE), grant: None });
         Ok(text)
     }
@@ -229,8 +229,8 @@ impl Book {
     ) -> Result<Tokens, Denied> {
         let number = self.number();
         let grant = self.grants.get_mut(&grant).ok_or(Denied::grant("the connection has ended"))?;
-        let access = grant.mint_access(number, scope, now.plus(life))?;
-        let refresh = refresh.then(|| grant.mint_refresh()).transpose()?;
+        let access = grant.mint_access(number, scope, now.plus(life));
+        let refresh = refresh.then(|| grant.mint_refresh());
         Ok(Tokens { access, refresh, scope })
     }
 

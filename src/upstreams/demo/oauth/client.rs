@@ -4,18 +4,13 @@ use axum::{Json, extract::State, response::IntoResponse};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use portcullis_policies::kit::fetch::is_loopback;
+use portcullis_policies::kit::{fetch::is_loopback, random};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use super::{
-    KnownClient, ProtectedDemo,
-    denied::Denied,
-    form::Form,
-    random::{is_same, secret},
-};
+use super::{KnownClient, ProtectedDemo, denied::Denied, form::Form, same::is_same};
 
 /// Somebody who may ask for tokens.
 #[derive(Clone)]
@@ -58,9 +53,9 @@ pub(super) async fn register(State(demo): State<ProtectedDemo>, body: Bytes) -> 
         serde_json::from_slice(&body).map_err(|_| Denied::metadata("the body is no client metadata"))?;
     asked.judge()?;
     let method = asked.token_endpoint_auth_method.as_deref().unwrap_or("client_secret_basic");
-    let secret = if method == "none" { None } else { Some(secret()?) };
+    let secret = if method == "none" { None } else { Some(random::secret()) };
     let client = Client {
-        id: format!("demo-{}", super::random::secret()?),
+        id: format!("demo-{}", random::id()),
         name: asked.client_name.unwrap_or_else(|| "a client without a name".to_owned()),
         secret: secret.clone().map(SecretString::from),
         redirect_uris: asked.redirect_uris,

@@ -24,7 +24,7 @@ mod guard;
 mod metadata;
 mod page;
 mod people;
-mod random;
+mod same;
 mod scope;
 mod token;
 

@@ -253,7 +253,7 @@ async fn clients_register_with_addresses_that_codes_may_be_sent_to() {
         async |metadata: Value| story.send(Request::post("/register").body(metadata.to_string().into()).unwrap()).await;
     let good = register(json!({ "redirect_uris": ["http://127.0.0.1:8080/connect/callback/x"] })).await.json();
     assert_eq!(good["token_endpoint_auth_method"], "client_secret_basic");
-    assert!(good["client_secret"].as_str().is_some_and(|secret| secret.len() == 32));
+    assert!(good["client_secret"].as_str().is_some_and(|secret| secret.len() == 43));
     for uri in ["http://gateway.example/", "https://gateway.example/#x", "javascript:x", "x"] {
         assert_eq!(register(json!({ "redirect_uris": [uri] })).await.json()["error"], "invalid_redirect_uri", "{uri}");
     }

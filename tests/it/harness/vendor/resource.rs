@@ -28,6 +28,9 @@ impl State {
             self.counts.turned_away += 1;
             return self.unauthorized();
         };
+        if !request.head.starts_with("POST ") {
+            return Answer::status(405).header("Allow", "POST");
+        }
         let message = request.message();
         let demanded = message["params"]["name"].as_str().and_then(|tool| self.demands.get(tool)).cloned();
         if let Some(missing) = demanded.filter(|demanded| !scope.split(' ').any(|name| name == demanded)) {

@@ -42,7 +42,7 @@ impl fmt::Display for KeyNotice {
 }
 
 /// A key, and the file in which it was made, if it is new.
-pub(super) type FoundKey = (MasterKey, Option<PathBuf>);
+pub type FoundKey = (MasterKey, Option<PathBuf>);
 
 /// Opens the store that a configuration names. Says whether a key was made for it.
 pub async fn open_store(
@@ -53,7 +53,8 @@ pub async fn open_store(
     open_with(gateway, folder, find_key(gateway, folder).await?, clock).await
 }
 
-pub(super) async fn open_with(
+/// The same with a key that has been found.
+pub async fn open_with(
     gateway: &Gateway,
     folder: &Path,
     (key, made): FoundKey,
@@ -65,27 +66,50 @@ pub(super) async fn open_with(
 }
 
 /// Is it a store for several gateways?
-pub(super) fn is_shared(gateway: &Gateway, folder: &Path) -> bool {
+pub fn is_shared(gateway: &Gateway, folder: &Path) -> bool {
     matches!(location(gateway, folder), Ok(Location::Postgres { .. }))
 }
 
-fn location(gateway: &Gateway, folder: &Path) -> anyhow::Result<Location> {
+/// Where it is.
+pub fn location(gateway: &Gateway, folder: &Path) -> anyhow::Result<Location> {
     Location::parse(&gateway.store, folder).map_err(anyhow::Error::msg)
 }
 
 /// The key under which secrets are sealed: the configured one, what the configured command prints, or one in a file of its own.
 /// There is no such file for a store of several gateways, for each would make another one.
-pub(super) async fn find_key(gateway: &Gateway, folder: &Path) -> Result<FoundKey, KeyError> {
+pub async fn find_key(gateway: &Gateway, folder: &Path) -> Result<FoundKey, KeyError> {
+    let file = match told_key(gateway, folder).await? {
+        Told::Key(key) => return Ok((key, None)),
+        Told::File(file) => file,
+    };
+    let (key, created) = MasterKey::load_or_create(&file)?;
+    Ok((key, created.then_some(file)))
+}
+
+/// The same for who only looks: none is made. `Err` with the file in which it would be, if it is not there yet.
+pub async fn existing_key(gateway: &Gateway, folder: &Path) -> Result<Result<MasterKey, PathBuf>, KeyError> {
+    match told_key(gateway, folder).await? {
+        Told::Key(key) => Ok(Ok(key)),
+        Told::File(file) => Ok(MasterKey::load(&file)?.ok_or(file)),
+    }
+}
+
+/// What the configuration says of the key.
+enum Told {
+    Key(MasterKey),
+    /// Nothing: it is in this file, or will be.
+    File(PathBuf),
+}
+
+async fn told_key(gateway: &Gateway, folder: &Path) -> Result<Told, KeyError> {
     if let Some(key) = &gateway.encryption_key {
-        return Ok((MasterKey::parse(key.expose())?, None));
+        return Ok(Told::Key(MasterKey::parse(key.expose())?));
     }
     if let Some(command) = &gateway.encryption_key_command {
-        return Ok((MasterKey::from_command(command, folder).await?, None));
+        return Ok(Told::Key(MasterKey::from_command(command, folder).await?));
     }
     if let Ok(Location::Postgres { .. }) = Location::parse(&gateway.store, folder) {
         return Err(KeyError::Unsaid);
     }
-    let file = folder.join("portcullis.key");
-    let (key, created) = MasterKey::load_or_create(&file)?;
-    Ok((key, created.then_some(file)))
+    Ok(Told::File(folder.join("portcullis.key")))
 }

@@ -1,6 +1,7 @@
 //! Chance that nobody can guess, from the operating system.
+//!
+//! Straight from there: aws-lc has a generator of its own, whose first seed takes some 15 ms of the start.
 
-use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// A fresh secret of 256 bits, in 43 characters that need no escaping anywhere.
@@ -18,9 +19,17 @@ pub fn seed() -> u64 {
     u64::from_ne_bytes(bytes())
 }
 
-fn bytes<const N: usize>() -> [u8; N] {
+/// Fresh bytes.
+pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // A process without the operating system's generator must not give out secrets.
-    rand::fill(&mut bytes).expect("the operating system gives random bytes");
+    fill(&mut bytes);
     bytes
+}
+
+/// Fills the place of a secret with fresh bytes.
+///
+/// # Panics
+/// If the operating system has none: a process without them must not give out secrets.
+pub fn fill(place: &mut [u8]) {
+    getrandom::fill(place).expect("the operating system gives random bytes");
 }

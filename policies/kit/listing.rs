@@ -1,34 +1,96 @@
-//! Answers, with what is not exposed taken out.
+//! Lists of what an upstream has, with items taken out or told in other words.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{List, allow::ListKind};
 use crate::kit::{
     json::{Flaw, FlawKind, Limits, Reader, Span},
+    message::Method,
     reply::Answer,
 };
 
 const SCOPE: &str = "cacheScope";
 
-/// What became of a list.
-pub(super) struct Rewritten {
-    /// The whole `result`.
-    pub(super) result: Vec<u8>,
-    /// Every name that the upstream listed on this page.
-    pub(super) names: Vec<String>,
-    /// Was this the last page?
-    pub(super) complete: bool,
+/// The four kinds of lists, and how their answers look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ListKind {
+    /// `tools/list`
+    Tools,
+    /// `prompts/list`
+    Prompts,
+    /// `resources/list`
+    Resources,
+    /// `resources/templates/list`
+    Templates,
 }
 
-/// Copies the upstream's result without the items that are not exposed. What stays is copied as it was written; pages
-/// keep their cursors, so a page may become empty and still be followed by another.
-pub(super) fn list(body: &[u8], answer: &Answer, kind: ListKind, allowed: &List) -> Result<Rewritten, Flaw> {
+impl ListKind {
+    /// The list that a method asks for.
+    pub fn of(method: &Method) -> Option<Self> {
+        match method {
+            Method::ListTools => Some(Self::Tools),
+            Method::ListPrompts => Some(Self::Prompts),
+            Method::ListResources => Some(Self::Resources),
+            Method::ListResourceTemplates => Some(Self::Templates),
+            _ => None,
+        }
+    }
+
+    /// The member of the result that holds the list.
+    pub fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+        }
+    }
+
+    /// The member of an item by which requests name it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Tools | Self::Prompts => "name",
+            Self::Resources => "uri",
+            Self::Templates => "uriTemplate",
+        }
+    }
+}
+
+/// What becomes of an item of a list.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown<'a> {
+    /// It is not in the list.
+    Not,
+    /// As the upstream wrote it.
+    AsItIs,
+    /// With these members instead of its own; objects are merged.
+    With(&'a Map<String, Value>),
+}
+
+/// What became of a list.
+#[derive(Debug)]
+pub struct Rewritten {
+    /// The whole `result`.
+    pub result: Vec<u8>,
+    /// Every name that the upstream listed on this page.
+    pub names: Vec<String>,
+    /// Was this the last page?
+    pub complete: bool,
+}
+
+/// Copies the upstream's result with what `judge` says of each item, by its name and its text. What stays is copied as it was
+/// written; pages keep their cursors, so a page may become empty and still be followed by another.
+pub fn list<'a>(
+    body: &[u8],
+    answer: &Answer,
+    kind: ListKind,
+    mut judge: impl FnMut(&str, &[u8]) -> Shown<'a>,
+) -> Result<Rewritten, Flaw> {
     let (mut reader, mut writer) = begin(body, answer)?;
     reader.object(|reader, key| match &*reader.unambiguous(key, &[kind.member(), SCOPE, "nextCursor"])? {
-        member if member == kind.member() => writer.items(reader, kind, allowed),
+        member if member == kind.member() => writer.items(reader, kind, &mut judge),
         SCOPE => writer.scope(reader),
         "nextCursor" => {
             let value = reader.value()?;
@@ -42,7 +104,7 @@ pub(super) fn list(body: &[u8], answer: &Answer, kind: ListKind, allowed: &List)
 
 /// What a server says of itself, without the capabilities of which nothing is exposed: the result of `initialize` and that of
 /// `server/discover` alike. Everything else in it stays as it was written.
-pub(super) fn capabilities(body: &[u8], answer: &Answer, withheld: &[&'static str]) -> Result<Vec<u8>, Flaw> {
+pub fn capabilities(body: &[u8], answer: &Answer, withheld: &[&'static str]) -> Result<Vec<u8>, Flaw> {
     let (mut reader, mut writer) = begin(body, answer)?;
     reader.object(|reader, key| match &*reader.unambiguous(key, &["capabilities", SCOPE])? {
         "capabilities" => writer.members(reader, withheld),
@@ -53,7 +115,7 @@ pub(super) fn capabilities(body: &[u8], answer: &Answer, withheld: &[&'static st
 }
 
 /// What was read of a resource, for this caller's cache alone.
-pub(super) fn private(body: &[u8], answer: &Answer) -> Result<Vec<u8>, Flaw> {
+pub fn private(body: &[u8], answer: &Answer) -> Result<Vec<u8>, Flaw> {
     let (mut reader, mut writer) = begin(body, answer)?;
     reader.object(|reader, key| match &*reader.unambiguous(key, &[SCOPE])? {
         SCOPE => writer.scope(reader),
@@ -63,7 +125,7 @@ pub(super) fn private(body: &[u8], answer: &Answer) -> Result<Vec<u8>, Flaw> {
 }
 
 /// The answer with another result.
-pub(super) fn with_result(body: &[u8], answer: &Answer, result: &[u8]) -> Bytes {
+pub fn with_result(body: &[u8], answer: &Answer, result: &[u8]) -> Bytes {
     let old = answer.payload().map_or(0..0, Span::range);
     [&body[..old.start], result, &body[old.end..]].concat().into()
 }
@@ -84,7 +146,12 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn items(&mut self, reader: &mut Reader<'_>, kind: ListKind, allowed: &List) -> Result<(), Flaw> {
+    fn items<'a>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        kind: ListKind,
+        judge: &mut impl FnMut(&str, &[u8]) -> Shown<'a>,
+    ) -> Result<(), Flaw> {
         reader.peek();
         let start = reader.offset();
         self.copy_until(start + 1);
@@ -92,11 +159,12 @@ impl Writer<'_> {
         reader.array(|reader| {
             let (item, name) = item(reader, kind)?;
             let Some(name) = name else { return Ok(()) };
-            if allowed.allows(&name) {
+            let shown = judge(&name, item.of(self.text.as_bytes()));
+            if !matches!(shown, Shown::Not) {
                 if !std::mem::take(&mut first) {
                     self.out.push(b',');
                 }
-                self.item(item, allowed.overrides(&name));
+                self.item(item, shown);
             }
             self.names.push(name.into_owned());
             Ok(())
@@ -105,12 +173,13 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn item(&mut self, item: Span, overrides: Option<&Map<String, Value>>) {
+    fn item(&mut self, item: Span, shown: Shown<'_>) {
         let raw = item.of(self.text.as_bytes());
-        match overrides.and_then(|overrides| project(raw, overrides)) {
-            Some(projected) => self.out.extend_from_slice(&projected),
-            None => self.out.extend_from_slice(raw),
-        }
+        let projected = match shown {
+            Shown::With(overrides) => project(raw, overrides),
+            Shown::AsItIs | Shown::Not => None,
+        };
+        self.out.extend_from_slice(projected.as_deref().unwrap_or(raw));
     }
 
     /// Who may keep the answer (MCP 2026-07-28, "Caching"): what this caller may see is not what everybody may see.
@@ -155,7 +224,7 @@ impl Writer<'_> {
     }
 }
 
-/// Steps over one item and finds its name. An item without one is not exposed: nobody could have listed it.
+/// Steps over one item and finds its name. An item without one is left out: nobody could call it.
 fn item<'a>(reader: &mut Reader<'a>, kind: ListKind) -> Result<(Span, Option<Cow<'a, str>>), Flaw> {
     if reader.peek() != Some(b'{') {
         return Ok((reader.value()?, None));

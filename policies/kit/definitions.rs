@@ -1,0 +1,130 @@
+//! What upstreams say about their tools, remembered for those to whom they said it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+use serde_json::Value;
+
+use crate::kit::{
+    asking,
+    chain::{Arrival, Request, RouteService},
+    host::Caller,
+};
+
+/// Tools that are remembered, and for how long.
+const REMEMBERED: u64 = 100_000;
+const MEMORY: Duration = Duration::from_mins(10);
+/// An upstream is not asked again sooner by the same caller: names that it does not have would each cost it a list.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Who asks, and where.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// The route.
+    pub route: Arc<str>,
+    /// What is behind it.
+    pub upstream: Arc<str>,
+    /// Who; none on routes without a sign-in.
+    pub caller: Option<Caller>,
+}
+
+impl Asker {
+    /// Whoever sent this request.
+    pub fn of(request: &Request) -> Self {
+        let arrival = request.extensions().get::<Arrival>();
+        let text = |of: fn(&Arrival) -> &Arc<str>| arrival.map_or_else(|| "".into(), |arrival| Arc::clone(of(arrival)));
+        Self {
+            route: text(|arrival| &arrival.route),
+            upstream: text(|arrival| &arrival.upstream),
+            caller: request.extensions().get::<Caller>().cloned(),
+        }
+    }
+
+    fn about(&self, tool: &str) -> Key {
+        let subject = self.caller.as_ref().map(|caller| Arc::clone(&caller.subject));
+        Key { route: Arc::clone(&self.route), subject, tool: tool.into() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    route: Arc<str>,
+    subject: Option<Arc<str>>,
+    tool: Box<str>,
+}
+
+/// What a policy makes of each definition. Upstreams may tell people different things, so what one was told is nobody else's.
+pub struct Definitions<T: Clone + Send + Sync + 'static> {
+    known: Cache<Key, T>,
+    asked: Cache<Key, ()>,
+    read: Box<dyn Fn(&Value) -> T + Send + Sync>,
+}
+
+impl<T: Clone + Send + Sync + 'static> Definitions<T> {
+    /// `read` makes what is remembered of a definition.
+    pub fn new(read: impl Fn(&Value) -> T + Send + Sync + 'static) -> Self {
+        let known = Cache::builder().max_capacity(REMEMBERED).time_to_live(MEMORY).build();
+        let asked = Cache::builder().max_capacity(REMEMBERED).time_to_live(PAUSE).build();
+        Self { known, asked, read: Box::new(read) }
+    }
+
+    /// What is remembered of a tool.
+    pub fn get(&self, asker: &Asker, tool: &str) -> Option<T> {
+        self.known.get(&asker.about(tool))
+    }
+
+    /// Remembers a definition that passes.
+    pub fn learn(&self, asker: &Asker, definition: &Value) -> T {
+        let read = (self.read)(definition);
+        if let Some(name) = definition["name"].as_str() {
+            self.known.insert(asker.about(name), read.clone());
+        }
+        read
+    }
+
+    /// Remembers what has been made of a definition already.
+    pub fn note(&self, asker: &Asker, tool: &str, read: T) {
+        self.known.insert(asker.about(tool), read);
+    }
+
+    /// Asks the upstream, as the sender of `request` would, what it says about a tool. None where it says nothing.
+    pub async fn ask(&self, request: &Request, inner: &RouteService, tool: &str) -> Option<T> {
+        let asker = Asker::of(request);
+        let nothing = asker.about("");
+        if self.asked.contains_key(&nothing) {
+            return self.get(&asker, tool);
+        }
+        self.ask_anew(request, inner, tool).await
+    }
+
+    /// Asks although the upstream may have been asked just now. None where it says nothing, also if it once did.
+    pub async fn ask_anew(&self, request: &Request, inner: &RouteService, tool: &str) -> Option<T> {
+        let asker = Asker::of(request);
+        self.known.invalidate(&asker.about(tool));
+        for definition in self.list_now(request, inner).await.into_iter().flatten() {
+            self.learn(&asker, &definition);
+        }
+        self.get(&asker, tool)
+    }
+
+    /// All that the upstream says, as the sender of `request` would be told. None where it says nothing, or was asked just now.
+    pub async fn list(&self, request: &Request, inner: &RouteService) -> Option<Vec<Value>> {
+        if self.asked.contains_key(&Asker::of(request).about("")) {
+            return None;
+        }
+        self.list_now(request, inner).await
+    }
+
+    /// The same, also if the upstream was asked just now.
+    pub async fn list_now(&self, request: &Request, inner: &RouteService) -> Option<Vec<Value>> {
+        let said = asking::tools(request, inner).await;
+        self.asked.insert(Asker::of(request).about(""), ());
+        said
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> fmt::Debug for Definitions<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Definitions")
+    }
+}

@@ -1,0 +1,172 @@
+//! The rules, in their order.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    approval::Approval,
+    condition::{Call, Condition},
+    options::{Action, Default, Mode, Rule, RulesOptions},
+    redact::Path,
+    truth::Truth,
+};
+use crate::kit::policy::Problem;
+
+/// Rules that can be applied.
+#[derive(Debug)]
+pub(super) struct Rules {
+    rules: Vec<Compiled>,
+    default: Default,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    name: Arc<str>,
+    condition: Condition,
+    action: Action,
+    mode: Mode,
+    redact: Vec<Path>,
+    remedy: Option<Arc<str>>,
+    /// For rules that require one.
+    approval: Option<Approval>,
+}
+
+/// What came of a call.
+#[derive(Debug, std::default::Default)]
+pub(super) struct Judgement<'a> {
+    /// Who decided; none if no rule did.
+    pub(super) rule: Option<&'a Arc<str>>,
+    /// May it be made?
+    pub(super) is_allowed: bool,
+    /// What the caller can do instead.
+    pub(super) remedy: Option<&'a Arc<str>>,
+    /// What it must wait for, before it is made.
+    pub(super) approval: Option<&'a Approval>,
+    /// What does not reach the upstream.
+    pub(super) arguments: Vec<&'a Path>,
+    /// What does not reach the client.
+    pub(super) result: Vec<&'a Path>,
+    /// Rules that are tried out and would have denied it.
+    pub(super) would_deny: Vec<&'a Arc<str>>,
+    /// Rules that are tried out and would have held it.
+    pub(super) would_hold: Vec<&'a Arc<str>>,
+    /// Rules that only log.
+    pub(super) noted: Vec<&'a Arc<str>>,
+}
+
+impl Rules {
+    pub(super) fn new(options: &RulesOptions) -> Result<Self, Vec<Problem>> {
+        let (mut problems, mut names) = (Vec::new(), BTreeSet::new());
+        let rules = options.rules.iter().enumerate();
+        let rules: Vec<_> = rules
+            .map(|(index, rule)| {
+                let at = format!("/rules/{index}");
+                if !names.insert(&rule.name) {
+                    let problem = Problem::new(format!("{at}/name"), format!("there are two rules {:?}", rule.name));
+                    problems.push(problem.hint("give each a name of its own: refusals and metrics tell them by it"));
+                }
+                Compiled::new(rule, &at, &mut problems)
+            })
+            .collect();
+        if problems.is_empty() { Ok(Self { rules, default: options.default }) } else { Err(problems) }
+    }
+
+    /// Does some rule ask what the upstream says about tools?
+    pub(super) fn asks_annotations(&self) -> bool {
+        self.rules.iter().any(|rule| rule.condition.asks_annotations())
+    }
+
+    /// Does some rule ask for approvals?
+    pub(super) fn hold_calls(&self) -> bool {
+        self.rules.iter().any(|rule| rule.mode == Mode::Enforce && rule.approval.is_some())
+    }
+
+    /// Everything that some rule takes out of results.
+    pub(super) fn of_results(&self) -> impl Iterator<Item = &Path> {
+        let rules = self.rules.iter().filter(|rule| rule.mode == Mode::Enforce && rule.action == Action::RedactResult);
+        rules.flat_map(|rule| &rule.redact)
+    }
+
+    /// What the rules say of a call.
+    pub(super) fn judge(&self, call: &Call<'_>) -> Judgement<'_> {
+        let mut judgement = Judgement::default();
+        for rule in self.rules.iter().filter(|rule| rule.applies(call)) {
+            match (rule.mode, rule.action) {
+                (Mode::Shadow, Action::Deny) => judgement.would_deny.push(&rule.name),
+                (Mode::Shadow, Action::RequireApproval) => judgement.would_hold.push(&rule.name),
+                (Mode::Shadow, _) => {}
+                (Mode::Enforce, Action::Allow | Action::Deny | Action::RequireApproval) => {
+                    judgement.is_allowed = rule.action == Action::Allow;
+                    judgement.approval = rule.approval.as_ref();
+                    judgement.rule = Some(&rule.name);
+                    judgement.remedy = rule.remedy.as_ref();
+                    return judgement;
+                }
+                (Mode::Enforce, Action::RedactArguments) => judgement.arguments.extend(&rule.redact),
+                (Mode::Enforce, Action::RedactResult) => judgement.result.extend(&rule.redact),
+                (Mode::Enforce, Action::Log) => judgement.noted.push(&rule.name),
+            }
+        }
+        judgement.is_allowed = self.default == Default::Allow;
+        judgement
+    }
+
+    /// Is a tool listed? `call` has no arguments. It is unless the same rules refuse every call of it.
+    pub(super) fn list(&self, call: &Call<'_>) -> bool {
+        for rule in self.rules.iter().filter(|rule| rule.mode == Mode::Enforce) {
+            match (rule.action, rule.condition.fits(call)) {
+                (Action::Allow | Action::RequireApproval, Truth::Yes | Truth::Depends)
+                | (Action::RequireApproval, Truth::Undecided) => return true,
+                (Action::Deny, Truth::Yes | Truth::Undecided) => return false,
+                _ => {}
+            }
+        }
+        self.default == Default::Allow
+    }
+}
+
+impl Compiled {
+    fn new(rule: &Rule, at: &str, problems: &mut Vec<Problem>) -> Self {
+        let redacts = matches!(rule.action, Action::RedactArguments | Action::RedactResult);
+        let place = format!("{at}/redact");
+        if redacts && rule.redact.is_empty() {
+            let why = "it is not said what to take out";
+            problems.push(Problem::new(at, why).hint("name the places: \"redact\": [\"/password\"]"));
+        } else if !redacts && !rule.redact.is_empty() {
+            let why = "this rule takes nothing out";
+            problems.push(Problem::new(&place, why).hint("set `action` to `redact_arguments` or `redact_result`"));
+        }
+        if rule.remedy.is_some() && rule.action != Action::Deny {
+            let why = "only a rule that denies says what to do instead";
+            problems.push(Problem::new(format!("{at}/remedy"), why).warning());
+        }
+        let approval = Approval::of(rule, at, problems);
+        let mut redact = Vec::new();
+        for (index, pointer) in rule.redact.iter().enumerate() {
+            match Path::new(pointer) {
+                Some(path) => redact.push(path),
+                None => problems.push(
+                    Problem::new(format!("{place}/{index}"), format!("{pointer:?} is no JSON pointer to a part"))
+                        .hint(format!("write \"/{}\"", pointer.trim_start_matches('/'))),
+                ),
+            }
+        }
+        Self {
+            name: rule.name.as_str().into(),
+            condition: Condition::new(&rule.fits, &format!("{at}/match"), problems),
+            action: rule.action,
+            mode: rule.mode,
+            redact,
+            remedy: rule.remedy.as_deref().map(Into::into),
+            approval,
+        }
+    }
+
+    /// Where it cannot be told whether it fits, a rule that allows does not, and any other does.
+    fn applies(&self, call: &Call<'_>) -> bool {
+        match self.condition.fits(call) {
+            Truth::Yes => true,
+            Truth::Undecided => self.action != Action::Allow,
+            Truth::No | Truth::Depends => false,
+        }
+    }
+}

@@ -1,0 +1,320 @@
+#![doc = include_str!("README.md")]
+
+mod approval;
+mod arguments;
+mod condition;
+mod expression;
+mod hold;
+mod judge;
+mod options;
+mod redact;
+mod spelling;
+#[cfg(test)]
+mod tests;
+mod time;
+mod truth;
+mod wait;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::Value;
+
+pub use self::options::{
+    Action, Annotation, Comparison, Day, Default, Match, Mode, Rule, RulesOptions, Scalar, Tests, Time,
+};
+use self::{
+    condition::{Annotations, Call},
+    judge::{Judgement, Rules},
+    redact::{Path, redacted},
+    wait::CallName,
+};
+use crate::kit::{
+    answers::{Edit, EditResult, Verdict, edited},
+    approval::{Approvals, Ticket},
+    call::{connects, tool},
+    canonical::Fingerprint,
+    chain::{Answer as Answered, Request, RouteLayer, RouteService, answered, direct, refuse},
+    clock::Clock,
+    decision::{Decided, Decisions},
+    definitions::{Asker, Definitions},
+    host::Host,
+    json::{Flaw, FlawKind},
+    listing::{self, ListKind, Shown},
+    message::{Message, Method},
+    policy::{Fact, Policy, Problem},
+    refusal::{Reason, Refusal},
+    reply::Answer,
+    rewrite::rewrite,
+    unjudged::ChainEnd,
+};
+pub use crate::kit::{
+    approval::Approver,
+    pattern::{Glob, Pattern},
+};
+
+/// Decides about calls of tools by named rules.
+#[derive(Debug)]
+pub struct McpRules;
+
+impl Policy for McpRules {
+    const NAME: &'static str = "mcp-rules";
+    const ALIASES: &'static [&'static str] = &["mcp-rules-inbound"];
+    const SUMMARY: &'static str =
+        "allows, denies, holds for approval, redacts or logs calls of tools by named rules; lists what they allow";
+    const GIVES: &'static [Fact] = &[Fact::JUDGED_ARGUMENTS];
+    const BEFORE: &'static [Fact] = &[Fact::RENAMED_TARGET, Fact::VALIDATED_CALL];
+    type Options = RulesOptions;
+
+    fn needs(options: &Self::Options) -> Vec<Fact> {
+        let asks = |rule: &Rule| rule.fits.needs_caller() || rule.action == Action::RequireApproval;
+        if options.rules.iter().any(asks) { vec![Fact::CALLER] } else { Vec::new() }
+    }
+
+    fn needs_store(options: &Self::Options) -> bool {
+        options.rules.iter().any(Rule::holds_calls)
+    }
+
+    fn layer(options: Self::Options, host: &Host) -> Result<RouteLayer, Vec<Problem>> {
+        let rules = Rules::new(&options)?;
+        let holds = rules.hold_calls();
+        let judge = Arc::new(Judge {
+            rules,
+            clock: Arc::clone(&host.clock),
+            known: Definitions::new(move |definition| Known::of(definition, holds)),
+            approvals: if holds { Some(approvals(&options, host)?) } else { None },
+            version: version(&options),
+            waiting: Mutex::default(),
+            chain_end: host.chain_end,
+        });
+        Ok(direct(move |request, inner| judge.answer(request, inner)))
+    }
+}
+
+/// Where calls wait that the rules hold.
+fn approvals(options: &RulesOptions, host: &Host) -> Result<Arc<dyn Approvals>, Vec<Problem>> {
+    let holding = options.rules.iter().position(Rule::holds_calls).unwrap_or_default();
+    let problem = || Problem::new(format!("/rules/{holding}/action"), "this program keeps no calls that wait");
+    host.approvals.clone().ok_or_else(|| vec![problem()])
+}
+
+/// Of all the rules: what was approved under others does not count.
+fn version(options: &RulesOptions) -> Fingerprint {
+    Fingerprint::of_bytes(&serde_json::to_vec(options).unwrap_or_default())
+}
+
+struct Judge {
+    rules: Rules,
+    clock: Arc<dyn Clock>,
+    /// What upstreams say about their tools.
+    known: Definitions<Known>,
+    /// Where calls wait; none where no rule holds any.
+    approvals: Option<Arc<dyn Approvals>>,
+    /// Of the rules.
+    version: Fingerprint,
+    /// Calls whose answers are held open.
+    waiting: Mutex<HashMap<CallName, Ticket>>,
+    chain_end: ChainEnd,
+}
+
+/// What is remembered of a tool's definition.
+#[derive(Clone, Copy, Debug, std::default::Default)]
+struct Known {
+    annotations: Annotations,
+    /// Of the whole, where approvals are bound to it.
+    definition: Option<Fingerprint>,
+}
+
+impl Known {
+    fn of(definition: &Value, whole: bool) -> Self {
+        let fingerprint = || Fingerprint::of(&definition.to_string()).ok();
+        Self { annotations: Annotations::of(definition), definition: whole.then(fingerprint).flatten() }
+    }
+}
+
+impl Judge {
+    fn answer(self: &Arc<Self>, request: Request, inner: &RouteService) -> Answered {
+        let method = request.body().message().and_then(Message::method);
+        match method {
+            Some(Method::ListTools) => self.list(request, inner),
+            Some(Method::CallTool) if !connects(&request) => self.call(request, inner),
+            Some(Method::TaskResult) => self.task(request, inner, &[]),
+            Some(Method::Cancelled) => {
+                self.cancelled(&request);
+                inner.run(request)
+            }
+            Some(Method::GetTask) => self.task(request, inner, &["result"]),
+            _ => inner.run(request),
+        }
+    }
+
+    /// The list is judged by the rules that judge calls, so that the two never disagree.
+    fn list(self: &Arc<Self>, request: Request, inner: &RouteService) -> Answered {
+        let lister = Lister { judge: Arc::clone(self), asker: Asker::of(&request) };
+        let edit = Edit::of(&request, |_| Some(lister));
+        edited(request, inner, edit, Vec::new())
+    }
+
+    /// Nobody knows any more which call a task began with, so what any rule takes out of results is taken out of its.
+    fn task(&self, request: Request, inner: &RouteService, below: &[&str]) -> Answered {
+        let paths: Vec<_> = self.rules.of_results().map(|path| path.below(below)).collect();
+        redacting(request, inner, paths, Vec::new())
+    }
+
+    fn call(self: &Arc<Self>, request: Request, inner: &RouteService) -> Answered {
+        let tool = tool(&request);
+        let known = self.known.get(&Asker::of(&request), &tool);
+        if known.is_some() || !self.rules.asks_annotations() {
+            return self.decide(request, known.unwrap_or_default(), inner);
+        }
+        let (this, inner) = (Arc::clone(self), inner.clone());
+        Box::pin(async move {
+            let known = this.known.ask(&request, &inner, &tool).await.unwrap_or_default();
+            this.decide(request, known, &inner).await
+        })
+    }
+
+    fn about<'a>(
+        &self,
+        asker: &'a Asker,
+        tool: &'a str,
+        annotations: Annotations,
+        arguments: Option<&'a Value>,
+    ) -> Call<'a> {
+        let Asker { route, upstream, caller } = asker;
+        Call { route, upstream, tool, annotations, caller: caller.as_ref(), arguments, now: self.clock.now() }
+    }
+
+    fn decide(self: &Arc<Self>, request: Request, known: Known, inner: &RouteService) -> Answered {
+        let arguments = match arguments(&request) {
+            Ok(arguments) => arguments,
+            Err(refusal) => return answered(refuse(&request, refusal)),
+        };
+        let asker = Asker::of(&request);
+        let tool = tool(&request);
+        let judgement = self.rules.judge(&self.about(&asker, &tool, known.annotations, Some(&arguments)));
+        if judgement.approval.is_some() {
+            let (this, inner) = (Arc::clone(self), inner.clone());
+            return Box::pin(async move { this.hold(request, &inner).await });
+        }
+        act(request, &tool, &judgement, inner)
+    }
+}
+
+/// Does what the rules say of a call that waits for nobody.
+fn act(mut request: Request, tool: &str, judgement: &Judgement<'_>, inner: &RouteService) -> Answered {
+    let decisions = decisions(judgement);
+    if !judgement.is_allowed {
+        let mut response = refuse(&request, denied(tool, judgement));
+        Decisions::add(&mut response, decisions);
+        return answered(response);
+    }
+    if let Err(refusal) = redact_arguments(&mut request, &judgement.arguments) {
+        return answered(refuse(&request, refusal));
+    }
+    let paths = judgement.result.iter().map(|path| (*path).clone()).collect();
+    redacting(request, inner, paths, decisions)
+}
+
+/// Passes a request on, and takes these places out of the result.
+fn redacting(request: Request, inner: &RouteService, paths: Vec<Path>, decisions: Vec<Decided>) -> Answered {
+    let edit = if paths.is_empty() { None } else { Edit::of(&request, |_| Some(Redactor { paths })) };
+    edited(request, inner, edit, decisions)
+}
+
+/// What a list becomes.
+struct Lister {
+    judge: Arc<Judge>,
+    asker: Asker,
+}
+
+impl EditResult for Lister {
+    const POLICY: &'static str = McpRules::NAME;
+
+    fn result(&self, body: &[u8], answer: &Answer, _id: &str) -> Verdict {
+        let shown = |name: &str, definition: &[u8]| {
+            let definition = serde_json::from_slice(definition).unwrap_or_default();
+            let known = self.judge.known.learn(&self.asker, &definition);
+            let call = self.judge.about(&self.asker, name, known.annotations, None);
+            if self.judge.rules.list(&call) { Shown::AsItIs } else { Shown::Not }
+        };
+        let rewritten = listing::list(body, answer, ListKind::Tools, shown);
+        Verdict::with_result(body, answer, rewritten.map(|rewritten| rewritten.result))
+    }
+}
+
+/// What a result becomes.
+struct Redactor {
+    paths: Vec<Path>,
+}
+
+impl EditResult for Redactor {
+    const POLICY: &'static str = McpRules::NAME;
+
+    fn result(&self, body: &[u8], answer: &Answer, _id: &str) -> Verdict {
+        let result = answer.payload().map(|span| span.of(body)).unwrap_or_default();
+        let text = std::str::from_utf8(result).map_err(|_| Flaw { kind: FlawKind::NotUtf8, at: 0 });
+        let paths: Vec<_> = self.paths.iter().collect();
+        match text.and_then(|text| redacted(text, &paths)) {
+            Ok(None) => Verdict::Keep,
+            Ok(Some(text)) => Verdict::with_result(body, answer, Ok(text.into_bytes())),
+            Err(flaw) => Verdict::Refuse(flaw.to_string()),
+        }
+    }
+}
+
+/// The arguments of a call. The message has been read strictly, so there is one reading of them.
+fn arguments(request: &Request) -> Result<Value, Refusal> {
+    let params = request.body().message().and_then(Message::params).unwrap_or("{}");
+    let mut params: Value = serde_json::from_str(params)
+        .map_err(|_| Refusal::new(Reason::MessageTooComplex, "The arguments are nested too deeply to be judged."))?;
+    Ok(params["arguments"].take())
+}
+
+/// The message without these arguments. Headers that would repeat them go too.
+fn redact_arguments(request: &mut Request, paths: &[&Path]) -> Result<(), Refusal> {
+    let Some(message) = request.body().message().filter(|_| !paths.is_empty()) else { return Ok(()) };
+    let below: Vec<_> = paths.iter().map(|path| path.below(&["params", "arguments"])).collect();
+    let text = std::str::from_utf8(message.bytes()).unwrap_or_default();
+    let unjudged = || Refusal::new(Reason::MessageTooComplex, "The arguments cannot be judged.");
+    let Some(text) = redacted(text, &below.iter().collect::<Vec<_>>()).map_err(|_| unjudged())? else { return Ok(()) };
+    rewrite(request, text).map_err(|_| unjudged())
+}
+
+fn decisions(judgement: &Judgement<'_>) -> Vec<Decided> {
+    let last = match judgement.approval {
+        Some(_) => "approved",
+        None if judgement.is_allowed => "allowed",
+        None => "denied",
+    };
+    with_last(judgement, last)
+}
+
+/// What the rules decided, of which the last decision came to this.
+fn with_last(judgement: &Judgement<'_>, last: &'static str) -> Vec<Decided> {
+    let decided = |rule: &Arc<str>, outcome| Decided { policy: McpRules::NAME, rule: Arc::clone(rule), outcome };
+    let would_deny = judgement.would_deny.iter().map(|rule| decided(rule, "would_deny"));
+    let would_hold = judgement.would_hold.iter().map(|rule| decided(rule, "would_hold"));
+    let noted = judgement.noted.iter().map(|rule| decided(rule, "logged"));
+    let last = judgement.rule.map(|rule| decided(rule, last));
+    let all: Vec<_> = would_deny.chain(would_hold).chain(noted).chain(last).collect();
+    for Decided { rule, outcome, .. } in all.iter().filter(|decided| decided.outcome != "allowed") {
+        tracing::info!(rule = &**rule, outcome, "mcp-rules");
+    }
+    all
+}
+
+fn denied(tool: &str, judgement: &Judgement<'_>) -> Refusal {
+    let Some(rule) = judgement.rule else {
+        let why = format!("No rule of this route allows this call of {tool:?}.");
+        return Refusal::new(Reason::DeniedByRule, why);
+    };
+    let refusal = Refusal::new(Reason::DeniedByRule, format!("The rule {rule:?} denies this call of {tool:?}."))
+        .with_data("rule", &**rule);
+    match judgement.remedy {
+        Some(remedy) => refusal.with_remedy(remedy.to_string()),
+        None => refusal,
+    }
+}

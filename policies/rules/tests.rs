@@ -1,0 +1,423 @@
+mod approvals;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::kit::{
+    bench::{Bench, Outcome, connectable, result, stream},
+    clock::{ManualClock, Timestamp},
+    host::{Caller, Identity},
+    policy::PolicyKind,
+};
+
+/// Tools of an upstream: two that only read, one that writes, one that destroys, one of which nothing is said.
+fn tools() -> Value {
+    json!([
+        { "name": "get_note", "annotations": { "readOnlyHint": true } },
+        { "name": "list_notes", "annotations": { "readOnlyHint": true, "destructiveHint": true } },
+        { "name": "write_note", "annotations": { "destructiveHint": false } },
+        { "name": "delete_note", "annotations": { "destructiveHint": true } },
+        { "name": "odd" },
+    ])
+}
+
+fn bench(options: &Value) -> Bench {
+    Bench::of::<McpRules>(options).upstream(|message| match message.method() {
+        Some(Method::ListTools) => result(message, &json!({ "tools": tools() })),
+        _ => result(message, &json!({ "content": [], "structuredContent": { "token": "s3cret", "n": 1 } })),
+    })
+}
+
+fn rules(rules: &Value) -> Value {
+    json!({ "rules": rules })
+}
+
+fn caller(subject: &str) -> Caller {
+    let groups = if subject == "ada" { vec!["ops".to_owned()] } else { Vec::new() };
+    let email = Some(format!("{subject}@Example.com"));
+    Identity { subject: subject.into(), groups, email, client: Some("cli".into()), ..Identity::default() }.into()
+}
+
+async fn call(bench: &Bench, who: &str, tool: &str, arguments: Value) -> Outcome {
+    bench.call("tools/call", json!({ "name": tool, "arguments": arguments })).fact(caller(who)).send().await
+}
+
+async fn listed(bench: &Bench, who: &str) -> Vec<String> {
+    let outcome = bench.call("tools/list", json!({})).fact(caller(who)).send().await;
+    let tools = outcome.message()["result"]["tools"].as_array().cloned().unwrap_or_default();
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn is_denied(outcome: &Outcome, rule: Option<&str>) -> bool {
+    let calls = outcome.reached.iter().filter(|reached| reached.message.method() == Some(&Method::CallTool)).count();
+    let denied = outcome.reason() == Some("denied_by_rule");
+    assert_eq!(denied, calls == 0, "{outcome:?}");
+    denied && outcome.message().pointer("/error/data/rule").and_then(Value::as_str) == rule
+}
+
+#[tokio::test]
+async fn the_first_rule_that_fits_decides_and_a_call_that_none_decides_is_refused() {
+    let bench = bench(&rules(&json!([
+        { "name": "ops delete", "match": { "tools": ["delete_note"], "groups": ["ops"] }, "action": "allow" },
+        { "name": "no deletes", "match": { "tools": [{ "glob": "delete_*" }] }, "action": "deny", "remedy": "Ask ops." },
+        { "name": "reads", "match": { "tools": [{ "glob": "get_*" }] }, "action": "allow" },
+    ])));
+    assert!(!is_denied(&call(&bench, "ada", "delete_note", json!({})).await, None));
+    let refused = call(&bench, "bob", "delete_note", json!({})).await;
+    assert!(is_denied(&refused, Some("no deletes")));
+    assert_eq!(refused.message()["error"]["data"]["remedy"], "Ask ops.");
+    assert!(!is_denied(&call(&bench, "bob", "get_note", json!({})).await, None));
+    assert!(is_denied(&call(&bench, "bob", "write_note", json!({})).await, None), "no rule is about it");
+    assert_eq!(listed(&bench, "ada").await, ["get_note", "delete_note"]);
+    assert_eq!(listed(&bench, "bob").await, ["get_note"]);
+}
+
+#[tokio::test]
+async fn people_and_programs_are_told_apart() {
+    let cases = [
+        (json!({ "users": ["ada"] }), "ada"),
+        (json!({ "emails": [{ "glob": "ADA@*.com" }] }), "ada"),
+        (json!({ "groups": ["ops"] }), "ada"),
+        (json!({ "clients": ["cli"], "users": ["ada"] }), "ada"),
+    ];
+    for (fits, who) in cases {
+        let bench = bench(&rules(&json!([{ "name": "one", "match": fits, "action": "allow" }])));
+        assert!(!is_denied(&call(&bench, who, "odd", json!({})).await, None), "{fits}");
+        assert!(is_denied(&call(&bench, "bob", "odd", json!({})).await, None), "{fits}");
+    }
+    let kind = PolicyKind::of::<McpRules>();
+    let asks = |fits: Value| kind.needs_with(&rules(&json!([{ "name": "one", "match": fits, "action": "allow" }])));
+    assert_eq!(asks(json!({ "groups": ["ops"] })), [Fact::CALLER]);
+    assert!(asks(json!({ "tools": ["odd"] })).is_empty());
+}
+
+#[tokio::test]
+async fn what_the_upstream_says_of_a_tool_counts_also_for_a_client_that_never_listed() {
+    let options = rules(&json!([
+        { "name": "harmless", "match": { "annotations": { "destructiveHint": false } }, "action": "allow" },
+    ]));
+    let fresh = bench(&options);
+    for (tool, allowed) in
+        [("get_note", true), ("list_notes", true), ("write_note", true), ("delete_note", false), ("odd", false)]
+    {
+        assert_eq!(!is_denied(&call(&fresh, "ada", tool, json!({})).await, None), allowed, "{tool}");
+    }
+    assert_eq!(listed(&fresh, "ada").await, ["get_note", "list_notes", "write_note"]);
+    assert!(is_denied(&call(&fresh, "ada", "no_such_tool", json!({})).await, None));
+}
+
+#[tokio::test]
+async fn an_upstream_is_asked_once_for_a_caller_and_one_that_does_not_answer_counts_against_the_call() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (count, reads) = (Arc::clone(&asked), json!({ "annotations": { "readOnlyHint": true } }));
+    let options = rules(&json!([{ "name": "reads", "match": reads, "action": "allow" }]));
+    let counted = Bench::of::<McpRules>(&options).upstream(move |message| {
+        if message.method() == Some(&Method::ListTools) {
+            count.fetch_add(1, Ordering::SeqCst);
+            return stream([format!(
+                r#"{{"jsonrpc":"2.0","id":{},"result":{{"tools":{}}}}}"#,
+                message.id().unwrap(),
+                tools()
+            )]);
+        }
+        result(message, &json!({}))
+    });
+    for _ in 0..5 {
+        assert!(!is_denied(&call(&counted, "ada", "get_note", json!({})).await, None));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+
+    let mute = Bench::of::<McpRules>(&json!({ "default": "allow", "rules": [
+        { "name": "destroys", "match": { "annotations": { "destructiveHint": true } }, "action": "deny" },
+    ] }))
+    .upstream(|message| result(message, &json!({})));
+    assert!(is_denied(&call(&mute, "ada", "get_note", json!({})).await, Some("destroys")));
+    for when in
+        ["annotations.destructiveHint == true", "!annotations.readOnlyHint", "annotations.destructiveHint != false"]
+    {
+        let rule = json!({ "name": "said", "match": { "when": when }, "action": "deny" });
+        let mute = Bench::of::<McpRules>(&json!({ "default": "allow", "rules": [rule] }))
+            .upstream(|message| result(message, &json!({})));
+        assert!(is_denied(&call(&mute, "ada", "get_note", json!({})).await, Some("said")), "{when}");
+        let rule = json!({ "name": "said", "match": { "when": when }, "action": "allow" });
+        let mute = Bench::of::<McpRules>(&rules(&json!([rule]))).upstream(|message| result(message, &json!({})));
+        assert!(is_denied(&call(&mute, "ada", "get_note", json!({})).await, None), "{when}");
+    }
+}
+
+#[tokio::test]
+async fn arguments_decide_and_leave_the_tool_listed() {
+    let bench = bench(&rules(&json!([
+        { "name": "small", "match": { "tools": ["odd"], "arguments": { "/amount": { "atMost": 100 } } }, "action": "allow" },
+        { "name": "large", "match": { "arguments": { "/amount": { "greaterThan": 100 } } }, "action": "deny" },
+        { "name": "to us", "match": { "arguments": { "/to": { "matches": "*@example.com" } } }, "action": "allow" },
+    ])));
+    assert!(!is_denied(&call(&bench, "ada", "odd", json!({ "amount": 1e2 })).await, None));
+    assert!(is_denied(
+        &call(&bench, "ada", "odd", json!({ "amount": 101, "to": "a@example.com" })).await,
+        Some("large")
+    ));
+    // What is no number may be one to the server.
+    assert!(is_denied(
+        &call(&bench, "ada", "odd", json!({ "amount": [5], "to": "a@example.com" })).await,
+        Some("large")
+    ));
+    assert!(!is_denied(&call(&bench, "ada", "get_note", json!({ "to": "a@example.com" })).await, None));
+    assert!(is_denied(&call(&bench, "ada", "get_note", json!({ "to": "a@example.org" })).await, None));
+    assert!(listed(&bench, "ada").await.contains(&"odd".to_owned()));
+}
+
+#[tokio::test]
+async fn an_expression_says_what_the_other_conditions_cannot() {
+    let when = "tool.startsWith('get_') && caller.subject == arguments.owner && size(arguments.ids) < 3";
+    let bench = bench(&rules(&json!([{ "name": "own", "match": { "when": when }, "action": "allow" }])));
+    assert!(!is_denied(&call(&bench, "ada", "get_note", json!({ "owner": "ada", "ids": [1] })).await, None));
+    for arguments in [json!({ "owner": "bob", "ids": [1] }), json!({ "owner": "ada", "ids": [1, 2, 3] }), json!({})] {
+        assert!(is_denied(&call(&bench, "ada", "get_note", arguments).await, None));
+    }
+    assert!(is_denied(&call(&bench, "ada", "odd", json!({ "owner": "ada", "ids": [] })).await, None));
+}
+
+#[tokio::test]
+async fn sec_an_expression_that_fails_allows_nothing_and_denies() {
+    let when = "arguments.amount < 100";
+    for (action, denied) in [("allow", None), ("deny", Some("broken"))] {
+        let options = json!({ "default": if action == "allow" { "deny" } else { "allow" },
+            "rules": [{ "name": "broken", "match": { "when": when }, "action": action }] });
+        let bench = bench(&options);
+        for arguments in [json!({}), json!({ "amount": "x" }), json!([1]), json!(null)] {
+            assert!(is_denied(&call(&bench, "ada", "odd", arguments).await, denied), "{action}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_is_tried_out_only_says_what_it_would_have_done() {
+    let bench = bench(&json!({ "default": "allow", "rules": [
+        { "name": "maybe", "match": { "tools": ["odd"] }, "action": "deny", "mode": "shadow" },
+        { "name": "seen", "match": { "tools": ["odd"] }, "action": "log" },
+    ] }));
+    let outcome = call(&bench, "ada", "odd", json!({})).await;
+    assert!(!is_denied(&outcome, None));
+    let decided: Vec<_> = outcome.facts.get::<Decisions>().unwrap().0.iter().map(|d| (&*d.rule, d.outcome)).collect();
+    assert_eq!(decided, [("maybe", "would_deny"), ("seen", "logged")]);
+    assert!(listed(&bench, "ada").await.contains(&"odd".to_owned()));
+}
+
+#[tokio::test]
+async fn what_is_redacted_reaches_neither_upstream_nor_client() {
+    let bench = bench(&json!({ "default": "allow", "rules": [
+        { "name": "in", "action": "redact_arguments", "redact": ["/password", "/cards/*/number"] },
+        { "name": "out", "action": "redact_result", "redact": ["/structuredContent/token"] },
+    ] }));
+    let arguments = json!({ "password": "s3cret-in", "cards": [{ "number": "4111", "name": "Ada" }], "n": 1 });
+    let call = bench.call("tools/call", json!({ "name": "odd", "arguments": arguments })).fact(caller("ada"));
+    let outcome = call.header("mcp-param-password", "s3cret-in").send().await;
+    let reached = &outcome.reached[0];
+    let sent = String::from_utf8_lossy(reached.message.bytes()).into_owned();
+    assert!(!sent.contains("s3cret") && !sent.contains("4111") && sent.contains("Ada"), "{sent}");
+    assert!(reached.headers.get("mcp-param-password").is_none());
+    assert_eq!(reached.message.tool(), Some("odd"));
+    assert_eq!(outcome.message()["result"]["structuredContent"], json!({ "token": "[redacted]", "n": 1 }));
+    // The same result, by way of a task.
+    let outcome = bench.call("tasks/result", json!({ "taskId": "t1" })).fact(caller("ada")).send().await;
+    assert_eq!(outcome.message()["result"]["structuredContent"]["token"], "[redacted]");
+    let bench = Bench::of::<McpRules>(&json!({ "default": "allow", "rules": [
+        { "name": "out", "action": "redact_result", "redact": ["/structuredContent/token"] },
+    ] }))
+    .upstream(|message| result(message, &json!({ "result": { "structuredContent": { "token": "s3cret" } } })));
+    let outcome = bench.call("tasks/get", json!({ "taskId": "t1" })).fact(caller("ada")).send().await;
+    assert_eq!(outcome.message()["result"]["result"]["structuredContent"]["token"], "[redacted]");
+}
+
+#[tokio::test]
+async fn sec_who_is_not_known_to_be_another_is_not_let_past_a_rule_that_denies() {
+    let options = json!({ "default": "allow", "rules": [
+        { "name": "contractors", "match": { "emails": [{ "glob": "*@contractors.example" }] }, "action": "deny" },
+    ] });
+    let bench = bench(&options);
+    let unverified: Caller = Identity { subject: "eve".into(), ..Identity::default() }.into();
+    let call_of = |who: Caller| bench.call("tools/call", json!({ "name": "odd" })).fact(who).send();
+    assert!(is_denied(&call_of(unverified).await, Some("contractors")));
+    assert!(!is_denied(&call_of(caller("ada")).await, None));
+}
+
+#[tokio::test]
+async fn an_expression_reckons_with_whole_numbers_and_needs_a_caller_where_it_asks_for_one() {
+    let when = "arguments.amount * 2 > 10";
+    let bench = bench(
+        &json!({ "default": "allow", "rules": [{ "name": "much", "match": { "when": when }, "action": "deny" }] }),
+    );
+    assert!(!is_denied(&call(&bench, "ada", "odd", json!({ "amount": 5 })).await, None));
+    assert!(is_denied(&call(&bench, "ada", "odd", json!({ "amount": 6 })).await, Some("much")));
+    let rule = json!({ "name": "own", "match": { "when": "caller.subject == 'ada'" }, "action": "allow" });
+    assert_eq!(PolicyKind::of::<McpRules>().needs_with(&rules(&json!([rule]))), [Fact::CALLER]);
+}
+
+#[tokio::test]
+async fn the_tool_by_which_people_connect_is_nobody_s_to_deny() {
+    let bench = bench(&rules(&json!([])));
+    for (tool, denied) in [("connect_linear", false), ("connect_linea", true), ("get_note", true)] {
+        let call = bench.call("tools/call", json!({ "name": tool })).fact(connectable());
+        assert_eq!(is_denied(&call.send().await, None), denied, "{tool}");
+    }
+    assert!(is_denied(&bench.call("tools/call", json!({ "name": "connect_linear" })).send().await, None));
+}
+
+#[tokio::test]
+async fn time_decides() {
+    let night = Timestamp::from_seconds(1_795_302_000); // 2026-11-21T23:00:00Z
+    let clock = Arc::new(ManualClock::new(night));
+    let host = Host { clock: clock.clone(), ..Host::default() };
+    let options =
+        rules(&json!([{ "name": "day", "match": { "time": { "from": "08:00", "to": "18:00" } }, "action": "allow" }]));
+    let bench = Bench::with(PolicyKind::of::<McpRules>().layer(&options, &host).unwrap())
+        .upstream(|message| result(message, &json!({ "tools": tools() })));
+    assert!(is_denied(&call(&bench, "ada", "odd", json!({})).await, None));
+    assert!(listed(&bench, "ada").await.is_empty());
+    clock.advance(std::time::Duration::from_hours(10));
+    assert!(!is_denied(&call(&bench, "ada", "odd", json!({})).await, None));
+    assert_eq!(listed(&bench, "ada").await.len(), 5);
+}
+
+#[test]
+fn mistakes_are_named_where_they_are() {
+    let options = rules(&json!([
+        { "name": "a", "action": "redact_result" },
+        { "name": "a", "action": "allow", "redact": ["/x"] },
+        { "name": "b", "action": "redact_arguments", "redact": ["x"] },
+        { "name": "c", "action": "allow", "match": { "arguments": { "amount": 1, "/b": {} } } },
+        { "name": "d", "action": "allow", "match": { "time": { "zone": "Berlin" } } },
+        { "name": "e", "action": "allow", "match": { "when": "user == 'ada'" } },
+        { "name": "f", "action": "allow", "match": { "when": "arguments.a.all(x, x.b.all(y, y > 1))" } },
+        { "name": "g", "action": "allow", "match": { "when": "1 +" } },
+        { "name": "h", "action": "deny", "match": { "tools": ["delete_*"], "users": [] } },
+        { "name": "i", "action": "deny", "match": { "when": "arguments.a.all(x, x in arguments.b)" } },
+    ]));
+    let problems = PolicyKind::of::<McpRules>().layer(&options, &Host::default()).unwrap_err();
+    let at: Vec<_> = problems.iter().map(|problem| problem.at.as_str()).collect();
+    assert_eq!(
+        at,
+        [
+            "/rules/0",
+            "/rules/1/name",
+            "/rules/1/redact",
+            "/rules/2/redact/0",
+            "/rules/3/match/arguments/~1b",
+            "/rules/3/match/arguments/amount",
+            "/rules/4/match/time/zone",
+            "/rules/5/match/when",
+            "/rules/6/match/when",
+            "/rules/7/match/when",
+            "/rules/8/match/tools/0",
+            "/rules/8/match/users",
+            "/rules/9/match/when",
+        ]
+    );
+}
+
+// List and call.
+
+fn any_match() -> impl Strategy<Value = Value> {
+    let pattern = prop_oneof![
+        Just(json!("get_note")),
+        Just(json!("odd")),
+        Just(json!({ "glob": "*_note" })),
+        Just(json!({ "glob": "*" })),
+    ];
+    let tools = prop::option::of(prop::collection::vec(pattern, 1..3));
+    let annotation = prop_oneof![Just("readOnlyHint"), Just("destructiveHint"), Just("idempotentHint")];
+    let annotations = prop::option::of((annotation, any::<bool>()));
+    let users = prop::option::of(prop_oneof![Just("ada"), Just("bob")]);
+    let amount = prop::option::of(prop_oneof![
+        Just(json!({ "atMost": 5 })),
+        Just(json!({ "greaterThan": 5 })),
+        Just(json!(5)),
+        Just(json!({ "exists": false })),
+    ]);
+    // To read an expression takes as long as all the rest of a rule set.
+    let when = prop::option::weighted(
+        0.1,
+        prop_oneof![
+            Just("tool == 'odd'"),
+            Just("annotations.readOnlyHint"),
+            Just("arguments.amount > 3"),
+            Just("caller.email.size() > 3"),
+            Just("caller.nothing"),
+        ],
+    );
+    (tools, annotations, users, amount, when).prop_map(|(tools, annotations, users, amount, when)| {
+        let mut fits = json!({});
+        if let Some(tools) = tools {
+            fits["tools"] = tools.into();
+        }
+        if let Some((name, value)) = annotations {
+            fits["annotations"] = json!({ name: value });
+        }
+        if let Some(user) = users {
+            fits["users"] = json!([user]);
+        }
+        if let Some(amount) = amount {
+            fits["arguments"] = json!({ "/amount": amount });
+        }
+        if let Some(when) = when {
+            fits["when"] = when.into();
+        }
+        fits
+    })
+}
+
+fn any_rules() -> impl Strategy<Value = Value> {
+    let action = prop_oneof![3 => Just("allow"), 3 => Just("deny"), 1 => Just("log")];
+    let mode = prop_oneof![4 => Just("enforce"), 1 => Just("shadow")];
+    let rule = (any_match(), action, mode);
+    let default = prop_oneof![Just("allow"), Just("deny")];
+    (prop::collection::vec(rule, 0..6), default).prop_map(|(all, default)| {
+        let named = all.iter().enumerate();
+        let named: Vec<_> = named
+            .map(|(at, (fits, action, mode))| {
+                json!({ "name": at.to_string(), "match": fits, "action": action, "mode": mode })
+            })
+            .collect();
+        json!({ "rules": named, "default": default })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A tool that is not listed is refused whatever its arguments; one that is listed is allowed with some arguments if no
+    /// rule asks for them.
+    #[test]
+    fn what_is_listed_and_what_can_be_called_never_disagree(options in any_rules()) {
+        let parsed: RulesOptions = serde_json::from_value(options.clone()).unwrap();
+        let rules = Rules::new(&parsed).unwrap();
+        let asks_arguments = options.to_string().contains("amount");
+        for who in ["ada", "bob"] {
+            let caller = caller(who);
+            for tool in tools().as_array().unwrap() {
+                let call = Call {
+                    route: "/mcp",
+                    upstream: "demo",
+                    tool: tool["name"].as_str().unwrap(),
+                    annotations: Annotations::of(tool),
+                    caller: Some(&caller),
+                    arguments: None,
+                    now: Timestamp::default(),
+                };
+                let is_listed = rules.list(&call);
+                for arguments in [json!({}), json!({ "amount": 4 }), json!({ "amount": 6 }), json!({ "amount": [] })] {
+                    let is_allowed = rules.judge(&Call { arguments: Some(&arguments), ..call }).is_allowed;
+                    prop_assert!(is_listed || !is_allowed, "hidden, and {arguments} is allowed");
+                    prop_assert!(asks_arguments || is_listed == is_allowed, "{is_listed} and {is_allowed}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Calls that wait until a person approves them: what policies ask, and what people decide.
+//!
+//! ```text
+//! a call ──propose──▶ kept, told as pending ──repeated──▶ what became of it ──approved──▶ taken, once, and made
+//!                          ▲ a page, or `portcullis approvals`: approve, deny, take back
+//! ```
+//!
+//! Everything is in the store, so calls wait through restarts, and any node may decide or make them.
+
+mod decide;
+mod handle;
+mod listen;
+mod propose;
+mod shown;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::{fmt, sync::Arc};
+
+use portcullis_policies::kit::{clock::Clock, host::Identity};
+
+use self::listen::News;
+pub use self::{
+    decide::{NotDecided, Verdict},
+    handle::Handle,
+    shown::pretty,
+    view::{ApprovalView, Asked},
+};
+use crate::store::{Store, Tenant};
+
+/// The page of all of them; that of one is below it.
+pub const PAGE: &str = "/approvals";
+
+/// Calls that wait. Cloning is one reference count.
+#[derive(Clone, Debug)]
+pub struct ApprovalDesk(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    tenant: Tenant,
+    clock: Arc<dyn Clock>,
+    /// The gateway's public origin, for links.
+    origin: Option<String>,
+    configurations: Option<Arc<dyn Configurations>>,
+    news: News,
+}
+
+/// The configurations that are in force, one after the other.
+pub trait Configurations: fmt::Debug + Send + Sync {
+    /// Another number for each.
+    fn version(&self) -> u64;
+}
+
+/// Who decides.
+#[derive(Clone, Copy, Debug)]
+pub enum Who<'a> {
+    /// Somebody who is signed in with a browser.
+    Person(&'a Identity),
+    /// Whoever may run commands on the store.
+    Operator(&'a str),
+}
+
+impl ApprovalDesk {
+    /// The calls that `store` keeps. Links lead to `origin`.
+    pub fn new(store: Store, tenant: Tenant, clock: Arc<dyn Clock>, origin: Option<String>) -> Self {
+        let news = News::new(clock.now());
+        Self(Arc::new(Inner { store, tenant, clock, origin, configurations: None, news }))
+    }
+
+    /// The same for a gateway whose configuration may change while a call waits.
+    #[must_use]
+    pub fn below(self, configurations: Arc<dyn Configurations>) -> Self {
+        match Arc::try_unwrap(self.0) {
+            Ok(inner) => Self(Arc::new(Inner { configurations: Some(configurations), ..inner })),
+            Err(shared) => Self(shared),
+        }
+    }
+
+    fn configuration(&self) -> u64 {
+        self.0.configurations.as_ref().map_or(0, |configurations| configurations.version())
+    }
+}

@@ -1,0 +1,199 @@
+//! Where rows go besides the store: each sink has a task and a bounded queue of its own, so that none holds up another.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header::CONTENT_TYPE};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use super::Counts;
+use crate::{
+    config::{AuditOptions, AuditWebhook},
+    fetch::{Budget, Client},
+    store::AuditRow,
+};
+
+/// Groups that wait for a sink.
+const QUEUE: usize = 64;
+/// How long a sink gets for its last groups when the gateway stops.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a group is sent, and how long one attempt may take. Between them it waits twice as long each time.
+const ATTEMPTS: u32 = 5;
+const ONE_ATTEMPT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A place where rows go, as NDJSON, once they are in the store.
+#[derive(Clone, Debug)]
+pub enum Sink {
+    /// Appended to a file, which may be moved away at any time.
+    File(PathBuf),
+    /// Written to standard output.
+    Stdout,
+    /// Posted, a group at a time.
+    Webhook(Webhook),
+}
+
+/// An address that takes rows.
+#[derive(Clone)]
+pub struct Webhook {
+    /// Asks it.
+    pub client: Client,
+    /// Where it is.
+    pub url: Uri,
+    /// Sent along.
+    pub headers: HeaderMap,
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// All sinks, at work.
+#[derive(Debug)]
+pub(super) struct Sinks {
+    queues: Vec<mpsc::Sender<Group>>,
+    tasks: Vec<JoinHandle<()>>,
+    counts: Counts,
+}
+
+#[derive(Clone, Debug)]
+struct Group {
+    text: Bytes,
+    rows: u64,
+}
+
+impl Sinks {
+    pub(super) fn start(sinks: Vec<Sink>, counts: &Counts) -> Self {
+        let (mut queues, mut tasks) = (Vec::new(), Vec::new());
+        for sink in sinks {
+            let (queue, groups) = mpsc::channel(QUEUE);
+            queues.push(queue);
+            tasks.push(tokio::spawn(work(sink, groups, counts.clone())));
+        }
+        Self { queues, tasks, counts: counts.clone() }
+    }
+
+    /// Passes rows on that are in the store. A sink that cannot take them misses them.
+    pub(super) fn send(&self, rows: &[AuditRow]) {
+        if self.queues.is_empty() {
+            return;
+        }
+        let text: String = rows.iter().flat_map(|row| [row.line.as_str(), "\n"]).collect();
+        let group = Group { text: text.into(), rows: rows.len() as u64 };
+        for queue in &self.queues {
+            if queue.try_send(group.clone()).is_err() {
+                self.counts.add_missed(group.rows);
+            }
+        }
+    }
+
+    /// Waits until all is passed on, but not for long.
+    pub(super) async fn close(self) {
+        drop(self.queues);
+        for task in self.tasks {
+            let _ = timeout(PATIENCE, task).await;
+        }
+    }
+}
+
+async fn work(sink: Sink, mut groups: mpsc::Receiver<Group>, counts: Counts) {
+    let mut is_down = false;
+    while let Some(Group { text, rows }) = groups.recv().await {
+        match sink.take(text).await {
+            Ok(()) => is_down = false,
+            Err(why) => {
+                counts.add_missed(rows);
+                if !std::mem::replace(&mut is_down, true) {
+                    tracing::error!(?sink, why, "rows of the audit log do not get there; the store has them");
+                }
+            }
+        }
+    }
+}
+
+impl Sink {
+    /// Those that a configuration names.
+    pub fn of(options: &AuditOptions, folder: &Path, client: &Client) -> anyhow::Result<Vec<Self>> {
+        let file = options.file.as_ref().map(|file| Self::File(folder.join(file)));
+        let stdout = options.stdout.then_some(Self::Stdout);
+        let webhook = options.webhook.as_ref().map(|webhook| Webhook::of(webhook, client)).transpose()?;
+        Ok([file, stdout, webhook.map(Self::Webhook)].into_iter().flatten().collect())
+    }
+
+    async fn take(&self, text: Bytes) -> Result<(), String> {
+        match self {
+            Self::File(path) => blocking(append, path.clone(), text).await,
+            Self::Stdout => blocking(print, PathBuf::new(), text).await,
+            Self::Webhook(webhook) => webhook.take(&text).await,
+        }
+    }
+}
+
+async fn blocking(write: fn(&Path, &[u8]) -> io::Result<()>, path: PathBuf, text: Bytes) -> Result<(), String> {
+    let done = tokio::task::spawn_blocking(move || write(&path, &text)).await;
+    done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// Opened each time: where it was moved away, a new one begins.
+fn append(path: &Path, text: &[u8]) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)?.write_all(text)
+}
+
+fn print(_: &Path, text: &[u8]) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(text)?;
+    output.flush()
+}
+
+impl Webhook {
+    fn of(options: &AuditWebhook, client: &Client) -> anyhow::Result<Self> {
+        let url = options.url.parse().context("gateway.audit.webhook.url is no URL")?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &options.headers {
+            let at = || format!("gateway.audit.webhook.headers has no header {name:?}");
+            let mut value = HeaderValue::from_str(value.expose()).with_context(at)?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::from_bytes(name.as_bytes()).with_context(at)?, value);
+        }
+        Ok(Self { client: client.clone(), url, headers })
+    }
+
+    async fn take(&self, text: &Bytes) -> Result<(), String> {
+        let (mut pause, mut why) = (PAUSE, String::new());
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                sleep(pause).await;
+                pause *= 2;
+            }
+            match self.post(text.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(error) => why = error,
+            }
+        }
+        Err(why)
+    }
+
+    async fn post(&self, text: Bytes) -> Result<(), String> {
+        let mut request = Request::new(text);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.url.clone();
+        request.headers_mut().clone_from(&self.headers);
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        let budget = Budget { max_bytes: 64 << 10, patience: ONE_ATTEMPT };
+        let answer = self.client.send(request, budget).await.map_err(|error| error.to_string())?;
+        if answer.status().is_success() { Ok(()) } else { Err(format!("the answer has status {}", answer.status())) }
+    }
+}

@@ -1,0 +1,131 @@
+//! `/approvals`: people see the calls that wait for them, and decide.
+
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use portcullis_policies::kit::host::Identity;
+
+use super::{
+    connections::person,
+    form::{self, DECISION},
+    pages::{Approval, Approvals, SignIn},
+    router::Console,
+    trouble::Trouble,
+};
+use crate::{
+    approvals::{ApprovalView, NotDecided, PAGE, Verdict, Who},
+    oauth::{Guest, pages::see_other},
+};
+
+const SIGN_IN: (&str, &str) =
+    ("Approvals", "Calls that wait are shown to those alone who made them or decide about them. Sign in first.");
+
+/// Somebody who is signed in.
+struct Reader {
+    identity: Identity,
+    account: String,
+    /// The route by whose sign-in.
+    way: String,
+}
+
+fn reader(console: &Console, guest: &Guest) -> Option<Reader> {
+    let (person, way) = person(console, guest)?;
+    Some(Reader { identity: person.identity(), account: person.name(), way })
+}
+
+/// Shows whoever is signed in what waits for them, and what they asked for themselves.
+pub(super) async fn list(console: &Console, headers: &HeaderMap) -> Result<Response, Trouble> {
+    let mut guest = console.authority.guest(headers).await?;
+    let target = console.authority.form_target();
+    let page = match reader(console, &guest) {
+        Some(Reader { identity, account, way }) => {
+            let waiting = console.desk.waiting_for(Who::Person(&identity)).await?;
+            let own = console.desk.of(&identity.subject).await?;
+            let (host, sealed) = (console.authority.host(), console.authority.seal_form(&guest, PAGE));
+            Approvals::new(host, account, way, sealed, (&waiting, &own)).show(target)
+        }
+        None => sign_in(console, &guest, PAGE, target)?,
+    };
+    Ok(guest.identify(page))
+}
+
+/// Signs somebody in: nothing is decided on this page.
+pub(super) async fn change(console: &Console, headers: &HeaderMap, body: &[u8]) -> Result<Response, Trouble> {
+    let guest = console.authority.guest(headers).await?;
+    let form = form::read(console, &guest, (headers, body), PAGE)?;
+    let way = form.get("way").unwrap_or_default();
+    form::sign_in(console, &guest, &form, way, PAGE).await?.ok_or(Trouble::NoDecision)
+}
+
+/// Shows one call to those who may see it.
+pub(super) async fn page(console: &Console, number: i64, headers: &HeaderMap) -> Result<Response, Trouble> {
+    let mut guest = console.authority.guest(headers).await?;
+    let page = match reader(console, &guest) {
+        Some(reader) => {
+            let view = console.desk.view(number, Who::Person(&reader.identity)).await?.ok_or(Trouble::NoApproval)?;
+            show(console, &guest, reader, &view, None)
+        }
+        None => sign_in(console, &guest, &path(number), console.authority.form_target())?,
+    };
+    Ok(guest.identify(page))
+}
+
+/// Does what a button says. Of two who decide at once, one does, and the other is told.
+pub(super) async fn decide(
+    console: &Console,
+    number: i64,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Trouble> {
+    let (guest, path) = (console.authority.guest(headers).await?, path(number));
+    let form = form::read(console, &guest, (headers, body), &path)?;
+    let way = form.get("way").unwrap_or_default();
+    if let Some(leaving) = form::sign_in(console, &guest, &form, way, &path).await? {
+        return Ok(leaving);
+    }
+    let Some(reader) = reader(console, &guest) else { return Ok(see_other(&path)) };
+    let verdict = match form.get(DECISION) {
+        Some("approve") => Verdict::Approve,
+        Some("deny") => Verdict::Deny,
+        Some("withdraw") => Verdict::Withdraw,
+        _ => return Err(Trouble::NoDecision),
+    };
+    let who = Who::Person(&reader.identity);
+    match console.desk.decide(number, who, verdict, form.get("reason")).await {
+        Ok(_) => Ok(see_other(&path)),
+        Err(NotDecided::Unknown) => Err(Trouble::NoApproval),
+        Err(NotDecided::Settled(_)) => {
+            let view = console.desk.view(number, who).await?.ok_or(Trouble::NoApproval)?;
+            Ok(show(console, &guest, reader, &view, Some(SETTLED)))
+        }
+        Err(NotDecided::Store(error)) => Err(error.into()),
+    }
+}
+
+const SETTLED: &str = "Nothing was changed: this was decided, taken back or too late before you pressed the button.";
+
+fn show(
+    console: &Console,
+    guest: &Guest,
+    reader: Reader,
+    view: &ApprovalView,
+    notice: Option<&'static str>,
+) -> Response {
+    let sealed = console.authority.seal_form(guest, &path(view.record.number));
+    let status = if notice.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
+    let page = Approval::new(console.authority.host(), reader.account, reader.way, sealed, view);
+    page.noting(notice).show(status, console.authority.form_target())
+}
+
+fn sign_in(console: &Console, guest: &Guest, page: &str, target: Option<String>) -> Result<Response, Trouble> {
+    let ways = console.authority.ways_in();
+    if ways.is_empty() {
+        return Err(Trouble::NoSignIn);
+    }
+    let (host, sealed) = (console.authority.host(), console.authority.seal_form(guest, page));
+    let (title, lead) = SIGN_IN;
+    Ok(SignIn { host, ways, sealed, page: page.to_owned(), title, lead }.show(target))
+}
+
+fn path(number: i64) -> String {
+    format!("{PAGE}/{number}")
+}

@@ -1,0 +1,155 @@
+//! Calls that wait until a person approves them.
+
+use std::time::Duration;
+
+use super::{
+    bench::{Bench, T, in_minutes},
+    nodes::{CALLERS, at_once},
+    samples::{approval, digest},
+};
+use crate::store::{ApprovalDetails, ApprovalRecord, ApprovalState, Store};
+
+async fn propose(bench: &Bench, call: &ApprovalDetails) -> Option<i64> {
+    bench.write(async |work| work.insert_approval(call).await).await
+}
+
+async fn decide(bench: &Bench, number: i64, approved: bool, minute: u64) -> bool {
+    bench.write(async |work| work.decide_approval(number, approved, ("grace", None), in_minutes(minute)).await).await
+}
+
+async fn take(store: &Store, wanted: &ApprovalRecord, minute: u64) -> bool {
+    super::bench::write(store, &T, async |work| work.take_approval(wanted, in_minutes(minute)).await).await
+}
+
+async fn state(bench: &Bench, number: i64) -> ApprovalState {
+    bench.store.approval(&T, number).await.unwrap().unwrap().record.state
+}
+
+pub(super) async fn a_call_waits_once_is_decided_once_and_is_taken_once(bench: Bench) {
+    let call = approval("a", "ada");
+    assert_eq!(propose(&bench, &call).await, Some(1));
+    assert_eq!(bench.store.approval(&T, 1).await.unwrap(), Some(call.clone()), "it comes back as it was");
+    let again =
+        ApprovalDetails { record: ApprovalRecord { id: "other".to_owned(), ..call.record.clone() }, ..call.clone() };
+    assert_eq!(propose(&bench, &again).await, None, "one like it waits already");
+    assert!(!take(&bench.store, &call.record, 1).await, "nobody has approved it");
+    assert!(decide(&bench, 1, true, 1).await);
+    assert!(!decide(&bench, 1, false, 2).await, "the first decision stands");
+    assert!(take(&bench.store, &call.record, 2).await);
+    assert!(!take(&bench.store, &call.record, 2).await);
+    let taken = bench.store.approval(&T, 1).await.unwrap().unwrap().record;
+    assert_eq!((taken.state, taken.is_open), (ApprovalState::Executed, false));
+    assert_eq!((taken.decided_by.as_deref(), taken.decided_at), (Some("grace"), Some(in_minutes(1))));
+    let next = propose(&bench, &again).await.expect("it may be asked for anew");
+    assert!(next > 1, "no number is given twice");
+}
+
+pub(super) async fn sec_of_64_that_take_an_approval_at_once_one_gets_it(bench: Bench) {
+    for round in 0..5 {
+        let call = approval(&format!("round {round}"), "ada");
+        let number = propose(&bench, &call).await.unwrap();
+        assert!(decide(&bench, number, true, 1).await);
+        let wanted = call.record.clone();
+        let taken = at_once(&bench, move |store, _| {
+            let wanted = wanted.clone();
+            async move { take(&store, &wanted, 2).await }
+        });
+        assert_eq!(taken.await.into_iter().filter(|taken| *taken).count(), 1, "{CALLERS} asked");
+    }
+}
+
+pub(super) async fn sec_of_64_that_decide_at_once_one_does(bench: Bench) {
+    let number = propose(&bench, &approval("a", "ada")).await.unwrap();
+    let decided = at_once(&bench, move |store, caller| async move {
+        let who = format!("approver {caller}");
+        let decide = async |work: &mut crate::store::Work| {
+            work.decide_approval(number, caller % 2 == 0, (&who, Some("because")), in_minutes(1)).await
+        };
+        super::bench::write(&store, &T, decide).await.then_some(who)
+    });
+    let decided: Vec<_> = decided.await.into_iter().flatten().collect();
+    let found = bench.store.approval(&T, number).await.unwrap().unwrap().record;
+    assert_eq!(decided, [found.decided_by.unwrap()], "and it is this one's decision that stands");
+}
+
+pub(super) async fn sec_an_approval_is_not_taken_for_anything_else_than_it_was_given_for(bench: Bench) {
+    let call = approval("a", "ada").record;
+    propose(&bench, &approval("a", "ada")).await.unwrap();
+    assert!(decide(&bench, 1, true, 1).await);
+    let text = || "other".to_owned();
+    let others: [fn(&mut ApprovalRecord, String); 8] = [
+        |call, text| call.subject = text,
+        |call, text| call.route = text,
+        |call, text| call.upstream = text,
+        |call, text| call.tool = text,
+        |call, text| call.call = digest(&text),
+        |call, text| call.policy = digest(&text),
+        |call, text| call.definition = digest(&text),
+        |call, text| call.id = text,
+    ];
+    for (number, change) in others.into_iter().enumerate() {
+        let mut other = call.clone();
+        change(&mut other, text());
+        assert!(!take(&bench.store, &other, 2).await, "{number}");
+    }
+    assert!(!take(&bench.store, &call, 10).await, "it is too late");
+    assert!(take(&bench.store, &call, 9).await);
+}
+
+pub(super) async fn what_is_too_late_or_taken_back_is_neither_decided_nor_taken(bench: Bench) {
+    let calls = ["late", "withdrawn", "closed", "denied"].map(|name| approval(name, "ada"));
+    for call in &calls {
+        propose(&bench, call).await.unwrap();
+    }
+    assert!(!decide(&bench, 1, true, 10).await);
+    let withdraw = async |subject| bench.write(async |w| w.withdraw_approval(2, subject, in_minutes(1)).await).await;
+    assert!(!withdraw("bob").await && withdraw("ada").await && !withdraw("ada").await);
+    let close = async |call: &ApprovalDetails| {
+        let id = &call.record.id;
+        bench.write(async |work| work.close_approval(id, ApprovalState::Changed, in_minutes(1)).await).await
+    };
+    assert!(close(&calls[2]).await && !close(&calls[2]).await);
+    assert!(decide(&bench, 4, false, 1).await && close(&calls[3]).await);
+    assert_eq!(state(&bench, 4).await, ApprovalState::Denied, "what was denied stays so");
+    for (call, number) in calls.iter().zip(1..) {
+        assert!(!take(&bench.store, &call.record, 2).await && (number == 1 || !decide(&bench, number, true, 2).await));
+    }
+    let waiting = bench.store.approvals_to_decide(&T, (0, in_minutes(2)), 10).await.unwrap();
+    assert_eq!(waiting.iter().map(|call| call.number).collect::<Vec<_>>(), [1]);
+    assert_eq!(bench.store.approvals_to_decide(&T, (0, in_minutes(10)), 10).await.unwrap(), []);
+}
+
+pub(super) async fn ten_thousand_calls_that_wait_survive_a_restart(bench: Bench) {
+    const CALLS: i64 = 10_000;
+    let mut work = bench.store.begin(&T).await.unwrap();
+    for number in 0..CALLS {
+        let call = approval(&number.to_string(), &format!("person {}", number % 100));
+        work.insert_approval(&call).await.unwrap().unwrap();
+    }
+    work.commit().await.unwrap();
+    let restarted = bench.node().await;
+    bench.store.close().await;
+    let (mut after, mut found) = (0, 0);
+    loop {
+        let page = restarted.approvals_to_decide(&T, (after, in_minutes(1)), 500).await.unwrap();
+        let Some(last) = page.last() else { break };
+        (after, found) = (last.number, found + page.len());
+    }
+    assert_eq!((after, found), (CALLS, 10_000));
+    let last = approval(&(CALLS - 1).to_string(), "person 99");
+    assert_eq!(restarted.approval(&T, CALLS).await.unwrap().unwrap().call, last.call);
+    let approve =
+        async |work: &mut crate::store::Work| work.decide_approval(CALLS, true, ("grace", None), in_minutes(1)).await;
+    assert!(super::bench::write(&restarted, &T, approve).await);
+    assert!(take(&restarted, &last.record, 2).await);
+}
+
+pub(super) async fn who_approved_what_is_kept_for_ninety_days(bench: Bench) {
+    propose(&bench, &approval("a", "ada")).await.unwrap();
+    let days = |days: u64| in_minutes(10).plus(Duration::from_hours(24 * days));
+    bench.store.sweep(&T, days(90)).await.unwrap();
+    assert!(bench.store.approval(&T, 1).await.unwrap().is_some());
+    bench.store.sweep(&T, days(91)).await.unwrap();
+    assert!(bench.store.approval(&T, 1).await.unwrap().is_none());
+    assert_eq!(propose(&bench, &approval("a", "ada")).await, Some(2), "no number is given twice");
+}

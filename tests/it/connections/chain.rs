@@ -1,0 +1,72 @@
+//! The whole chain: who calls, how often, by which rules, on which tools, under whose name, and the proof of all of it.
+
+use std::sync::Arc;
+
+use portcullis_policies::kit::clock::SystemClock;
+use serde_json::{Value, json};
+
+use super::{CLIENT, connected};
+use crate::{
+    approvals::{press, signed_in},
+    audit::{rows, text},
+    connect::Person,
+    harness::{REDIRECT, Reply, Request, Route, Setup, Vendor, call},
+};
+
+fn whole_chain(vendor: &Vendor) -> Setup {
+    let rules = json!({ "rules": [
+        { "name": "writing", "match": { "tools": ["write"] }, "action": "require_approval",
+          "approvers": [{ "users": ["dev|grace"] }], "waitSeconds": 0 },
+        { "name": "the rest", "action": "allow" },
+    ] });
+    let route = Route::url(&vendor.url())
+        .policy("audit-log", &json!({ "promise": "fail-closed", "arguments": "full" }))
+        .policy("dev-login", &json!({}))
+        .policy("rate-limit", &json!({ "rateLimitBy": "user", "requestsAllowed": 1000, "timeWindowMinutes": 1 }))
+        .policy("mcp-rules", &rules)
+        .policy("tool-pinning", &json!({}))
+        .policy("mcp-capability-filter", &json!({ "tools": ["whoami", "write"] }))
+        .policy("upstream-auth-retry", &json!({}))
+        .policy("mcp-token-exchange", &json!({ "id": "vendor", "displayName": "Vendor" }));
+    Setup::new().route("/mcp", route).client(CLIENT, REDIRECT)
+}
+
+async fn writes(person: &Person) -> Reply {
+    let message = call(7, "write", &json!({ "id": "1" }));
+    person.place.ask(&Request::post("/mcp", &message).bearer(&person.tokens.access)).await
+}
+
+fn calls_of(vendor: &Vendor, tool: &str) -> Vec<String> {
+    let calls = vendor.takes_calls().into_iter().filter(|call| call.message["params"]["name"] == tool);
+    calls.map(|call| call.person).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_through_the_whole_chain_is_held_approved_by_somebody_else_made_once_and_proven() {
+    let vendor = Vendor::new(Arc::new(SystemClock)).await;
+    let gateway = whole_chain(&vendor).spawn();
+    let place = gateway.place().await;
+    let ada = connected(&place, &vendor, "ada").await;
+    assert_eq!(ada.call().await.said(), "ada");
+
+    let held = writes(&ada).await;
+    assert_eq!(held.json()["result"]["_meta"]["portcullis/approval"]["state"], "pending", "{}", held.text());
+    assert_eq!(calls_of(&vendor, "write"), [""; 0]);
+    let (mut grace, page) = signed_in(&place, "grace", "/approvals/1").await;
+    press(&mut grace, &page, 1, "approve", "it is old").await;
+    let made = writes(&ada).await;
+    assert_eq!(made.json()["result"]["structuredContent"]["arguments"], json!({ "id": "1" }), "{}", made.text());
+    assert_eq!(writes(&ada).await.json()["result"]["_meta"]["portcullis/approval"]["number"], 2);
+    assert_eq!(calls_of(&vendor, "write"), ["ada"]);
+
+    let written = rows(&gateway, &["--tool", "write"], 3).await;
+    let told = |row: &Value| (row["decision"].clone(), row["sent"].clone(), row["decidedBy"]["rule"].clone());
+    let told: Vec<_> = written.iter().rev().map(told).collect();
+    let of = |decision: &str, sent: u8| (json!(decision), json!(sent), json!("writing"));
+    assert_eq!(told, [of("held", 0), of("allowed", 1), of("held", 0)], "{written:#?}");
+    assert!(written.iter().all(|row| row["caller"]["subject"] == "dev|ada" && row["error"].is_null()), "{written:#?}");
+    assert_eq!(written[1]["arguments"]["json"], json!({ "id": "1" }));
+    assert_eq!(rows(&gateway, &["--decision", "held"], 2).await.len(), 2);
+    let proof = text(&gateway.command(&["audit", "verify"]));
+    assert!(proof.contains("none was edited, deleted or reordered"), "{proof}");
+}

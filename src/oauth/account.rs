@@ -125,6 +125,7 @@ impl Authority {
         for id in &grants {
             self.forget_grant(id);
         }
-        Ok(())
+        // Those that an attempt took back whose answer was lost.
+        Ok(self.listen().await?)
     }
 }

@@ -21,20 +21,31 @@ impl ConnectionBook {
     /// Ends a connection: from now on no call uses it, here at once and elsewhere within a second; its secrets are
     /// destroyed; and its tokens are revoked at the upstream (RFC 7009), in the background, as that may fail. Was there
     /// one? Where all share it, `subject` is empty.
+    ///
+    /// # Errors
+    ///
+    /// The store's. It may have done the work without being able to say so in time, so the rest happens all the same.
     pub async fn disconnect(&self, subject: &str, upstream: &str, because: &str) -> Result<bool, StoreError> {
         let key = ConnectionKey { upstream: upstream.to_owned(), subject: subject.to_owned() };
         let mut work = self.0.store.begin(&self.0.tenant).await?;
-        let Some(record) = work.delete_connection(&key).await? else { return Ok(false) };
+        let Some(record) = work.delete_connection(&key).await? else {
+            drop(work);
+            // It may have ended by an attempt whose answer was lost, or on another node a moment ago.
+            self.listen().await?;
+            return Ok(false);
+        };
         let transition =
             Transition { key: &key, from: record.state.into(), to: ConnectionStage::None, because, request_id: None };
         transition.record(&mut work, self.0.clock.now()).await?;
-        work.commit().await?;
+        let committed = work.commit().await;
+        if committed.is_ok() {
+            transition.log();
+        }
         self.outdate(&key, record.version + 1);
-        transition.log();
         if let Some(Kept::Tokens(tokens)) = Kept::open(&record) {
             self.revoke(key, *tokens);
         }
-        Ok(true)
+        committed.map(|()| true)
     }
 
     /// What is at hand of a connection is over, unless it has this version.

@@ -32,6 +32,42 @@ async fn sec_b4_what_ends_on_one_node_ends_on_the_other_within_a_second() {
 }
 
 #[tokio::test]
+async fn sec_b4_what_is_told_to_have_ended_is_not_used_here_whoever_ended_it() {
+    let (town, node) = Town::with_ada().await;
+    let other = town.node().await;
+    let credential = other.obtain("ada").await.unwrap();
+    node.book.disconnect("ada", "notes", "the person ended it").await.unwrap();
+    // The other node keeps no house, so it hears nothing by itself.
+    assert!(other.is_ready("ada").await);
+    assert!(!other.book.disconnect("ada", "notes", "the person ended it").await.unwrap());
+    assert!(credential.is_over());
+    assert!(!other.is_ready("ada").await);
+}
+
+#[tokio::test]
+async fn fault_a_store_that_cannot_say_whether_a_connection_has_ended_does_not_keep_it_in_use() {
+    let (town, node) = Town::with_ada().await;
+    let credential = node.obtain("ada").await.unwrap();
+    let mut database = town.database().await;
+    // Every statement is done, and the whole is refused.
+    for statement in [
+        "CREATE TABLE nobody (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE debts (id INTEGER REFERENCES nobody (id) DEFERRABLE INITIALLY DEFERRED)",
+        "CREATE TRIGGER indebt AFTER INSERT ON connection_events BEGIN INSERT INTO debts VALUES (1); END",
+    ] {
+        sqlx::query(statement).execute(&mut database).await.unwrap();
+    }
+    node.book.disconnect("ada", "notes", "the person ended it").await.unwrap_err();
+    assert!(credential.is_over());
+    assert!(!node.is_ready("ada").await);
+    soon("the vendor hears of it", async || town.vendor.script().revoked.contains(&"rt-1".to_owned())).await;
+    assert!(node.row("ada").await.is_some());
+    sqlx::query("DROP TRIGGER indebt").execute(&mut database).await.unwrap();
+    assert!(node.book.disconnect("ada", "notes", "once more").await.unwrap());
+    assert!(node.row("ada").await.is_none());
+}
+
+#[tokio::test]
 async fn sb_01_a_credential_is_good_for_the_address_that_it_was_given_for() {
     let (town, node) = Town::with_ada().await;
     node.obtain("ada").await.unwrap();

@@ -1,6 +1,6 @@
 //! What goes wrong in the middle of a refresh.
 
-use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection};
 
 use super::*;
 
@@ -87,8 +87,7 @@ async fn fault_a_leader_that_was_paused_past_its_lease_writes_nothing() {
 #[tokio::test]
 async fn fault_what_was_redeemed_survives_a_store_that_does_not_take_it_and_a_restart() {
     let (town, node) = Town::with_ada().await;
-    let mut beside =
-        SqliteConnection::connect(&format!("sqlite:{}/store.db", town.folder.path().display())).await.unwrap();
+    let mut beside = town.database().await;
     let full =
         "CREATE TRIGGER full BEFORE UPDATE OF secrets ON connections BEGIN SELECT RAISE(ABORT, 'disk full'); END";
     sqlx::raw_sql(AssertSqlSafe(full)).execute(&mut beside).await.unwrap();
@@ -119,8 +118,7 @@ async fn fault_what_was_redeemed_survives_a_store_that_does_not_take_it_and_a_re
 #[tokio::test]
 async fn fault_a_store_that_takes_nothing_is_noticed_before_anything_is_redeemed() {
     let (town, node) = Town::with_ada().await;
-    let mut beside =
-        SqliteConnection::connect(&format!("sqlite:{}/store.db", town.folder.path().display())).await.unwrap();
+    let mut beside = town.database().await;
     let full = "CREATE TRIGGER full BEFORE UPDATE ON connections BEGIN SELECT RAISE(ABORT, 'disk full'); END";
     sqlx::raw_sql(AssertSqlSafe(full)).execute(&mut beside).await.unwrap();
     town.later(3601);

@@ -27,6 +27,7 @@ use portcullis_policies::kit::{
     host::Caller,
 };
 use secrecy::SecretString;
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use url::Url;
@@ -130,6 +131,11 @@ impl Town {
         let book = ConnectionBook::open(foundation);
         book.replay().await;
         Node { book, store, routes: Arc::clone(&self.routes) }
+    }
+
+    /// The file of the store, beside the nodes.
+    async fn database(&self) -> SqliteConnection {
+        SqliteConnection::connect(&format!("sqlite:{}/store.db", self.folder.path().display())).await.unwrap()
     }
 
     fn journal(&self) -> &Path {

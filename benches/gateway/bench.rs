@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-use crate::gateway::{self, Setup};
+use crate::gateway::{self, Personal, Setup};
 use crate::options::Options;
 use crate::process;
 use crate::report::{self, Report};
@@ -101,9 +101,9 @@ impl Bench<'_> {
         let command = gateway::command(binary, &directory, &config)?;
         let started = Target::start(command, address, setup.path(), true).await;
         let mut target = started.with_context(|| gateway::log(&directory))?;
-        if let Some(route) = setup.personal() {
+        if let Some(route) = setup.personal {
             let grants = Grants::of(address, route, CALLERS).await.context("signing in")?;
-            target.sign_in(route, Arc::new(grants));
+            target.sign_in(Personal::PATH, Arc::new(grants));
         }
         Ok(target)
     }

@@ -11,39 +11,74 @@ use crate::tools;
 use crate::upstream::TOKEN;
 
 const LOG: &str = "log";
-/// The route that asks who is calling, where there is one.
-pub(crate) const SIGNED_IN: &str = "/mcp/signed-in";
-/// The route that calls in the name of whoever calls, where there is one.
-pub(crate) const CONNECTED: &str = "/mcp/connected";
 
 /// What differs between the scenarios.
 #[derive(Clone, Copy)]
 pub(crate) struct Setup {
     pub(crate) routes: usize,
     pub(crate) access_log: bool,
-    /// One route more, which asks who is calling.
-    pub(crate) sign_in: bool,
-    /// One route more, which also shows the upstream a credential of theirs.
-    pub(crate) connect: bool,
+    /// One route more, for people who are known.
+    pub(crate) personal: Option<Personal>,
+}
+
+/// A route that asks who is calling, and what else stands in its chain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Personal {
+    /// Nothing more than in the others.
+    SignedIn,
+    /// What shows the upstream a credential of theirs.
+    Connected,
+    /// That, rules and pinned tools.
+    Judged,
+    /// All of it, and a row in the store for each call, without which there is no answer to it.
+    Audited,
 }
 
 impl Setup {
-    pub(crate) const USUAL: Self = Self { routes: 1, access_log: false, sign_in: false, connect: false };
-    pub(crate) const SIGNED_IN: Self = Self { sign_in: true, ..Self::USUAL };
-    pub(crate) const CONNECTED: Self = Self { connect: true, ..Self::USUAL };
+    pub(crate) const USUAL: Self = Self { routes: 1, access_log: false, personal: None };
 
-    /// The route that asks who is calling.
-    pub(crate) fn personal(self) -> Option<&'static str> {
-        match self {
-            Self { connect: true, .. } => Some(CONNECTED),
-            Self { sign_in: true, .. } => Some(SIGNED_IN),
-            _ => None,
-        }
+    pub(crate) const fn of(personal: Personal) -> Self {
+        Self { personal: Some(personal), ..Self::USUAL }
     }
 
     /// The route that is called: the worst one, if routes were searched one after the other.
     pub(crate) fn path(self) -> String {
         route(self.routes - 1)
+    }
+}
+
+impl Personal {
+    pub(crate) const PATH: &str = "/mcp/personal";
+
+    /// Must people connect to the upstream first?
+    pub(crate) fn connects(self) -> bool {
+        self != Self::SignedIn
+    }
+
+    fn chain(self, upstream: SocketAddr) -> Vec<Value> {
+        let sign_in = json!({ "policy": "dev-login" });
+        let (retry, credential) =
+            (json!("upstream-auth-retry"), json!({ "policy": "mcp-token-exchange", "options": by_oauth(upstream) }));
+        let (rate, filter) = (json!("fair-use"), json!("some-tools"));
+        let judging = || {
+            vec![
+                sign_in.clone(),
+                rate.clone(),
+                json!("rules"),
+                json!("tool-pinning"),
+                filter.clone(),
+                retry.clone(),
+                credential.clone(),
+            ]
+        };
+        match self {
+            Self::SignedIn => vec![sign_in, rate, filter],
+            Self::Connected => vec![sign_in, retry, credential, rate, filter],
+            Self::Judged => judging(),
+            Self::Audited => {
+                [vec![json!({ "policy": "audit-log", "options": { "promise": "fail-closed" } })], judging()].concat()
+            }
+        }
     }
 }
 
@@ -97,6 +132,7 @@ pub(crate) fn config(listen: SocketAddr, upstream: SocketAddr, setup: Setup) -> 
                 "policy": "rate-limit",
                 "options": { "rateLimitBy": "ip", "requestsAllowed": 1_000_000_000, "timeWindowMinutes": 1 },
             },
+            "rules": { "policy": "mcp-rules", "options": rules() },
             "some-tools": { "policy": "mcp-capability-filter", "options": { "tools": tools::allowed() } },
         },
         "routes": routes(upstream, setup),
@@ -107,21 +143,22 @@ fn routes(upstream: SocketAddr, setup: Setup) -> Map<String, Value> {
     let url = format!("http://{upstream}/mcp");
     let chain = json!({ "upstream": { "url": url }, "policies": ["fair-use", "some-tools"] });
     let mut routes: Map<String, Value> = (0..setup.routes).map(|number| (route(number), chain.clone())).collect();
-    if setup.sign_in {
-        let policies = json!([{ "policy": "dev-login" }, "fair-use", "some-tools"]);
-        routes.insert(SIGNED_IN.to_owned(), json!({ "upstream": { "url": url }, "policies": policies }));
-    }
-    if setup.connect {
-        let policies = json!([
-            { "policy": "dev-login" },
-            { "policy": "upstream-auth-retry" },
-            { "policy": "mcp-token-exchange", "options": by_oauth(upstream) },
-            "fair-use",
-            "some-tools",
-        ]);
-        routes.insert(CONNECTED.to_owned(), json!({ "upstream": { "url": url }, "policies": policies }));
+    if let Some(personal) = setup.personal {
+        let route = json!({ "upstream": { "url": url }, "policies": personal.chain(upstream) });
+        routes.insert(Personal::PATH.to_owned(), route);
     }
     routes
+}
+
+/// Three that do not match what is called, and one that does.
+fn rules() -> Value {
+    json!({ "rules": [
+        { "name": "archive by hand", "match": { "tools": ["archive_*"] }, "action": "require_approval",
+          "approvers": [{ "groups": ["owners"] }] },
+        { "name": "no deletion", "match": { "annotations": { "destructiveHint": true } }, "action": "deny" },
+        { "name": "customers", "match": { "tools": ["*_customer"], "groups": ["sales"] }, "action": "deny" },
+        { "name": "the rest", "action": "allow" },
+    ] })
 }
 
 /// Everybody's own token; the upstream plays the authorization server too.

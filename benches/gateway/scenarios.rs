@@ -16,7 +16,7 @@ use crate::report::Row;
 use calls::{Calls, against_floor};
 
 /// In the order in which they run.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 16] = [
     "small",
     "small1",
     "list",
@@ -32,6 +32,7 @@ pub(crate) const NAMES: [&str; 15] = [
     "signed-in",
     "new-tokens",
     "connected",
+    "chain",
 ];
 
 pub(crate) async fn run(name: &'static str, bench: &Bench<'_>) -> Result<Vec<Row>> {
@@ -51,6 +52,7 @@ pub(crate) async fn run(name: &'static str, bench: &Bench<'_>) -> Result<Vec<Row
         "signed-in" => return signed_in::known(bench).await,
         "new-tokens" => return signed_in::new(bench).await,
         "connected" => return signed_in::connected(bench).await,
+        "chain" => return signed_in::chain(bench).await,
         unknown => bail!("no scenario {unknown:?}"),
     };
     Ok(vec![row?])

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use url::form_urlencoded::{Serializer, parse};
 
 use crate::connection::{Answered, Connection};
-use crate::gateway::CONNECTED;
+use crate::gateway::Personal;
 
 /// Nothing listens there: the code is in the address that a browser would be sent to.
 const REDIRECT: &str = "http://127.0.0.1:33418/callback";
@@ -34,15 +34,15 @@ struct Grant {
 }
 
 impl Grants {
-    /// For a route; where it leads on to the upstream in the name of its callers, they are connected there.
-    pub(crate) async fn of(gateway: SocketAddr, route: &str, count: u32) -> Result<Self> {
+    /// For the route; where it leads on to the upstream in the name of its callers, they are connected there.
+    pub(crate) async fn of(gateway: SocketAddr, route: Personal, count: u32) -> Result<Self> {
         let (mut tokens, mut all) = (Vec::new(), Vec::new());
         for number in 0..count {
             // Names of one length, so that the tokens have one length too.
             let (mut browser, name) = (Browser::at(gateway).await?, format!("bench-{number:03}"));
-            let (token, grant) = sign_in(&mut browser, route, &name).await?;
-            if route == CONNECTED {
-                connect(&mut browser, route, &token).await.context("connecting")?;
+            let (token, grant) = sign_in(&mut browser, Personal::PATH, &name).await?;
+            if route.connects() {
+                connect(&mut browser, Personal::PATH, &token).await.context("connecting")?;
             }
             tokens.push(token);
             all.push(Arc::new(Mutex::new(grant)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::bench::{Bench, Pair};
 use crate::call::Call;
-use crate::gateway::Setup;
+use crate::gateway::{Personal, Setup};
 use crate::load::{self, Sample};
 use crate::report::{Goal, Row, Traffic};
 use crate::rounds::{Comparison, on_fresh_pairs};
@@ -36,9 +36,9 @@ const CREDENTIAL: f64 = 0.05;
 
 /// Beside the floor; and beside a route that asks who is calling and shows the upstream nothing, which is what is judged.
 pub(crate) async fn connected(bench: &Bench<'_>) -> Result<Vec<Row>> {
-    let cost = async || bench.pair_of(Setup::CONNECTED).await;
+    let cost = async || bench.pair_of(Setup::of(Personal::Connected)).await;
     let cost = compare(bench, "connected", Shown::Known, cost).await?;
-    let without_and_with = async || bench.gateways(Setup::SIGNED_IN, Setup::CONNECTED).await;
+    let without_and_with = async || bench.gateways(Setup::of(Personal::SignedIn), Setup::of(Personal::Connected)).await;
     let check = compare(bench, "connected check", Shown::Known, without_and_with).await?;
     let (micros, share) = (check.difference(), check.difference() / cost.baseline());
     let note = format!(
@@ -47,11 +47,22 @@ pub(crate) async fn connected(bench: &Bench<'_>) -> Result<Vec<Row>> {
     Ok(vec![cost, check.note(note)])
 }
 
+/// Who calls, how often, by which rules, on which tools, under whose name: beside the floor, and with a row in the store for
+/// each call, also beside the same without rows.
+pub(crate) async fn chain(bench: &Bench<'_>) -> Result<Vec<Row>> {
+    let (judged, audited) = (Setup::of(Personal::Judged), Setup::of(Personal::Audited));
+    let without = compare(bench, "chain", Shown::Known, async || bench.pair_of(judged).await).await?;
+    let with = compare(bench, "chain+audit", Shown::Known, async || bench.pair_of(audited).await).await?;
+    let rows = compare(bench, "chain rows", Shown::Known, async || bench.gateways(judged, audited).await).await?;
+    let note = format!("gateway, no audit / audit: {:.1} µs a row", rows.difference());
+    Ok(vec![without.goal(Some(Goal::Ratio(1.3))), with.goal(Some(Goal::Ratio(1.6))), rows.note(note)])
+}
+
 /// Beside the floor, and beside a route of the gateway that asks for no token.
 async fn rows(bench: &Bench<'_>, names: [&'static str; 2], goal: f64, shown: Shown) -> Result<Vec<Row>> {
     let [cost, check] = names;
-    let cost = compare(bench, cost, shown, async || bench.pair_of(Setup::SIGNED_IN).await).await?;
-    let open_and_closed = async || bench.gateways(Setup::USUAL, Setup::SIGNED_IN).await;
+    let cost = compare(bench, cost, shown, async || bench.pair_of(Setup::of(Personal::SignedIn)).await).await?;
+    let open_and_closed = async || bench.gateways(Setup::USUAL, Setup::of(Personal::SignedIn)).await;
     let check = compare(bench, check, shown, open_and_closed).await?;
     let note = format!("gateway, no token / a token: {:.1} µs a check", check.difference());
     Ok(vec![cost.goal(Some(Goal::Ratio(goal))), check.note(note)])

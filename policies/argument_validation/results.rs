@@ -15,7 +15,7 @@ use super::{
 };
 use crate::kit::{
     answers::{Edit, EditResult, Verdict},
-    chain::{Answer as Answered, Request, RequestId, Response, RouteService},
+    chain::{Answer as Answered, Request, RequestId, Response, RouteService, then},
     decision::{Decided, Decisions},
     policy::Policy,
     refusal::{Addressee, Reason, Refusal},
@@ -62,9 +62,7 @@ pub(super) fn compared(
 ) -> Answered {
     let judged = results.as_ref().map(|results| (results.mode, Arc::clone(&results.found)));
     let edit = results.and_then(|results| Edit::of(&request, |_| Some(results)));
-    let answer = inner.run(request);
-    Box::pin(async move {
-        let Ok(response) = answer.await;
+    then(inner.run(request), |response| {
         let mut response = match edit {
             Some(edit) => edit.response(response),
             None => response,
@@ -73,7 +71,7 @@ pub(super) fn compared(
             note(&mut response, mode);
         }
         Decisions::add(&mut response, decided);
-        Ok(response)
+        response
     })
 }
 

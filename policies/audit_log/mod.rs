@@ -13,7 +13,7 @@ pub use self::options::{AuditLogOptions, Detail, Promise};
 use self::row::Row;
 use crate::kit::{
     audit::{Audit, Audited, Capture},
-    chain::{Answer as Answered, Request, RouteLayer, RouteService, direct},
+    chain::{Answer as Answered, Request, RouteLayer, RouteService, direct, then},
     host::Host,
     policy::{Policy, Problem},
 };
@@ -46,9 +46,5 @@ fn write_down(audit: &Arc<Audit>, mut request: Request, inner: &RouteService) ->
     let audited = Audited::begin(audit, &request);
     let row = Row::new(audited.clone(), &request);
     request.extensions_mut().insert(audited);
-    let answer = inner.run(request);
-    Box::pin(async move {
-        let Ok(response) = answer.await;
-        Ok(row.answered(response))
-    })
+    then(inner.run(request), |response| row.answered(response))
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::kit::{
-    chain::{Answer as Answered, Arrival, Request, RequestId, Response, RouteService},
+    chain::{Answer as Answered, Arrival, Request, RequestId, Response, RouteService, then},
     credential::OwnAnswer,
     decision::{Decided, Decisions},
     json::Flaw,
@@ -178,13 +178,12 @@ pub fn edited<E: EditResult>(
     if edit.is_none() && decided.is_empty() {
         return answer;
     }
-    Box::pin(async move {
-        let Ok(mut response) = answer.await;
+    then(answer, |mut response| {
         if let Some(edit) = edit {
             response = edit.response(response);
         }
         Decisions::add(&mut response, decided);
-        Ok(response)
+        response
     })
 }
 

@@ -321,13 +321,15 @@ where
         let prepare = Arc::clone(&prepare);
         RouteService::from_fn(move |mut request| match prepare(&mut request) {
             Ok(None) => inner.run(request),
-            Ok(Some(edit)) => {
-                let answer = inner.run(request);
-                Box::pin(async move { answer.await.map(edit) })
-            }
+            Ok(Some(edit)) => then(inner.run(request), edit),
             Err(refusal) => answered(refuse(&request, refusal)),
         })
     }))
+}
+
+/// An answer, edited once it is there.
+pub fn then(answer: Answer, edit: impl FnOnce(Response) -> Response + Send + 'static) -> Answer {
+    Box::pin(async move { answer.await.map(edit) })
 }
 
 /// The form below the others: answers as it likes, and allocates only where it must.

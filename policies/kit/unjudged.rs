@@ -4,7 +4,7 @@
 //! such a call goes on, with its refusal, and the end of the chain turns it away: it never reaches the upstream.
 
 use crate::kit::{
-    chain::{Answer, Request, RouteService, answered, refuse},
+    chain::{Answer, Request, RouteService, answered, refuse, then},
     decision::{Decided, Decisions},
     refusal::Refusal,
 };
@@ -41,12 +41,11 @@ impl ChainEnd {
                 inner.run(request)
             }
         };
-        Box::pin(async move {
-            let Ok(mut response) = answer.await;
+        then(answer, move |mut response| {
             if response.extensions().get() == Some(&reason) {
                 Decisions::add(&mut response, decided);
             }
-            Ok(response)
+            response
         })
     }
 }

@@ -23,7 +23,7 @@ use self::{
 };
 use crate::kit::{
     answers::{Edit, EditResult, Verdict},
-    chain::{Answer as Answered, Request, Response, RouteLayer, RouteService, answered, direct, refuse},
+    chain::{Answer as Answered, Request, Response, RouteLayer, RouteService, answered, direct, refuse, then},
     decision::{Decided, Decisions, LateDecisions, Undecided},
     host::Host,
     json::{Flaw, FlawKind},
@@ -77,14 +77,12 @@ impl Guard {
             return inner.run(request);
         }
         let edit = (self.results != Action::Off).then(|| self.edit(&request));
-        let answer = inner.run(request);
-        Box::pin(async move {
-            let Ok(mut response) = answer.await;
+        then(inner.run(request), |mut response| {
             if let Some(edit) = edit {
                 response = edit.response(response);
             }
             Decisions::add(&mut response, decided);
-            Ok(response)
+            response
         })
     }
 

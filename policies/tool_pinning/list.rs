@@ -13,7 +13,7 @@ use super::{
 };
 use crate::kit::{
     answers::{Edit, EditResult, Verdict},
-    chain::{Answer as Answered, Request, Response, RouteService},
+    chain::{Answer as Answered, Request, Response, RouteService, then},
     decision::{Decisions, LateDecisions, Undecided},
     definitions::Asker,
     json::Flaw,
@@ -41,13 +41,10 @@ pub(super) fn listed(
     };
     let edit = Edit::of(&request, |_| Some(lister));
     let answer = inner.run(request);
-    Box::pin(async move {
-        let Ok(response) = answer.await;
-        Ok(match edit {
-            Some(edit) => noted(edit.response(response), undecided),
-            None => response,
-        })
-    })
+    match edit {
+        Some(edit) => then(answer, |response| noted(edit.response(response), undecided)),
+        None => answer,
+    }
 }
 
 fn noted(mut response: Response, undecided: Undecided) -> Response {

@@ -25,7 +25,9 @@ use self::{
 };
 use crate::kit::{
     call::{connects, tool},
-    chain::{Answer as Answered, Arrival, Request, RouteLayer, RouteService, UpstreamKey, answered, direct, refuse},
+    chain::{
+        Answer as Answered, Arrival, Request, RouteLayer, RouteService, UpstreamKey, answered, direct, refuse, then,
+    },
     credential::Connectable,
     decision::{Decided, Decisions},
     definitions::{Asker, Definitions},
@@ -141,10 +143,9 @@ impl Pinning {
             }
             false => answered(refuse(&request, words::refused(tool, fault))),
         };
-        Box::pin(async move {
-            let Ok(mut response) = answer.await;
+        then(answer, |mut response| {
             Decisions::add(&mut response, decided);
-            Ok(response)
+            response
         })
     }
 

@@ -13,8 +13,6 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::store::Digest;
-
 /// A moment, as in RFC 3339 with milliseconds.
 pub(super) fn date(at: Timestamp) -> String {
     let nanoseconds = i128::from(at.as_millis()) * 1_000_000;
@@ -206,7 +204,7 @@ impl Serialize for Value<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("bytes", &self.0.bytes)?;
         match &self.0.kept {
-            Kept::Digest(sum) => map.serialize_entry("sha256", &Digest::from_sum(*sum).to_string())?,
+            Kept::Digest(sum) => map.serialize_entry("sha256", &sum.to_string())?,
             Kept::Json(text) => match serde_json::from_str::<&RawValue>(text) {
                 Ok(json) => map.serialize_entry("json", json)?,
                 Err(_) => map.serialize_entry("text", text)?,

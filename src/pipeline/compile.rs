@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    iter,
     sync::Arc,
     time::Duration,
 };
@@ -101,9 +102,10 @@ impl Compiler<'_> {
         let keeps_by_upstream = checked.links(route).any(|(_, link)| link.kind.keeps_by_upstream);
         let key = keeps_by_upstream.then(|| names_upstream(UpstreamKey(route.upstream.key().into())));
         let layers = key.into_iter().chain(layers).collect();
-        let last = stack(vec![last_gate(), before_upstream()]);
-        let chain = stack(layers).layer(last.layer(forward.into_service()));
         let links = || checked.links(route).map(|(_, link)| link);
+        let audits = links().any(|link| link.kind == PolicyKind::of::<AuditLog>());
+        let last = stack(iter::once(last_gate()).chain(audits.then(before_upstream)).collect());
+        let chain = stack(layers).layer(last.layer(forward.into_service()));
         Some(Route {
             path: route.path.as_str().into(),
             upstream: route.upstream.name().into(),
@@ -115,7 +117,7 @@ impl Compiler<'_> {
                 .map(|auth| (Arc::new(auth), UpstreamTarget(route.upstream.to_string().into()))),
             served: served_eras(route.era),
             needs_store: links().any(Link::needs_store),
-            audits: links().any(|link| link.kind == PolicyKind::of::<AuditLog>()),
+            audits,
         })
     }
 

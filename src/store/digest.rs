@@ -21,11 +21,6 @@ impl Digest {
         &self.0
     }
 
-    /// From a sum that was made elsewhere.
-    pub const fn from_sum(sum: [u8; 32]) -> Self {
-        Self(sum)
-    }
-
     pub(super) const fn from_bytes(sum: [u8; 32]) -> Self {
         Self(sum)
     }

@@ -1,9 +1,8 @@
 //! What is kept of arguments and results.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::kit::{chain::Request, message::Message};
+use crate::kit::{canonical::Fingerprint, chain::Request, message::Message};
 
 /// Members and items of one value of which the kinds are kept.
 const MEMBERS: usize = 100;
@@ -45,7 +44,7 @@ pub struct Captured {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// The SHA-256 of its text.
-    Digest([u8; 32]),
+    Digest(Fingerprint),
     /// JSON on one line.
     Json(Box<str>),
     /// The beginning of its text; the rest was too long.
@@ -72,7 +71,7 @@ impl Capture {
     pub fn of(self, json: &str) -> Option<Captured> {
         let kept = match self.detail {
             Detail::Off => return None,
-            Detail::Digest => Kept::Digest(sum(json)),
+            Detail::Digest => Kept::Digest(Fingerprint::of_bytes(json.as_bytes())),
             Detail::Full => self.bounded(json),
             Detail::Redacted if json.len() > TAKEN_APART => Kept::Cut("".into()),
             Detail::Redacted => match serde_json::from_str(json) {
@@ -97,16 +96,10 @@ impl Captured {
     /// How much room it takes.
     pub fn size(&self) -> usize {
         match &self.kept {
-            Kept::Digest(_) => 32,
+            Kept::Digest(sum) => sum.as_bytes().len(),
             Kept::Json(text) | Kept::Cut(text) => text.len(),
         }
     }
-}
-
-fn sum(text: &str) -> [u8; 32] {
-    let mut sum = [0; 32];
-    sum.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-    sum
 }
 
 /// The value's shape: names stay, values become the names of their kinds.

@@ -141,7 +141,7 @@ pub fn enter(request: &mut Request, caller: Caller) {
     request.extensions_mut().insert(caller);
 }
 
-/// The layer at the end of a chain, next to the upstream. Routes without an audit pass it at the price of a look.
+/// The layer at the end of a chain with an audit, next to the upstream.
 pub fn before_upstream() -> RouteLayer {
     direct(|request, inner| match request.extensions().get::<Audited>() {
         Some(audited) if request.body().message().is_some() => send(audited.clone(), request, inner),

@@ -1,6 +1,6 @@
 //! What goes wrong in the middle of a refresh.
 
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::AssertSqlSafe;
 
 use super::*;
 

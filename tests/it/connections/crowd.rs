@@ -34,6 +34,9 @@ const ROTATES: u64 = 400;
 /// One call in so many, whoever calls disconnects, and connects once more.
 const DISCONNECTS: u64 = 1000;
 
+/// Seconds that the vendor's tokens are good for: longer than any run, so that what ends is what the story ends.
+const TOKENS_LAST: i64 = 24 * 60 * 60;
+
 /// How often somebody tries again later.
 const ATTEMPTS: usize = 30;
 
@@ -129,6 +132,7 @@ async fn somebody(vendor: Arc<Vendor>, mut person: Person, name: String, calls: 
 
 async fn everybody(size: Size) {
     let vendor = Arc::new(Vendor::new(Arc::new(SystemClock)).await);
+    vendor.gives_tokens_for(TOKENS_LAST);
     let gateway = shared(&vendor).spawn();
     let people = connect_all(&gateway.place().await, &vendor, size.people).await;
     vendor.forgets_calls();

@@ -153,10 +153,10 @@ fn routes(upstream: SocketAddr, setup: Setup) -> Map<String, Value> {
 /// Three that do not match what is called, and one that does.
 fn rules() -> Value {
     json!({ "rules": [
-        { "name": "archive by hand", "match": { "tools": ["archive_*"] }, "action": "require_approval",
+        { "name": "archive by hand", "match": { "tools": [{ "glob": "archive_*" }] }, "action": "require_approval",
           "approvers": [{ "groups": ["owners"] }] },
         { "name": "no deletion", "match": { "annotations": { "destructiveHint": true } }, "action": "deny" },
-        { "name": "customers", "match": { "tools": ["*_customer"], "groups": ["sales"] }, "action": "deny" },
+        { "name": "customers", "match": { "tools": [{ "glob": "*_customer" }], "groups": ["sales"] }, "action": "deny" },
         { "name": "the rest", "action": "allow" },
     ] })
 }

@@ -37,6 +37,8 @@ pub(super) struct Judgement<'a> {
     pub(super) rule: Option<&'a Arc<str>>,
     /// May it be made?
     pub(super) is_allowed: bool,
+    /// Was there a rule of which it cannot be told whether it fits?
+    pub(super) is_in_doubt: bool,
     /// What the caller can do instead.
     pub(super) remedy: Option<&'a Arc<str>>,
     /// What it must wait for, before it is made.
@@ -89,7 +91,12 @@ impl Rules {
     /// What the rules say of a call.
     pub(super) fn judge(&self, call: &Call<'_>) -> Judgement<'_> {
         let mut judgement = Judgement::default();
-        for rule in self.rules.iter().filter(|rule| rule.applies(call)) {
+        for rule in &self.rules {
+            let fits = rule.condition.fits(call);
+            judgement.is_in_doubt |= fits == Truth::Undecided;
+            if !rule.applies(fits) {
+                continue;
+            }
             match (rule.mode, rule.action) {
                 (Mode::Shadow, Action::Deny) => judgement.would_deny.push(&rule.name),
                 (Mode::Shadow, Action::RequireApproval) => judgement.would_hold.push(&rule.name),
@@ -162,8 +169,8 @@ impl Compiled {
     }
 
     /// Where it cannot be told whether it fits, a rule that allows does not, and any other does.
-    fn applies(&self, call: &Call<'_>) -> bool {
-        match self.condition.fits(call) {
+    fn applies(&self, fits: Truth) -> bool {
+        match fits {
             Truth::Yes => true,
             Truth::Undecided => self.action != Action::Allow,
             Truth::No | Truth::Depends => false,

@@ -167,11 +167,11 @@ impl Judge {
         let tool = tool(&request);
         let known = self.known.get(&Asker::of(&request), &tool);
         if known.is_some() || !self.rules.asks_annotations() {
-            return self.decide(request, known.unwrap_or_default(), inner);
+            return self.decide(request, known, inner);
         }
         let (this, inner) = (Arc::clone(self), inner.clone());
         Box::pin(async move {
-            let known = this.known.ask(&request, &inner, &tool).await.unwrap_or_default();
+            let known = this.known.ask(&request, &inner, &tool).await;
             this.decide(request, known, &inner).await
         })
     }
@@ -187,14 +187,20 @@ impl Judge {
         Call { route, upstream, tool, annotations, caller: caller.as_ref(), arguments, now: self.clock.now() }
     }
 
-    fn decide(self: &Arc<Self>, request: Request, known: Known, inner: &RouteService) -> Answered {
+    fn decide(self: &Arc<Self>, request: Request, known: Option<Known>, inner: &RouteService) -> Answered {
         let arguments = match arguments(&request) {
             Ok(arguments) => arguments,
             Err(refusal) => return answered(refuse(&request, refusal)),
         };
         let asker = Asker::of(&request);
         let tool = tool(&request);
-        let judgement = self.rules.judge(&self.about(&asker, &tool, known.annotations, Some(&arguments)));
+        let annotations = known.unwrap_or_default().annotations;
+        let judgement = self.rules.judge(&self.about(&asker, &tool, annotations, Some(&arguments)));
+        if !judgement.is_allowed && judgement.is_in_doubt && known.is_none() && judgement.approval.is_none() {
+            // Whoever is not connected yet cannot be told what the tool does, and must be able to connect.
+            let refusal = denied(&tool, &judgement);
+            return self.chain_end.refuse_last(request, refusal, decisions(&judgement), inner);
+        }
         if judgement.approval.is_some() {
             let (this, inner) = (Arc::clone(self), inner.clone());
             return Box::pin(async move { this.hold(request, &inner).await });

@@ -31,6 +31,25 @@ fn whole_chain(vendor: &Vendor) -> Setup {
     Setup::new().route("/mcp", route).client(CLIENT, REDIRECT)
 }
 
+/// Tools that destroy are denied, which only the vendor can say of a tool, and only to those who are connected.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_about_what_a_tool_does_does_not_keep_people_from_connecting() {
+    let vendor = Vendor::new(Arc::new(SystemClock)).await;
+    let rules = json!({ "rules": [
+        { "name": "nothing is destroyed", "match": { "annotations": { "destructiveHint": true } }, "action": "deny" },
+        { "name": "the rest", "action": "allow" },
+    ] });
+    let route = Route::url(&vendor.url())
+        .policy("dev-login", &json!({}))
+        .policy("mcp-rules", &rules)
+        .policy("mcp-token-exchange", &json!({ "id": "vendor", "displayName": "Vendor" }));
+    let gateway = Setup::new().route("/mcp", route).client(CLIENT, REDIRECT).spawn();
+    let ada = connected(&gateway.place().await, &vendor, "ada").await;
+    // The vendor says nothing of its tools, so by MCP they may destroy.
+    assert_eq!(ada.call().await.json()["error"]["data"]["rule"], "nothing is destroyed");
+    assert_eq!(calls_of(&vendor, "whoami"), [""; 0]);
+}
+
 async fn writes(person: &Person) -> Reply {
     let message = call(7, "write", &json!({ "id": "1" }));
     person.place.ask(&Request::post("/mcp", &message).bearer(&person.tokens.access)).await

@@ -14,7 +14,8 @@ use crate::kit::{
 /// Tools that are remembered, and for how long.
 const REMEMBERED: u64 = 100_000;
 const MEMORY: Duration = Duration::from_mins(10);
-/// An upstream is not asked again sooner by the same caller: names that it does not have would each cost it a list.
+/// An upstream that answered is not asked again sooner by the same caller: names that it does not have would each cost it a
+/// list.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Who asks, and where.
@@ -118,7 +119,10 @@ impl<T: Clone + Send + Sync + 'static> Definitions<T> {
     /// The same, also if the upstream was asked just now.
     pub async fn list_now(&self, request: &Request, inner: &RouteService) -> Option<Vec<Value>> {
         let said = asking::tools(request, inner).await;
-        self.asked.insert(Asker::of(request).about(""), ());
+        // Whoever was told nothing, because they must connect first, say, may be told the next moment.
+        if said.is_some() {
+            self.asked.insert(Asker::of(request).about(""), ());
+        }
         said
     }
 }

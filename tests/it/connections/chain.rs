@@ -50,6 +50,21 @@ async fn a_rule_about_what_a_tool_does_does_not_keep_people_from_connecting() {
     assert_eq!(calls_of(&vendor, "whoami"), [""; 0]);
 }
 
+/// What was not told to somebody who was not connected is asked again as soon as they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_just_connected_may_call_at_once_what_others_have_had_pinned() {
+    let vendor = Vendor::new(Arc::new(SystemClock)).await;
+    let route = Route::url(&vendor.url())
+        .policy("dev-login", &json!({}))
+        .policy("tool-pinning", &json!({}))
+        .policy("mcp-token-exchange", &json!({ "id": "vendor", "displayName": "Vendor" }));
+    let gateway = Setup::new().route("/mcp", route).client(CLIENT, REDIRECT).spawn();
+    let place = gateway.place().await;
+    for name in ["ada", "grace"] {
+        assert_eq!(connected(&place, &vendor, name).await.call().await.said(), name);
+    }
+}
+
 async fn writes(person: &Person) -> Reply {
     let message = call(7, "write", &json!({ "id": "1" }));
     person.place.ask(&Request::post("/mcp", &message).bearer(&person.tokens.access)).await

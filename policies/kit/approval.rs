@@ -103,6 +103,8 @@ pub struct Held {
     pub caller: Caller,
     /// The request that came first.
     pub request_id: Option<RequestId>,
+    /// Is the request audited, so that what becomes of the call is too?
+    pub is_audited: bool,
 }
 
 impl fmt::Debug for Held {

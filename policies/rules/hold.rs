@@ -12,6 +12,7 @@ use serde_json::{Value, json, value::RawValue};
 use super::{Judge, Known, act, arguments, judge::Judgement, redact::redacted, with_last};
 use crate::kit::{
     approval::{Approvals, Bindings, Decision, Held, Standing, Taken, Ticket},
+    audit::{self, Audited},
     call::tool,
     canonical::Fingerprint,
     chain::{Arrival, Request, Response, RouteService, refuse},
@@ -134,7 +135,9 @@ impl Judge {
     /// Proposes the call, or learns what became of it.
     async fn ask(&self, request: &Request, tool: &str, known: Known) -> Result<Asked, Refusal> {
         let Some(held) = self.held(request, tool, known)? else { return Ok(Asked::NotNeeded) };
-        self.approvals()?.propose(&held).await.map(Asked::Ticket)
+        let ticket = self.approvals()?.propose(&held).await?;
+        audit::held(request, ticket.number);
+        Ok(Asked::Ticket(ticket))
     }
 
     async fn take(&self, request: &Request, tool: &str, known: Known, ticket: &Ticket) -> Result<Taken, Refusal> {
@@ -201,6 +204,7 @@ impl Judge {
             shown: shown(&said, &judgement)?,
             caller,
             request_id: request.extensions().get::<Arrival>().map(|arrival| arrival.request_id),
+            is_audited: request.extensions().get::<Audited>().is_some(),
         }))
     }
 }

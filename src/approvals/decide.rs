@@ -1,7 +1,7 @@
 //! What people decide.
 
 use super::{ApprovalDesk, Who};
-use crate::store::{ApprovalRecord, ApprovalState, StoreError};
+use crate::store::{ApprovalRecord, ApprovalState, Decider, StoreError};
 
 /// Letters of a reason.
 const LONGEST_REASON: usize = 500;
@@ -52,13 +52,13 @@ impl ApprovalDesk {
         if !may {
             return Err(NotDecided::Unknown);
         }
-        let (by, now) = (name(who), inner.clock.now());
+        let (by, now) = (decider(who), inner.clock.now());
         let reason: Option<String> = reason.map(|reason| reason.trim().chars().take(LONGEST_REASON).collect());
         let reason = reason.as_deref().filter(|reason| !reason.is_empty());
         let mut work = inner.store.begin(&inner.tenant).await?;
         let done = match verdict {
-            Verdict::Approve => work.decide_approval(number, true, (&by, reason), now).await?,
-            Verdict::Deny => work.decide_approval(number, false, (&by, reason), now).await?,
+            Verdict::Approve => work.decide_approval(number, true, (by, reason), now).await?,
+            Verdict::Deny => work.decide_approval(number, false, (by, reason), now).await?,
             Verdict::Withdraw => work.withdraw_approval(number, &view.record.subject, now).await?,
         };
         work.commit().await?;
@@ -67,6 +67,7 @@ impl ApprovalDesk {
             return Err(NotDecided::Settled(Box::new(record)));
         }
         self.tell(number, record.state);
+        let by = by.shown();
         tracing::info!(approval = number, by, outcome = record.state.name(), "approval decided");
         Ok(record)
     }
@@ -87,13 +88,11 @@ impl ApprovalDesk {
     }
 }
 
-/// Whom others read to have decided.
-fn name(who: Who<'_>) -> String {
+fn decider(who: Who<'_>) -> Decider<'_> {
     match who {
-        Who::Operator(name) => name.to_owned(),
-        Who::Person(person) => match person.email.as_ref().or(person.name.as_ref()) {
-            Some(name) => format!("{name} ({})", person.subject),
-            None => person.subject.to_string(),
-        },
+        Who::Operator(name) => Decider { name: Some(name), subject: None },
+        Who::Person(person) => {
+            Decider { name: person.email.as_deref().or(person.name.as_deref()), subject: Some(&person.subject) }
+        }
     }
 }

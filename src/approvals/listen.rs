@@ -6,10 +6,16 @@ use portcullis_policies::kit::{approval::Ticket, clock::Timestamp};
 use tokio::sync::watch;
 
 use super::ApprovalDesk;
-use crate::store::{ApprovalState, Feed, StoreError, every};
+use crate::{
+    audit,
+    store::{ApprovalState, Feed, StoreError, every},
+};
 
 /// How often the store is asked what was decided elsewhere, while somebody waits for it.
 const LISTEN: Duration = Duration::from_millis(500);
+/// How often it is looked which calls wait in vain, and how many are noticed at once.
+const EXPIRE: Duration = Duration::from_secs(5);
+const AT_ONCE: u32 = 100;
 
 /// What was decided lately.
 #[derive(Debug)]
@@ -27,7 +33,15 @@ impl News {
 impl ApprovalDesk {
     /// Runs what runs beside the requests, until it is dropped.
     pub async fn keep_house(self) {
-        every(LISTEN, "calls that wait go on waiting", || self.listen()).await;
+        tokio::join!(
+            every(LISTEN, "calls that wait go on waiting", || self.listen()),
+            every(EXPIRE, "nobody hears yet of calls that waited in vain", || self.expire()),
+        );
+    }
+
+    pub(super) async fn expire(&self) -> Result<(), StoreError> {
+        let Self(inner) = self;
+        inner.store.expire_approvals(&inner.tenant, inner.clock.now(), AT_ONCE).await
     }
 
     async fn listen(&self) -> Result<(), StoreError> {
@@ -46,9 +60,10 @@ impl ApprovalDesk {
         Ok(())
     }
 
-    /// Tells those who wait here at once.
+    /// Tells those who wait here at once, and the audit log.
     pub(super) fn tell(&self, number: i64, state: ApprovalState) {
         let Self(inner) = self;
+        inner.audit.iter().for_each(audit::Handle::look);
         if inner.news.turns.receiver_count() > 0 {
             inner.news.turns.send_modify(|known| {
                 known.insert(number, state);

@@ -27,7 +27,10 @@ pub use self::{
     shown::pretty,
     view::{ApprovalView, Asked},
 };
-use crate::store::{Store, Tenant};
+use crate::{
+    audit,
+    store::{Store, Tenant},
+};
 
 /// The page of all of them; that of one is below it.
 pub const PAGE: &str = "/approvals";
@@ -44,6 +47,8 @@ struct Inner {
     /// The gateway's public origin, for links.
     origin: Option<String>,
     configurations: Option<Arc<dyn Configurations>>,
+    /// Told when there is something to write down.
+    audit: Option<audit::Handle>,
     news: News,
 }
 
@@ -66,16 +71,26 @@ impl ApprovalDesk {
     /// The calls that `store` keeps. Links lead to `origin`.
     pub fn new(store: Store, tenant: Tenant, clock: Arc<dyn Clock>, origin: Option<String>) -> Self {
         let news = News::new(clock.now());
-        Self(Arc::new(Inner { store, tenant, clock, origin, configurations: None, news }))
+        Self(Arc::new(Inner { store, tenant, clock, origin, configurations: None, audit: None, news }))
     }
 
     /// The same for a gateway whose configuration may change while a call waits.
     #[must_use]
     pub fn below(self, configurations: Arc<dyn Configurations>) -> Self {
-        match Arc::try_unwrap(self.0) {
-            Ok(inner) => Self(Arc::new(Inner { configurations: Some(configurations), ..inner })),
-            Err(shared) => Self(shared),
+        self.with(|inner| inner.configurations = Some(configurations))
+    }
+
+    /// The same beside an audit log, which has rows of decisions soon after they are made.
+    #[must_use]
+    pub fn beside(self, audit: audit::Handle) -> Self {
+        self.with(|inner| inner.audit = Some(audit))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            change(inner);
         }
+        self
     }
 
     fn configuration(&self) -> u64 {

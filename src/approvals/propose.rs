@@ -51,7 +51,7 @@ impl ApprovalDesk {
             _ => None,
         };
         if let Some(state) = over {
-            work.close_approval(&record.id, state, now).await?;
+            work.close_approval(record.number, state, now).await?;
             // What was denied was denied for what it was then.
             if record.state == ApprovalState::Denied {
                 return Ok(None);
@@ -190,6 +190,7 @@ fn details(held: &Held, now: Timestamp) -> ApprovalDetails {
         request_id: held.request_id.map(|id| id.to_string()),
         created_at: now,
         expires_at: now.plus(held.expires_after),
+        to_audit: held.is_audited,
     };
     let asked = Asked {
         arguments: held.shown.clone(),

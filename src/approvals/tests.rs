@@ -1,3 +1,5 @@
+mod audited;
+
 use std::{sync::Arc, time::Duration};
 
 use portcullis_policies::kit::{
@@ -81,6 +83,7 @@ fn held() -> Held {
         shown: r#"{"id":7}"#.to_owned(),
         caller: Caller::from(person("ada")),
         request_id: None,
+        is_audited: true,
     }
 }
 

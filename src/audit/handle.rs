@@ -44,6 +44,8 @@ pub(super) struct Gauge {
 pub(super) enum Item {
     /// A row, and who waits for it.
     Entry(Box<Entry>, Option<oneshot::Sender<()>>),
+    /// The store has decisions of which there is no row.
+    Look,
     /// Nothing more comes.
     Close(oneshot::Sender<()>),
 }
@@ -52,6 +54,12 @@ impl Handle {
     /// How many rows there were.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// The store may have decisions of which there is no row. Those have theirs before whatever is noted from now on.
+    pub fn look(&self) {
+        // Where there is no place for this, it is looked again soon.
+        let _ = self.queue.get().map(|queue| queue.try_send(Item::Look));
     }
 
     /// Writes what is left, and the last checkpoint.

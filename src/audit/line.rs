@@ -13,11 +13,33 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use crate::store::ApprovalTurn;
+
 /// A moment, as in RFC 3339 with milliseconds.
 pub(super) fn date(at: Timestamp) -> String {
     let nanoseconds = i128::from(at.as_millis()) * 1_000_000;
     let moment = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     moment.format(&Rfc3339).unwrap_or_default()
+}
+
+/// What stands in the row of a person's decision besides its place, or of a call that nobody decided about in time.
+pub(super) fn of_decision(turn: &ApprovalTurn) -> String {
+    let ApprovalTurn { by_name, by_subject, request_id, route, upstream, subject, tool, rule, reason, .. } = turn;
+    let has_decider = by_name.is_some() || by_subject.is_some();
+    let row = DecisionRow {
+        approval: turn.number,
+        decision: turn.state.name(),
+        person: has_decider.then_some(Person { name: by_name.as_deref(), subject: by_subject.as_deref() }),
+        reason: reason.as_deref(),
+        decided_at: date(turn.at),
+        decided_by: By { policy: "mcp-rules", rule: Some(rule) },
+        request_id: request_id.as_deref(),
+        route,
+        upstream,
+        caller: Who { subject, email: None, client: None },
+        target: Target { kind: kind_name(TargetKind::Tool), name: tool },
+    };
+    serde_json::to_string(&row).unwrap_or_else(|_| "{}".to_owned())
 }
 
 /// What stands in the row of an entry besides its place.
@@ -48,8 +70,38 @@ struct Call<'a> {
     request_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     arguments: Option<Value<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<i64>,
     #[serde(flatten)]
     end: Option<Outcome<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DecisionRow<'a> {
+    approval: i64,
+    decision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    person: Option<Person<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    decided_at: String,
+    decided_by: By<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    route: &'a str,
+    upstream: &'a str,
+    caller: Who<'a>,
+    target: Target<'a>,
+}
+
+/// Who decided.
+#[derive(Serialize)]
+struct Person<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -138,6 +190,7 @@ impl<'a> Call<'a> {
             target: target.as_ref().map(|(kind, name)| Target { kind: kind_name(*kind), name }),
             request_bytes: *bytes,
             arguments: entry.arguments.as_ref().map(Value),
+            approval: entry.approval,
             end: entry.end.as_ref().map(Outcome::of),
         }
     }

@@ -26,8 +26,12 @@ pub struct Wanted {
     pub tool: Option<String>,
     /// The reason code, or the class of the error.
     pub reason: Option<String>,
-    /// `allowed`, `denied`, `held` or `undecided`.
+    /// `allowed`, `denied`, `held` or `undecided`; of what became of held calls, `approved` and so on.
     pub decision: Option<String>,
+    /// `call`, or `decision`: what became of a held call.
+    pub kind: Option<String>,
+    /// The number of the approval that a call waited for.
+    pub approval: Option<i64>,
     /// The request's id.
     pub request_id: Option<String>,
     /// Rows at most.
@@ -80,7 +84,9 @@ impl Wanted {
             let said = |wanted: &String| places.iter().any(|place| row.pointer(place) == Some(&Value::from(&**wanted)));
             wanted.as_ref().is_none_or(said)
         };
-        row["kind"] == "call"
+        (row["kind"] == "call" || row["kind"] == "decision")
+            && is(&self.kind, &["/kind"])
+            && self.approval.is_none_or(|number| row["approval"] == number)
             && is(&self.user, &["/caller/subject", "/caller/email"])
             && is(&self.route, &["/route"])
             && is(&self.tool, &["/target/name"])
@@ -92,8 +98,7 @@ impl Wanted {
 
     /// Gaps are of no request in particular.
     fn is_any(&self) -> bool {
-        [&self.user, &self.route, &self.tool, &self.reason, &self.decision, &self.request_id]
-            .iter()
-            .all(|wanted| wanted.is_none())
+        let words = [&self.user, &self.route, &self.tool, &self.reason, &self.decision, &self.kind, &self.request_id];
+        self.approval.is_none() && words.iter().all(|wanted| wanted.is_none())
     }
 }

@@ -97,7 +97,7 @@ fn entry(number: u64) -> Entry {
         events: None,
         result: None,
     };
-    Entry { at: START, subject, caller: None, arguments: None, end: Some(end) }
+    Entry { at: START, subject, caller: None, arguments: None, approval: None, end: Some(end) }
 }
 
 fn verdict(keys: &[PublicKey], rows: &[AuditRow]) -> Verdict {

@@ -21,7 +21,7 @@ use super::{
     line,
     sinks::{Sink, Sinks},
 };
-use crate::store::{AuditRow, Store, StoreError, Tenant};
+use crate::store::{ApprovalTurn, AuditRow, Store, StoreError, Tenant};
 
 /// Rows of one commit.
 const GROUP: usize = 256;
@@ -34,6 +34,8 @@ const LAST_ATTEMPTS: u32 = 8;
 /// Rows and time without a checkpoint.
 const UNSIGNED_ROWS: u64 = 1000;
 const UNSIGNED_TIME: Duration = Duration::from_secs(10);
+/// Decisions of one commit.
+const DECISIONS: u32 = 64;
 /// Chains whose ends the first row names.
 const OTHERS: u32 = 64;
 
@@ -57,6 +59,7 @@ pub async fn open(foundation: Foundation, handle: &Handle) -> Result<(), StoreEr
     let key = AuditKey::of(&foundation.store, &foundation.tenant, foundation.clock.now()).await?;
     if let Some(items) = handle.open() {
         tokio::spawn(house::keep(foundation.clone()));
+        tokio::spawn(house::watch(foundation.clone(), handle.clone()));
         tokio::spawn(Writer::new(foundation, key, items, handle).run());
     }
     Ok(())
@@ -74,15 +77,18 @@ struct Writer {
     doubtful: Option<Doubtful>,
     /// Rows that are lost, of which the chain says so already.
     told: u64,
+    /// May there be decisions of which there is no row?
+    looks: bool,
     checked_at: Instant,
     closing: Option<oneshot::Sender<()>>,
 }
 
-/// The rows of a commit, where the chain is after it, and of how many lost rows it tells.
+/// The rows of a commit, where the chain is after it, of how many lost rows it tells, and of how many decisions.
 struct Doubtful {
     rows: Vec<AuditRow>,
     chain: Chain,
     told: u64,
+    decisions: u64,
 }
 
 /// A row that was taken from the queue.
@@ -97,14 +103,27 @@ impl Writer {
         let chain = Chain::new(format!("{:016x}", random::seed()));
         let sinks = Sinks::start(foundation.sinks.clone(), &counts);
         let (doubtful, closing, checked_at) = (None, None, Instant::now());
-        Self { foundation, key, items, gauge, counts, sinks, chain, doubtful, told: 0, checked_at, closing }
+        Self {
+            foundation,
+            key,
+            items,
+            gauge,
+            counts,
+            sinks,
+            chain,
+            doubtful,
+            told: 0,
+            looks: false,
+            checked_at,
+            closing,
+        }
     }
 
     async fn run(mut self) {
         while self.closing.is_none() {
             let group = self.group().await;
             // A store that was down is tried also where nobody asks: calls are refused until it is known to be back.
-            if !group.is_empty() || self.gauge.is_down.load(Ordering::Relaxed) || self.is_due() {
+            if !group.is_empty() || self.looks || self.gauge.is_down.load(Ordering::Relaxed) || self.is_due() {
                 self.write(group).await;
             }
         }
@@ -142,6 +161,10 @@ impl Writer {
                 // Who has given up waiting makes no call either.
                 let is_wanted = keeper.as_ref().is_none_or(|keeper| !keeper.is_closed());
                 is_wanted.then_some(Waiting { entry, keeper })
+            }
+            Item::Look => {
+                self.looks = true;
+                None
             }
             Item::Close(closing) => {
                 self.items.close();
@@ -184,12 +207,16 @@ impl Writer {
             return Ok(());
         }
         let (mut chain, told) = (self.chain.clone(), self.counts.lost());
-        let rows = self.rows(&mut chain, group, told).await?;
+        let mut work = self.foundation.store.begin(&self.foundation.tenant).await?;
+        // Their marks go in the same commit: each has one row, whoever writes it.
+        let turns = if self.looks { work.take_unaudited_approvals(DECISIONS).await? } else { Vec::new() };
+        let rows = self.rows(&mut chain, (&turns, group), told).await?;
+        self.looks = turns.len() == DECISIONS as usize;
         if rows.is_empty() {
             return Ok(());
         }
-        let Doubtful { rows, chain, .. } = self.doubtful.insert(Doubtful { rows, chain, told });
-        let mut work = self.foundation.store.begin(&self.foundation.tenant).await?;
+        let decisions = turns.len() as u64;
+        let Doubtful { rows, chain, .. } = self.doubtful.insert(Doubtful { rows, chain, told, decisions });
         work.insert_audit_rows(&chain.id, rows).await?;
         work.put_audit_head(&chain.head()).await?;
         work.commit().await?;
@@ -216,7 +243,8 @@ impl Writer {
     }
 
     fn advance(&mut self) {
-        let Some(Doubtful { rows, chain, told }) = self.doubtful.take() else { return };
+        let Some(Doubtful { rows, chain, told, decisions }) = self.doubtful.take() else { return };
+        self.counts.add_written(decisions);
         self.sinks.send(&rows);
         if chain.unsigned == 0 {
             self.checked_at = Instant::now();
@@ -225,18 +253,25 @@ impl Writer {
     }
 
     /// The rows of a group, with those that the chain needs besides.
-    async fn rows(&self, chain: &mut Chain, group: &[Waiting], lost: u64) -> Result<Vec<AuditRow>, StoreError> {
+    async fn rows(
+        &self,
+        chain: &mut Chain,
+        (turns, group): (&[ApprovalTurn], &[Waiting]),
+        lost: u64,
+    ) -> Result<Vec<AuditRow>, StoreError> {
         let Foundation { store, tenant, clock, .. } = &self.foundation;
         let now = clock.now();
-        let mut rows = Vec::with_capacity(group.len() + 3);
+        let mut rows = Vec::with_capacity(turns.len() + group.len() + 3);
+        let is_wanted = !turns.is_empty() || !group.is_empty() || lost > self.told;
         let tries = self.gauge.is_down.load(Ordering::Relaxed);
-        if chain.number == 0 && (tries || !group.is_empty() || lost > self.told) {
+        if chain.number == 0 && (tries || is_wanted) {
             let others = store.audit_heads(tenant, OTHERS).await?;
             rows.push(chain.begin(now, &self.key, &others));
         }
         if lost > self.told {
             rows.push(chain.link(now, "gap", &json!({ "lost": lost - self.told }).to_string()));
         }
+        rows.extend(turns.iter().map(|turn| chain.link(turn.at, "decision", &line::of_decision(turn))));
         rows.extend(group.iter().map(|Waiting { entry, .. }| chain.link(entry.at, "call", &line::of(entry))));
         let is_last = self.closing.is_some() && self.items.is_empty();
         if self.signs(chain, is_last) {

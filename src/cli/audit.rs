@@ -62,8 +62,14 @@ pub(super) struct Filter {
     #[arg(long)]
     reason: Option<String>,
     /// What was decided.
-    #[arg(long, value_parser = ["allowed", "denied", "held", "undecided"])]
+    #[arg(long, value_parser = DECISIONS)]
     decision: Option<String>,
+    /// `decision` rows say what became of calls that waited for a person, and who decided.
+    #[arg(long, value_parser = ["call", "decision"])]
+    kind: Option<String>,
+    /// The number of an approval: the calls that waited for it or were made with it, and who decided.
+    #[arg(long)]
+    approval: Option<i64>,
     /// The id that the client got as `x-request-id`.
     #[arg(long)]
     request: Option<String>,
@@ -72,6 +78,8 @@ pub(super) struct Filter {
     limit: usize,
 }
 
+/// What rows say was decided, by rules and by people.
+const DECISIONS: [&str; 8] = ["allowed", "denied", "held", "undecided", "approved", "withdrawn", "expired", "changed"];
 /// Rows that are read at once, and bytes of one line at most.
 const PAGE: u32 = 1000;
 const LINE: u64 = 1 << 20;
@@ -91,8 +99,9 @@ pub(super) fn run(command: Audit, config: &Path, json: bool) -> anyhow::Result<E
 }
 
 async fn show(stored: &Stored, filter: Filter, json: bool) -> anyhow::Result<ExitCode> {
-    let Filter { since, until, user, route, tool, reason, decision, request, limit } = filter;
-    let wanted = Wanted { since, until, user, route, tool, reason, decision, request_id: request, limit };
+    let Filter { since, until, user, route, tool, reason, decision, kind, approval, request, limit } = filter;
+    let request_id = request;
+    let wanted = Wanted { since, until, user, route, tool, reason, decision, kind, approval, request_id, limit };
     let found = query(&stored.store, &stored.tenant, &wanted).await?;
     if found.is_empty() && !json {
         eprintln!("No row fits.");
@@ -116,6 +125,10 @@ fn words(row: &Value, end_unknown: bool) -> String {
     if row["kind"] == "gap" {
         return format!("{}  {} rows are missing here: they were lost", text("/at"), row["lost"]);
     }
+    if row["kind"] == "decision" {
+        let line = decided(row, &text);
+        return without_controls(&line);
+    }
     let decision = if end_unknown { "end unknown" } else { text("/decision") };
     let by = match (row.pointer("/decidedBy/policy"), row.pointer("/decidedBy/rule")) {
         (Some(policy), Some(rule)) => format!(" by {policy} {rule}"),
@@ -128,8 +141,9 @@ fn words(row: &Value, end_unknown: bool) -> String {
         _ => String::new(),
     };
     let took = row.pointer("/milliseconds/total").map(|took| format!("  {took} ms")).unwrap_or_default();
+    let approval = row["approval"].as_i64().map(|number| format!("  approval #{number}")).unwrap_or_default();
     let line = format!(
-        "{}  {}  {}  {} {}  {decision}{by}{error}{took}  {}",
+        "{}  {}  {}  {} {}  {decision}{by}{approval}{error}{took}  {}",
         text("/at"),
         text("/caller/subject"),
         row["route"].as_str().unwrap_or(text("/path")),
@@ -137,6 +151,27 @@ fn words(row: &Value, end_unknown: bool) -> String {
         text("/target/name"),
         text("/requestId"),
     );
+    without_controls(&line)
+}
+
+/// What became of a call that waited.
+fn decided<'a>(row: &'a Value, text: &dyn Fn(&str) -> &'a str) -> String {
+    let person = row.pointer("/person/name").or(row.pointer("/person/subject"));
+    let by = person.and_then(Value::as_str).map(|person| format!(" by {person}")).unwrap_or_default();
+    let reason = row["reason"].as_str().map(|reason| format!(": {reason:?}")).unwrap_or_default();
+    format!(
+        "{}  {}  {}  {}  approval #{} {}{by}{reason}  {}",
+        text("/at"),
+        text("/caller/subject"),
+        text("/route"),
+        text("/target/name"),
+        row["approval"],
+        text("/decision"),
+        text("/requestId"),
+    )
+}
+
+fn without_controls(line: &str) -> String {
     line.chars()
         .flat_map(|letter| if letter.is_control() { letter.escape_default().collect() } else { vec![letter] })
         .collect()

@@ -153,7 +153,7 @@ impl Services {
         };
         let (tenant, clock) = (Tenant::DEFAULT, Arc::clone(&self.clock));
         let desk = ApprovalDesk::new(store.clone(), tenant, clock, Some(origin.as_str().to_owned()));
-        let desk = desk.below(Arc::new(LiveRoutes(Arc::clone(&live))));
+        let desk = desk.below(Arc::new(LiveRoutes(Arc::clone(&live)))).beside(self.audit.clone());
         self.approvals.open(desk.clone());
         tokio::spawn(desk.keep_house());
         let foundation = Foundation {

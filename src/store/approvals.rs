@@ -13,7 +13,7 @@ use std::fmt;
 use portcullis_policies::kit::clock::Timestamp;
 
 use super::{
-    Digest, Store, StoreError, Tenant, Work,
+    Decider, Digest, Store, StoreError, Tenant, Work,
     sql::{Count, Record, Row, values},
 };
 
@@ -53,7 +53,7 @@ impl ApprovalState {
         }
     }
 
-    fn named(name: &str) -> Result<Self, StoreError> {
+    pub(super) fn named(name: &str) -> Result<Self, StoreError> {
         let known = Self::ALL.into_iter().find(|state| state.name() == name);
         known.ok_or_else(|| StoreError::corrupt(format!("an approval is `{name}`")))
     }
@@ -102,6 +102,8 @@ pub struct ApprovalRecord {
     pub created_at: Timestamp,
     /// When it is too late.
     pub expires_at: Timestamp,
+    /// Does the audit log get a row of what becomes of it?
+    pub to_audit: bool,
 }
 
 /// The same with what people are shown who decide. Printing it does not show that.
@@ -124,7 +126,7 @@ const CALL: &str = "approvals.sealed_call";
 macro_rules! columns {
     () => {
         "number, id, call_digest, subject, route, upstream, tool, policy_digest, definition_digest, rule, approvers, \
-         own_calls, state, open, decided_by, decided_at, reason, request_id, created_at, expires_at"
+         own_calls, state, open, decided_by, decided_at, reason, request_id, created_at, expires_at, to_audit"
     };
 }
 
@@ -151,6 +153,7 @@ impl Record for ApprovalRecord {
             request_id: row.get("request_id")?,
             created_at: row.at("created_at")?,
             expires_at: row.at("expires_at")?,
+            to_audit: row.get::<i64>("to_audit")? != 0,
         })
     }
 }
@@ -266,14 +269,16 @@ impl Work {
                             DO UPDATE SET last_number = approval_numbers.last_number + 1 RETURNING last_number";
         const INSERT: &str = "INSERT INTO approvals (tenant, number, id, call_digest, subject, route, upstream, tool, \
              policy_digest, definition_digest, rule, approvers, own_calls, sealed_call, state, open, request_id, \
-             created_at, expires_at, changed_at) VALUES \
-             ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'proposed', 1, $15, $16, $17, $16) \
+             created_at, expires_at, changed_at, to_audit) VALUES \
+             ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'proposed', 1, $15, $16, $17, $16, $18) \
              ON CONFLICT DO NOTHING";
         let first = 1_i64;
         let Number(number) = self.one(NEXT, values![first]).await?.unwrap_or(Number(first));
         let ApprovalRecord { id, call, subject, route, upstream, tool, policy, definition, .. } = &new.record;
-        let ApprovalRecord { rule, approvers, own_calls, request_id, created_at, expires_at, .. } = &new.record;
-        let (sealed, own_calls) = (self.owner.seal(CALL, id, &new.call), i64::from(*own_calls));
+        let ApprovalRecord { rule, approvers, own_calls, request_id, created_at, expires_at, to_audit, .. } =
+            &new.record;
+        let (own_calls, to_audit) = (i64::from(*own_calls), i64::from(*to_audit));
+        let sealed = self.owner.seal(CALL, id, &new.call);
         let values = values![
             number,
             *id,
@@ -290,19 +295,28 @@ impl Work {
             sealed,
             *request_id,
             *created_at,
-            *expires_at
+            *expires_at,
+            to_audit
         ];
         let inserted = self.run(INSERT, values).await?;
         Ok((inserted > 0).then_some(number))
     }
 
-    /// A call like it is no longer told of this one, which ends in `state` unless it was denied.
-    pub async fn close_approval(&mut self, id: &str, state: ApprovalState, now: Timestamp) -> Result<bool, StoreError> {
-        const CLOSE: &str = "UPDATE approvals SET open = 0, changed_at = $4, \
-                             state = CASE WHEN state = 'denied' THEN state ELSE $3 END \
-                             WHERE tenant = $1 AND id = $2 AND open = 1";
-        let state = state.name();
-        Ok(self.run(CLOSE, values![id, state, now]).await? > 0)
+    /// A call like it is no longer told of this one, which ends in `state` unless it has come to its end.
+    pub async fn close_approval(
+        &mut self,
+        number: i64,
+        state: ApprovalState,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const END: &str = "UPDATE approvals SET state = $3 WHERE tenant = $1 AND number = $2 AND open = 1 \
+                           AND state IN ('proposed', 'approved')";
+        const CLOSE: &str =
+            "UPDATE approvals SET open = 0, changed_at = $3 WHERE tenant = $1 AND number = $2 AND open = 1";
+        if self.run(END, values![number, state.name()]).await? > 0 {
+            self.keep_turn(number, state, (Decider::default(), None), now).await?;
+        }
+        Ok(self.run(CLOSE, values![number, now]).await? > 0)
     }
 
     /// Decides about a call that waits: of all who do, one does. Whether they may is for the caller to see.
@@ -310,22 +324,31 @@ impl Work {
         &mut self,
         number: i64,
         approved: bool,
-        (by, reason): (&str, Option<&str>),
+        (by, reason): (Decider<'_>, Option<&str>),
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         const DECIDE: &str = "UPDATE approvals SET state = $3, decided_by = $4, reason = $5, decided_at = $6, \
                               changed_at = $6 WHERE tenant = $1 AND number = $2 AND open = 1 AND state = 'proposed' \
                               AND expires_at > $6";
-        let state = if approved { ApprovalState::Approved } else { ApprovalState::Denied }.name();
-        let reason = reason.map(ToOwned::to_owned);
-        Ok(self.run(DECIDE, values![number, state, by, reason, now]).await? > 0)
+        let state = if approved { ApprovalState::Approved } else { ApprovalState::Denied };
+        let (words, shown) = (reason.map(ToOwned::to_owned), by.shown());
+        let decided = self.run(DECIDE, values![number, state.name(), shown, words, now]).await? > 0;
+        if decided {
+            self.keep_turn(number, state, (by, reason), now).await?;
+        }
+        Ok(decided)
     }
 
     /// Takes a call of somebody's own back that waits.
     pub async fn withdraw_approval(&mut self, number: i64, subject: &str, now: Timestamp) -> Result<bool, StoreError> {
         const WITHDRAW: &str = "UPDATE approvals SET state = 'withdrawn', open = 0, changed_at = $4 WHERE tenant = $1 \
                                 AND number = $2 AND subject = $3 AND open = 1 AND state IN ('proposed', 'approved')";
-        Ok(self.run(WITHDRAW, values![number, subject, now]).await? > 0)
+        let withdrawn = self.run(WITHDRAW, values![number, subject, now]).await? > 0;
+        if withdrawn {
+            let by = Decider { name: None, subject: Some(subject) };
+            self.keep_turn(number, ApprovalState::Withdrawn, (by, None), now).await?;
+        }
+        Ok(withdrawn)
     }
 
     /// Uses an approval up, if it was given for exactly this: of many callers, on any node, one gets it.

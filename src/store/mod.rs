@@ -15,6 +15,7 @@
 
 mod accounts;
 mod api_keys;
+mod approval_turns;
 mod approvals;
 mod assertions;
 mod audit;
@@ -60,6 +61,7 @@ use self::sql::{Database, Owner, Record, Value};
 pub use self::{
     accounts::AccountRecord,
     api_keys::ApiKeyRecord,
+    approval_turns::{ApprovalTurn, Decider},
     approvals::{ApprovalDetails, ApprovalRecord, ApprovalState},
     audit::{AuditHead, AuditKeyRecord, AuditRow},
     claims::Claim,

@@ -37,6 +37,7 @@ const EXPIRED: &[(&str, Duration)] = &[
     (delete!("connect_flows", by "state_digest", ended "expires_at"), Duration::ZERO),
     (delete!("connections", by "upstream" "subject", ended "gone_at"), KEPT),
     (delete!("connection_events", by "number", ended "at"), LOGGED),
+    (delete!("approval_turns", by "reader" "number", ended "expires_at"), LOGGED),
     (delete!("approvals", by "number", ended "expires_at"), LOGGED),
     (delete!("codes", by "code_digest", ended "expires_at"), KEPT),
     (delete!("consents", by "key_digest", ended "granted_at"), REMEMBERED),

@@ -142,6 +142,32 @@ async fn fault_killed_at_any_moment_every_call_that_the_upstream_got_has_its_row
 }
 
 #[tokio::test]
+async fn fault_what_a_command_decides_while_no_gateway_runs_is_a_row_once_one_does() {
+    let rules = json!({ "rules": [{ "name": "deletes", "action": "require_approval", "waitSeconds": 0,
+        "approvers": [{ "users": ["dev|grace"] }] }] });
+    let route = Route::demo().policy("audit-log", &json!({})).policy("dev-login", &json!({}));
+    let mut gateway = Setup::new().route("/mcp", route.policy("mcp-rules", &rules)).spawn();
+    let token = token(&gateway, "ada").await;
+    gateway.ask(&signed(&token, &call(1, "delete_note", &json!({ "id": "1" })))).await;
+    rows(&gateway, &["--approval", "1"], 1).await;
+    gateway.kill();
+    text(&gateway.command(&["approvals", "deny", "1", "--reason", "the only copy", "--by", "grace on call"]));
+    for _ in 0..2 {
+        gateway = gateway.again();
+        let decided = rows(&gateway, &["--kind", "decision"], 1).await;
+        assert_eq!(decided.len(), 1);
+        let row = &decided[0];
+        assert_eq!(
+            (&row["approval"], &row["decision"], &row["target"]["name"]),
+            (&json!(1), &json!("denied"), &json!("delete_note"))
+        );
+        assert_eq!((&row["person"]["name"], &row["reason"]), (&json!("grace on call"), &json!("the only copy")));
+        gateway.kill();
+    }
+    assert!(gateway.command(&["audit", "verify"]).status.success());
+}
+
+#[tokio::test]
 async fn a_log_is_proved_wherever_it_was_taken_and_a_changed_one_is_not() {
     let gateway = Setup::new().route("/mcp", Route::demo().policy("audit-log", &json!({}))).spawn();
     for number in 0..5 {

@@ -26,6 +26,8 @@ pub struct Entry {
     pub caller: Option<Caller>,
     /// The arguments, as far as they are kept.
     pub arguments: Option<Captured>,
+    /// The number of the approval that the call waits for, or is made with.
+    pub approval: Option<i64>,
     /// What came of it; none while it is only going to happen.
     pub end: Option<End>,
 }
@@ -172,7 +174,7 @@ impl Entry {
             ..Subject::default()
         };
         let end = End::refused(refused.reason(), refused.status().as_u16());
-        Self { at, subject, caller: None, arguments: None, end: Some(end) }
+        Self { at, subject, caller: None, arguments: None, approval: None, end: Some(end) }
     }
 }
 

@@ -86,6 +86,8 @@ pub struct Seen {
     pub caller: Option<Caller>,
     /// The arguments as the upstream got them.
     pub arguments: Option<Captured>,
+    /// The number of the approval that the call waits for, or is made with.
+    pub approval: Option<i64>,
     /// How often the request was sent to the upstream.
     pub sent: u8,
     /// How long the upstream took, up to the heads of its answers.
@@ -117,7 +119,8 @@ impl Audited {
     /// A row about it; without an end, about what is going to happen.
     pub fn entry(&self, seen: Seen, end: Option<End>) -> Entry {
         let at = self.audit().clock.now();
-        Entry { at, subject: self.subject().clone(), caller: seen.caller, arguments: seen.arguments, end }
+        let Seen { caller, arguments, approval, .. } = seen;
+        Entry { at, subject: self.subject().clone(), caller, arguments, approval, end }
     }
 
     /// The request is about to be sent. Where no call goes without a row, gives what must be waited for.
@@ -139,6 +142,13 @@ pub fn enter(request: &mut Request, caller: Caller) {
         audited.seen().caller = Some(caller.clone());
     }
     request.extensions_mut().insert(caller);
+}
+
+/// A call waits for an approval, or is made with one: the audit knows which.
+pub fn held(request: &Request, approval: i64) {
+    if let Some(audited) = request.extensions().get::<Audited>() {
+        audited.seen().approval = Some(approval);
+    }
 }
 
 /// The layer at the end of a chain with an audit, next to the upstream.

@@ -7,14 +7,16 @@ use super::{
     nodes::{CALLERS, at_once},
     samples::{approval, digest},
 };
-use crate::store::{ApprovalDetails, ApprovalRecord, ApprovalState, Store};
+use crate::store::{ApprovalDetails, ApprovalRecord, ApprovalState, ApprovalTurn, Decider, Store};
+
+const GRACE: Decider<'static> = Decider { name: Some("grace"), subject: None };
 
 async fn propose(bench: &Bench, call: &ApprovalDetails) -> Option<i64> {
     bench.write(async |work| work.insert_approval(call).await).await
 }
 
 async fn decide(bench: &Bench, number: i64, approved: bool, minute: u64) -> bool {
-    bench.write(async |work| work.decide_approval(number, approved, ("grace", None), in_minutes(minute)).await).await
+    bench.write(async |work| work.decide_approval(number, approved, (GRACE, None), in_minutes(minute)).await).await
 }
 
 async fn take(store: &Store, wanted: &ApprovalRecord, minute: u64) -> bool {
@@ -63,7 +65,8 @@ pub(super) async fn sec_of_64_that_decide_at_once_one_does(bench: Bench) {
     let decided = at_once(&bench, move |store, caller| async move {
         let who = format!("approver {caller}");
         let decide = async |work: &mut crate::store::Work| {
-            work.decide_approval(number, caller % 2 == 0, (&who, Some("because")), in_minutes(1)).await
+            let by = Decider { name: Some(&who), subject: None };
+            work.decide_approval(number, caller % 2 == 0, (by, Some("because")), in_minutes(1)).await
         };
         super::bench::write(&store, &T, decide).await.then_some(who)
     });
@@ -104,12 +107,11 @@ pub(super) async fn what_is_too_late_or_taken_back_is_neither_decided_nor_taken(
     assert!(!decide(&bench, 1, true, 10).await);
     let withdraw = async |subject| bench.write(async |w| w.withdraw_approval(2, subject, in_minutes(1)).await).await;
     assert!(!withdraw("bob").await && withdraw("ada").await && !withdraw("ada").await);
-    let close = async |call: &ApprovalDetails| {
-        let id = &call.record.id;
-        bench.write(async |work| work.close_approval(id, ApprovalState::Changed, in_minutes(1)).await).await
+    let close = async |number| {
+        bench.write(async |work| work.close_approval(number, ApprovalState::Changed, in_minutes(1)).await).await
     };
-    assert!(close(&calls[2]).await && !close(&calls[2]).await);
-    assert!(decide(&bench, 4, false, 1).await && close(&calls[3]).await);
+    assert!(close(3).await && !close(3).await);
+    assert!(decide(&bench, 4, false, 1).await && close(4).await);
     assert_eq!(state(&bench, 4).await, ApprovalState::Denied, "what was denied stays so");
     for (call, number) in calls.iter().zip(1..) {
         assert!(!take(&bench.store, &call.record, 2).await && (number == 1 || !decide(&bench, number, true, 2).await));
@@ -139,7 +141,7 @@ pub(super) async fn ten_thousand_calls_that_wait_survive_a_restart(bench: Bench)
     let last = approval(&(CALLS - 1).to_string(), "person 99");
     assert_eq!(restarted.approval(&T, CALLS).await.unwrap().unwrap().call, last.call);
     let approve =
-        async |work: &mut crate::store::Work| work.decide_approval(CALLS, true, ("grace", None), in_minutes(1)).await;
+        async |work: &mut crate::store::Work| work.decide_approval(CALLS, true, (GRACE, None), in_minutes(1)).await;
     assert!(super::bench::write(&restarted, &T, approve).await);
     assert!(take(&restarted, &last.record, 2).await);
 }
@@ -152,4 +154,49 @@ pub(super) async fn who_approved_what_is_kept_for_ninety_days(bench: Bench) {
     bench.store.sweep(&T, days(91)).await.unwrap();
     assert!(bench.store.approval(&T, 1).await.unwrap().is_none());
     assert_eq!(propose(&bench, &approval("a", "ada")).await, Some(2), "no number is given twice");
+}
+
+async fn turns(bench: &Bench) -> Vec<ApprovalTurn> {
+    bench.write(async |work| work.take_unaudited_approvals(10).await).await
+}
+
+pub(super) async fn each_turn_of_a_call_is_handed_out_once_for_the_audit_log(bench: Bench) {
+    let (audited, mut other) = (approval("a", "ada"), approval("b", "ada"));
+    other.record.to_audit = false;
+    propose(&bench, &audited).await.unwrap();
+    propose(&bench, &other).await.unwrap();
+    let by = Decider { name: Some("grace"), subject: Some("7") };
+    bench.write(async |work| work.decide_approval(1, true, (by, Some("old")), in_minutes(1)).await).await;
+    assert!(decide(&bench, 2, true, 1).await);
+    let mut abandoned = bench.store.begin(&T).await.unwrap();
+    assert_eq!(abandoned.take_unaudited_approvals(10).await.unwrap().len(), 1);
+    drop(abandoned);
+    assert!(bench.store.has_unaudited_approvals(&T).await.unwrap(), "what was not committed never was");
+    let found = turns(&bench).await;
+    let told: Vec<_> = found.iter().map(|turn| (turn.number, turn.state, turn.by_subject.as_deref())).collect();
+    assert_eq!(told, [(1, ApprovalState::Approved, Some("7"))]);
+    assert_eq!((found[0].reason.as_deref(), &*found[0].tool), (Some("old"), "delete_note"));
+    for _ in 0..2 {
+        bench.store.expire_approvals(&T, in_minutes(10), 10).await.unwrap();
+    }
+    let late: Vec<_> = turns(&bench).await.into_iter().map(|turn| (turn.number, turn.state)).collect();
+    assert_eq!(late, [(1, ApprovalState::Expired)], "it was approved, and made by nobody");
+    let close =
+        async |work: &mut crate::store::Work| work.close_approval(1, ApprovalState::Expired, in_minutes(11)).await;
+    assert!(bench.write(close).await);
+    assert!(turns(&bench).await.is_empty() && !bench.store.has_unaudited_approvals(&T).await.unwrap());
+}
+
+pub(super) async fn fault_of_64_that_look_at_once_each_turn_is_handed_to_one(bench: Bench) {
+    for number in 1..=20 {
+        propose(&bench, &approval(&number.to_string(), "ada")).await.unwrap();
+        assert!(decide(&bench, number, true, 1).await);
+    }
+    let taken = at_once(&bench, |store, _| async move {
+        super::bench::write(&store, &T, async |work| work.take_unaudited_approvals(3).await).await
+    });
+    let mut numbers: Vec<_> = taken.await.into_iter().flatten().map(|turn| turn.number).collect();
+    numbers.extend(turns(&bench).await.into_iter().map(|turn| turn.number));
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
 }

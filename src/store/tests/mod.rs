@@ -99,7 +99,9 @@ on_both! {
         sec_an_approval_is_not_taken_for_anything_else_than_it_was_given_for
         what_is_too_late_or_taken_back_is_neither_decided_nor_taken
         ten_thousand_calls_that_wait_survive_a_restart
-        who_approved_what_is_kept_for_ninety_days;
+        who_approved_what_is_kept_for_ninety_days
+        each_turn_of_a_call_is_handed_out_once_for_the_audit_log
+        fault_of_64_that_look_at_once_each_turn_is_handed_to_one;
     claims:
         cl_14_of_64_that_would_refresh_at_once_one_does
         fault_a_refresh_that_wakes_up_after_another_began_keeps_nothing

@@ -124,6 +124,7 @@ const TABLES: &[&str] = &[
     "pinned_upstreams",
     "tool_pins",
     "upstream_clients",
+    "approval_turns",
     "approvals",
     "approval_numbers",
     "audit_rows",

@@ -162,6 +162,7 @@ fn all_that_is_sealed_takes_part_in_rotation() {
         include_str!("../migrations/sqlite/0003_audit.sql"),
         include_str!("../migrations/sqlite/0004_pins.sql"),
         include_str!("../migrations/sqlite/0005_approvals.sql"),
+        include_str!("../migrations/sqlite/0006_approval_turns.sql"),
     ];
     let (mut table, mut sealed) = ("", Vec::new());
     for line in made.iter().flat_map(|text| text.lines()).map(str::trim) {

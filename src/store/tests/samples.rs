@@ -206,6 +206,7 @@ pub(super) fn approval(call: &str, subject: &str) -> ApprovalDetails {
         request_id: Some("request".to_owned()),
         created_at: START,
         expires_at: in_minutes(10),
+        to_audit: true,
     };
     ApprovalDetails { record, call: format!("arguments of {call}").into_bytes() }
 }

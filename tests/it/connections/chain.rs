@@ -93,7 +93,7 @@ async fn a_call_through_the_whole_chain_is_held_approved_by_somebody_else_made_o
     assert_eq!(writes(&ada).await.json()["result"]["_meta"]["portcullis/approval"]["number"], 2);
     assert_eq!(calls_of(&vendor, "write"), ["ada"]);
 
-    let written = rows(&gateway, &["--tool", "write"], 3).await;
+    let written = rows(&gateway, &["--tool", "write", "--kind", "call"], 3).await;
     let told = |row: &Value| (row["decision"].clone(), row["sent"].clone(), row["decidedBy"]["rule"].clone());
     let told: Vec<_> = written.iter().rev().map(told).collect();
     let of = |decision: &str, sent: u8| (json!(decision), json!(sent), json!("writing"));
@@ -101,6 +101,37 @@ async fn a_call_through_the_whole_chain_is_held_approved_by_somebody_else_made_o
     assert!(written.iter().all(|row| row["caller"]["subject"] == "dev|ada" && row["error"].is_null()), "{written:#?}");
     assert_eq!(written[1]["arguments"]["json"], json!({ "id": "1" }));
     assert_eq!(rows(&gateway, &["--decision", "held"], 2).await.len(), 2);
+
+    // By the number of the approval: what was asked, who decided, and what was made of it.
+    let story = rows(&gateway, &["--approval", "1"], 3).await;
+    let told: Vec<_> = story.iter().rev().map(|row| (row["kind"].clone(), row["decision"].clone())).collect();
+    assert_eq!(
+        told,
+        [("call", "held"), ("decision", "approved"), ("call", "allowed")].map(|(a, b)| (json!(a), json!(b)))
+    );
+    let (asked, decided, returned) = (&story[2], &story[1], &story[0]);
+    assert_eq!(decided["person"]["subject"], "dev|grace", "{decided}");
+    assert_eq!((&decided["reason"], &decided["requestId"]), (&json!("it is old"), &asked["requestId"]), "{decided}");
+    assert!(returned["status"] == 200 && returned["answerBytes"].as_u64().unwrap() > 0, "{returned}");
+    let people = text(&gateway.command(&["audit", "query", "--approval", "1", "--kind", "decision"]));
+    assert!(people.contains("approval #1 approved by grace: \"it is old\""), "{people}");
+    let exported = text(&gateway.command(&["audit", "export"]));
+    let steps: Vec<_> = exported
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|row| row["approval"] == 1)
+        .map(|row| (row["kind"].clone(), row["stage"].clone(), row["sent"].clone()))
+        .collect();
+    let (held, executed, made) = ((json!("ended"), json!(0)), json!("proposed"), (json!("ended"), json!(1)));
+    assert_eq!(
+        steps,
+        [
+            (json!("call"), held.0, held.1),
+            (json!("decision"), Value::Null, Value::Null),
+            (json!("call"), executed, Value::Null),
+            (json!("call"), made.0, made.1),
+        ]
+    );
     let proof = text(&gateway.command(&["audit", "verify"]));
     assert!(proof.contains("none was edited, deleted or reordered"), "{proof}");
 }

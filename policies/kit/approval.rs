@@ -105,6 +105,9 @@ pub struct Held {
     pub request_id: Option<RequestId>,
     /// Is the request audited, so that what becomes of the call is too?
     pub is_audited: bool,
+    /// The approval about which the caller was asked to open its page, as their client says. If it was for this call and is over,
+    /// the call is told so, and nobody is asked anew.
+    pub asked: Option<i64>,
 }
 
 impl fmt::Debug for Held {

@@ -32,6 +32,7 @@ pub mod random;
 pub mod refusal;
 pub mod reply;
 pub mod rewrite;
+pub mod round;
 pub mod scopes;
 pub mod sign_in;
 pub mod unjudged;

@@ -9,7 +9,7 @@ use http::{HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp as Moment;
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Judge, Known, act, arguments, judge::Judgement, redact::redacted, with_last};
+use super::{Judge, Known, act, arguments, judge::Judgement, page::Returned, redact::redacted, with_last};
 use crate::kit::{
     approval::{Approvals, Bindings, Decision, Held, Standing, Taken, Ticket},
     audit::{self, Audited},
@@ -55,6 +55,9 @@ impl Judge {
         }
         match self.ask(&request, &tool, known).await {
             Ok(Asked::Ticket(ticket)) if ticket.standing == Standing::Proposed => {
+                if let Some(response) = self.show(&request, &ticket, &tool, known) {
+                    return Ok(response);
+                }
                 match self.patience(&request, &tool, known) {
                     Some(patience) => Ok(self.wait(request, ticket, patience, inner)),
                     None => self.settle(request, &tool, known, Asked::Ticket(ticket), inner).await,
@@ -95,6 +98,9 @@ impl Judge {
 
     /// For how long the answer is held open, and by which rule.
     fn patience(&self, request: &Request, tool: &str, known: Known) -> Option<(Arc<str>, Duration)> {
+        if request.extensions().get::<Returned>().is_some_and(|returned| returned.was_declined) {
+            return None;
+        }
         let asker = Asker::of(request);
         let arguments = arguments(request).ok()?;
         let judgement = self.rules.judge(&self.about(&asker, tool, known.annotations, Some(&arguments)));
@@ -205,6 +211,7 @@ impl Judge {
             caller,
             request_id: request.extensions().get::<Arrival>().map(|arrival| arrival.request_id),
             is_audited: request.extensions().get::<Audited>().is_some(),
+            asked: request.extensions().get::<Returned>().and_then(|returned| returned.approval),
         }))
     }
 }
@@ -324,7 +331,7 @@ pub(super) fn pending(request: &Request, ticket: &Ticket, tool: &str, now: Times
     own_answer(message.and_then(Message::id).unwrap_or("null"), &result)
 }
 
-fn own_answer(id: &str, result: &Value) -> Response {
+pub(super) fn own_answer(id: &str, result: &Value) -> Response {
     let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
     let mut response = Response::new(Reply::Full(body.into()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -332,6 +339,6 @@ fn own_answer(id: &str, result: &Value) -> Response {
     response
 }
 
-fn date(at: Timestamp) -> String {
+pub(super) fn date(at: Timestamp) -> String {
     Moment::from_second(at.as_seconds()).map(|moment| moment.to_string()).unwrap_or_default()
 }

@@ -7,6 +7,7 @@ mod expression;
 mod hold;
 mod judge;
 mod options;
+mod page;
 mod redact;
 mod spelling;
 #[cfg(test)]
@@ -48,6 +49,7 @@ use crate::kit::{
     refusal::{Reason, Refusal},
     reply::Answer,
     rewrite::rewrite,
+    round::Marker,
     unjudged::ChainEnd,
 };
 pub use crate::kit::{
@@ -87,6 +89,7 @@ impl Policy for McpRules {
             approvals: if holds { Some(approvals(&options, host)?) } else { None },
             version: version(&options),
             waiting: Mutex::default(),
+            marker: page::marker(),
             chain_end: host.chain_end,
         });
         Ok(direct(move |request, inner| judge.answer(request, inner)))
@@ -116,6 +119,8 @@ struct Judge {
     version: Fingerprint,
     /// Calls whose answers are held open.
     waiting: Mutex<HashMap<CallName, Ticket>>,
+    /// How it is known that a client was asked to open a page.
+    marker: Marker,
     chain_end: ChainEnd,
 }
 
@@ -163,7 +168,10 @@ impl Judge {
         redacting(request, inner, paths, Vec::new())
     }
 
-    fn call(self: &Arc<Self>, request: Request, inner: &RouteService) -> Answered {
+    fn call(self: &Arc<Self>, mut request: Request, inner: &RouteService) -> Answered {
+        if self.approvals.is_some() {
+            self.take_back(&mut request);
+        }
         let tool = tool(&request);
         let known = self.known.get(&Asker::of(&request), &tool);
         if known.is_some() || !self.rules.asks_annotations() {

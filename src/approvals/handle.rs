@@ -7,23 +7,31 @@ use portcullis_policies::kit::{
     refusal::{Reason, Refusal},
 };
 
-use super::ApprovalDesk;
+use super::{ApprovalDesk, Counts};
 use crate::store::StoreError;
 
 /// Stands for the desk where it is needed before the configuration is known. Until it is open, no call that must be approved is
 /// made. Clones stand for the same one.
 #[derive(Clone, Debug, Default)]
-pub struct Handle(Arc<OnceLock<ApprovalDesk>>);
+pub struct Handle {
+    desk: Arc<OnceLock<ApprovalDesk>>,
+    messages: Counts,
+}
 
 impl Handle {
     /// From now on calls can wait.
     pub fn open(&self, desk: ApprovalDesk) {
-        let _ = self.0.set(desk);
+        let _ = self.desk.set(desk);
     }
 
     /// The desk, if it is open.
     pub fn desk(&self) -> Option<&ApprovalDesk> {
-        self.0.get()
+        self.desk.get()
+    }
+
+    /// How many messages there were.
+    pub fn messages(&self) -> &Counts {
+        &self.messages
     }
 
     fn opened(&self) -> Result<&ApprovalDesk, Refusal> {

@@ -60,10 +60,11 @@ impl ApprovalDesk {
         Ok(())
     }
 
-    /// Tells those who wait here at once, and the audit log.
+    /// Tells those who wait here at once, the audit log, and whoever gets messages.
     pub(super) fn tell(&self, number: i64, state: ApprovalState) {
         let Self(inner) = self;
         inner.audit.iter().for_each(audit::Handle::look);
+        inner.messages.notify_one();
         if inner.news.turns.receiver_count() > 0 {
             inner.news.turns.send_modify(|known| {
                 known.insert(number, state);

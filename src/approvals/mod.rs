@@ -10,6 +10,7 @@
 mod decide;
 mod handle;
 mod listen;
+mod messages;
 mod propose;
 mod shown;
 #[cfg(test)]
@@ -19,11 +20,13 @@ mod view;
 use std::{fmt, sync::Arc};
 
 use portcullis_policies::kit::{clock::Clock, host::Identity};
+use tokio::sync::Notify;
 
 use self::listen::News;
 pub use self::{
     decide::{NotDecided, Verdict},
     handle::Handle,
+    messages::{Counts, Webhook},
     shown::pretty,
     view::{ApprovalView, Asked},
 };
@@ -49,6 +52,10 @@ struct Inner {
     configurations: Option<Arc<dyn Configurations>>,
     /// Told when there is something to write down.
     audit: Option<audit::Handle>,
+    /// Does somebody get messages about new calls?
+    tells: bool,
+    /// Told when there may be one.
+    messages: Notify,
     news: News,
 }
 
@@ -71,7 +78,8 @@ impl ApprovalDesk {
     /// The calls that `store` keeps. Links lead to `origin`.
     pub fn new(store: Store, tenant: Tenant, clock: Arc<dyn Clock>, origin: Option<String>) -> Self {
         let news = News::new(clock.now());
-        Self(Arc::new(Inner { store, tenant, clock, origin, configurations: None, audit: None, news }))
+        let (configurations, audit, messages) = (None, None, Notify::new());
+        Self(Arc::new(Inner { store, tenant, clock, origin, configurations, audit, tells: false, messages, news }))
     }
 
     /// The same for a gateway whose configuration may change while a call waits.
@@ -86,11 +94,22 @@ impl ApprovalDesk {
         self.with(|inner| inner.audit = Some(audit))
     }
 
+    /// The same where somebody gets messages ([`Self::send_messages`]) of calls that begin to wait from now on.
+    #[must_use]
+    pub fn telling(self) -> Self {
+        self.with(|inner| inner.tells = true)
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             change(inner);
         }
         self
+    }
+
+    /// The page of a call.
+    fn page(&self, number: i64) -> Option<String> {
+        self.0.origin.as_ref().map(|origin| format!("{origin}{PAGE}/{number}"))
     }
 
     fn configuration(&self) -> u64 {

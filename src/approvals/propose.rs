@@ -8,7 +8,7 @@ use portcullis_policies::kit::{
     refusal::{Reason, Refusal},
 };
 
-use super::{ApprovalDesk, PAGE, handle::unavailable, view::Asked};
+use super::{ApprovalDesk, handle::unavailable, view::Asked};
 use crate::store::{ApprovalDetails, ApprovalRecord, ApprovalState, Digest, StoreError, Work};
 
 /// Calls of one person that may wait.
@@ -33,11 +33,16 @@ impl ApprovalDesk {
         let now = inner.clock.now();
         let mut work = inner.store.begin(&inner.tenant).await.map_err(|error| unavailable(&error))?;
         let found = self.find(&mut work, &held.bound, now).await.map_err(|error| unavailable(&error))?;
+        let found = match (found, held.asked) {
+            (None, Some(asked)) => self.over(asked, &held.bound).await.map_err(|error| unavailable(&error))?,
+            (found, _) => found,
+        };
         let ticket = match found {
             Some(ticket) => Some(ticket),
             None => self.keep(&mut work, held, now).await?,
         };
         work.commit().await.map_err(|error| unavailable(&error))?;
+        inner.messages.notify_one();
         Ok(ticket)
     }
 
@@ -60,13 +65,22 @@ impl ApprovalDesk {
         Ok(Some(self.ticket(&record, standing)))
     }
 
+    /// What became of a call, if it was this one and nothing more comes of it. The number is the client's word, which names no
+    /// other call.
+    async fn over(&self, number: i64, bound: &Bindings) -> Result<Option<Ticket>, StoreError> {
+        let Self(inner) = self;
+        let found = inner.store.approval(&inner.tenant, number).await?.map(|found| found.record);
+        let over = found.filter(|record| record.call == call(bound) && !record.is_open);
+        Ok(over.map(|record| self.ticket(&record, settled(&record))))
+    }
+
     async fn keep(&self, work: &mut Work, held: &Held, now: Timestamp) -> Result<Option<Ticket>, Refusal> {
         let waiting = work.open_approvals_of(&held.bound.subject).await.map_err(|error| unavailable(&error))?;
         if waiting >= MOST {
             let why = format!("{waiting} calls of this caller wait for approvals already.");
             return Err(Refusal::new(Reason::RateLimited, why).with_remedy("Wait until some of them are decided."));
         }
-        let mut new = details(held, now);
+        let mut new = self.details(held, now);
         let Some(number) = work.insert_approval(&new).await.map_err(|error| unavailable(&error))? else {
             return Ok(None);
         };
@@ -112,9 +126,44 @@ impl ApprovalDesk {
         Ok(Ticket { standing, ..ticket.clone() })
     }
 
+    fn details(&self, held: &Held, now: Timestamp) -> ApprovalDetails {
+        let Bindings { subject, route, upstream, tool, policy, definition, .. } = &held.bound;
+        let record = ApprovalRecord {
+            number: 0,
+            id: random::id(),
+            call: call(&held.bound),
+            subject: subject.to_string(),
+            route: route.to_string(),
+            upstream: upstream.to_string(),
+            tool: tool.to_string(),
+            policy: digest(*policy),
+            definition: digest(*definition),
+            rule: held.rule.to_string(),
+            approvers: serde_json::to_string(&*held.approvers).unwrap_or_default(),
+            own_calls: held.own_calls,
+            state: ApprovalState::Proposed,
+            is_open: true,
+            decided_by: None,
+            decided_at: None,
+            reason: None,
+            request_id: held.request_id.map(|id| id.to_string()),
+            created_at: now,
+            expires_at: now.plus(held.expires_after),
+            to_audit: held.is_audited,
+            to_webhook: self.0.tells,
+        };
+        let asked = Asked {
+            arguments: held.shown.clone(),
+            name: held.caller.name.clone(),
+            email: held.caller.email.clone(),
+            client: held.caller.client.clone(),
+        };
+        ApprovalDetails { record, call: serde_json::to_vec(&asked).unwrap_or_default() }
+    }
+
     fn ticket(&self, record: &ApprovalRecord, standing: Standing) -> Ticket {
         let ApprovalRecord { number, id, expires_at, .. } = record;
-        let url = self.0.origin.as_ref().map(|origin| format!("{origin}{PAGE}/{number}"));
+        let url = self.page(*number);
         Ticket { number: *number, id: id.as_str().into(), url, standing, expires_at: *expires_at }
     }
 }
@@ -165,38 +214,4 @@ fn settled(record: &ApprovalRecord) -> Standing {
         ApprovalState::Withdrawn => Standing::Withdrawn,
         ApprovalState::Changed => Standing::Changed("call"),
     }
-}
-
-fn details(held: &Held, now: Timestamp) -> ApprovalDetails {
-    let Bindings { subject, route, upstream, tool, policy, definition, .. } = &held.bound;
-    let record = ApprovalRecord {
-        number: 0,
-        id: random::id(),
-        call: call(&held.bound),
-        subject: subject.to_string(),
-        route: route.to_string(),
-        upstream: upstream.to_string(),
-        tool: tool.to_string(),
-        policy: digest(*policy),
-        definition: digest(*definition),
-        rule: held.rule.to_string(),
-        approvers: serde_json::to_string(&*held.approvers).unwrap_or_default(),
-        own_calls: held.own_calls,
-        state: ApprovalState::Proposed,
-        is_open: true,
-        decided_by: None,
-        decided_at: None,
-        reason: None,
-        request_id: held.request_id.map(|id| id.to_string()),
-        created_at: now,
-        expires_at: now.plus(held.expires_after),
-        to_audit: held.is_audited,
-    };
-    let asked = Asked {
-        arguments: held.shown.clone(),
-        name: held.caller.name.clone(),
-        email: held.caller.email.clone(),
-        client: held.caller.client.clone(),
-    };
-    ApprovalDetails { record, call: serde_json::to_vec(&asked).unwrap_or_default() }
 }

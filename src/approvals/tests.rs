@@ -84,6 +84,7 @@ fn held() -> Held {
         caller: Caller::from(person("ada")),
         request_id: None,
         is_audited: true,
+        asked: None,
     }
 }
 
@@ -191,6 +192,27 @@ async fn a_no_is_told_until_it_expires_and_a_time_out_is_told_once() {
     assert!(matches!(late, Err(NotDecided::Settled(record)) if record.state == ApprovalState::Expired));
     assert_eq!(story.propose(&held()).await.standing, Standing::Expired);
     assert_eq!(story.propose(&held()).await.standing, Standing::Proposed);
+}
+
+#[tokio::test]
+async fn a_call_whose_client_was_asked_to_look_at_its_page_is_told_of_that_one_and_of_no_other() {
+    let story = Story::begin().await;
+    story.propose(&held()).await;
+    let returning = Held { asked: Some(1), ..held() };
+    assert_eq!(story.propose(&returning).await.standing, Standing::Proposed);
+    let withdraw = story.desk.decide(1, Who::Person(&person("ada")), Verdict::Withdraw, None).await;
+    assert_eq!(withdraw.unwrap().state, ApprovalState::Withdrawn);
+    let over = story.propose(&returning).await;
+    assert_eq!((over.number, over.standing), (1, Standing::Withdrawn), "nobody is asked anew");
+    let mut other = returning.clone();
+    other.bound.subject = "dev|bob".into();
+    let other = story.propose(&other).await;
+    assert_eq!(
+        (other.number, other.standing),
+        (2, Standing::Proposed),
+        "who names an approval of others learns nothing"
+    );
+    assert_eq!(story.propose(&held()).await.number, 3, "without the state it is a call like any other");
 }
 
 #[tokio::test]

@@ -26,8 +26,9 @@ pub use self::{
     counts::Counts,
     handle::Handle,
     key::{AuditKey, PublicKey},
+    line::date,
     query::{Found, Wanted, query},
-    sinks::{Sink, Webhook},
+    sinks::Sink,
     verify::{Finding, Kind, Verdict, Verifier},
     writer::{Foundation, open},
 };

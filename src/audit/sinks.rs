@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header::CONTENT_TYPE};
+use http::HeaderMap;
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
@@ -19,18 +19,18 @@ use tokio::{
 
 use super::Counts;
 use crate::{
-    config::{AuditOptions, AuditWebhook},
-    fetch::{Budget, Client},
+    config::{AuditOptions, Webhook},
+    fetch::{Client, Endpoint},
     store::AuditRow,
 };
 
+const NDJSON: &str = "application/x-ndjson";
 /// Groups that wait for a sink.
 const QUEUE: usize = 64;
 /// How long a sink gets for its last groups when the gateway stops.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a group is sent, and how long one attempt may take. Between them it waits twice as long each time.
+/// How often a group is sent. Between attempts it waits twice as long each time.
 const ATTEMPTS: u32 = 5;
-const ONE_ATTEMPT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A place where rows go, as NDJSON, once they are in the store.
@@ -41,24 +41,7 @@ pub enum Sink {
     /// Written to standard output.
     Stdout,
     /// Posted, a group at a time.
-    Webhook(Webhook),
-}
-
-/// An address that takes rows.
-#[derive(Clone)]
-pub struct Webhook {
-    /// Asks it.
-    pub client: Client,
-    /// Where it is.
-    pub url: Uri,
-    /// Sent along.
-    pub headers: HeaderMap,
-}
-
-impl std::fmt::Debug for Webhook {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Webhook").field("url", &self.url).finish_non_exhaustive()
-    }
+    Webhook(Endpoint),
 }
 
 /// All sinks, at work.
@@ -129,7 +112,7 @@ impl Sink {
     pub fn of(options: &AuditOptions, folder: &Path, client: &Client) -> anyhow::Result<Vec<Self>> {
         let file = options.file.as_ref().map(|file| Self::File(folder.join(file)));
         let stdout = options.stdout.then_some(Self::Stdout);
-        let webhook = options.webhook.as_ref().map(|webhook| Webhook::of(webhook, client)).transpose()?;
+        let webhook = options.webhook.as_ref().map(|webhook| webhook_of(webhook, client)).transpose()?;
         Ok([file, stdout, webhook.map(Self::Webhook)].into_iter().flatten().collect())
     }
 
@@ -137,7 +120,7 @@ impl Sink {
         match self {
             Self::File(path) => blocking(append, path.clone(), text).await,
             Self::Stdout => blocking(print, PathBuf::new(), text).await,
-            Self::Webhook(webhook) => webhook.take(&text).await,
+            Self::Webhook(endpoint) => again(|| endpoint.post(NDJSON, HeaderMap::new(), text.clone())).await.map(drop),
         }
     }
 }
@@ -158,42 +141,20 @@ fn print(_: &Path, text: &[u8]) -> io::Result<()> {
     output.flush()
 }
 
-impl Webhook {
-    fn of(options: &AuditWebhook, client: &Client) -> anyhow::Result<Self> {
-        let url = options.url.parse().context("gateway.audit.webhook.url is no URL")?;
-        let mut headers = HeaderMap::new();
-        for (name, value) in &options.headers {
-            let at = || format!("gateway.audit.webhook.headers has no header {name:?}");
-            let mut value = HeaderValue::from_str(value.expose()).with_context(at)?;
-            value.set_sensitive(true);
-            headers.insert(HeaderName::from_bytes(name.as_bytes()).with_context(at)?, value);
-        }
-        Ok(Self { client: client.clone(), url, headers })
-    }
+fn webhook_of(options: &Webhook, client: &Client) -> anyhow::Result<Endpoint> {
+    Endpoint::new(client, &options.url, options.headers.exposed()).context("gateway.audit.webhook")
+}
 
-    async fn take(&self, text: &Bytes) -> Result<(), String> {
-        let (mut pause, mut why) = (PAUSE, String::new());
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                sleep(pause).await;
-                pause *= 2;
-            }
-            match self.post(text.clone()).await {
-                Ok(()) => return Ok(()),
-                Err(error) => why = error,
-            }
+/// Tries more than once.
+async fn again<T, F: Future<Output = Result<T, String>>>(mut attempt: impl FnMut() -> F) -> Result<T, String> {
+    let (mut pause, mut tried) = (PAUSE, attempt().await);
+    for _ in 1..ATTEMPTS {
+        if tried.is_ok() {
+            break;
         }
-        Err(why)
+        sleep(pause).await;
+        pause *= 2;
+        tried = attempt().await;
     }
-
-    async fn post(&self, text: Bytes) -> Result<(), String> {
-        let mut request = Request::new(text);
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.url.clone();
-        request.headers_mut().clone_from(&self.headers);
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        let budget = Budget { max_bytes: 64 << 10, patience: ONE_ATTEMPT };
-        let answer = self.client.send(request, budget).await.map_err(|error| error.to_string())?;
-        if answer.status().is_success() { Ok(()) } else { Err(format!("the answer has status {}", answer.status())) }
-    }
+    tried
 }

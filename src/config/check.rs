@@ -438,6 +438,7 @@ pub fn own_paths() -> &'static [&'static str] {
         "/console",
         "/connect",
         "/connections",
+        "/approvals",
         "/troubleshooting",
         "/healthz",
         "/readyz",

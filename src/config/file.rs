@@ -76,6 +76,8 @@ pub struct Gateway {
     pub telemetry: Option<Telemetry>,
     /// What becomes of the rows of `audit-log`.
     pub audit: AuditOptions,
+    /// What becomes of calls that wait for an approval.
+    pub approvals: ApprovalOptions,
     /// Seconds that calls in flight get to end when the gateway is told to stop.
     pub drain_seconds: u32,
 }
@@ -107,6 +109,7 @@ impl Default for Gateway {
             log: Log::default(),
             telemetry: None,
             audit: AuditOptions::default(),
+            approvals: ApprovalOptions::default(),
             drain_seconds: 30,
         }
     }
@@ -331,7 +334,7 @@ pub struct AuditOptions {
     /// Write them to standard output.
     pub stdout: bool,
     /// An address to which they are posted, a group at a time.
-    pub webhook: Option<AuditWebhook>,
+    pub webhook: Option<Webhook>,
 }
 
 impl Default for AuditOptions {
@@ -340,16 +343,51 @@ impl Default for AuditOptions {
     }
 }
 
-/// An address that takes rows.
+/// What becomes of calls that wait for an approval.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ApprovalOptions {
+    /// An address that gets a message when a call begins to wait, and what becomes of it.
+    pub webhook: Option<SignedWebhook>,
+}
+
+/// An address that gets messages (Standard Webhooks).
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AuditWebhook {
+pub struct SignedWebhook {
     /// Where it is: `https`, or `http` on this machine. `gateway.fetch.allowedNetworks` names networks that are not public.
     pub url: String,
     /// Sent along, such as `Authorization`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub headers: BTreeMap<String, Hidden>,
+    pub headers: HiddenHeaders,
+    /// The secret with which messages are signed: 24 to 64 bytes in Base64, after `whsec_` or without, best as `$env(NAME)`.
+    #[schemars(with = "Option<String>")]
+    pub secret: Option<Hidden>,
+}
+
+/// An address to which something is posted.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Webhook {
+    /// Where it is: `https`, or `http` on this machine. `gateway.fetch.allowedNetworks` names networks that are not public.
+    pub url: String,
+    /// Sent along, such as `Authorization`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub headers: HiddenHeaders,
+}
+
+/// Headers whose values cannot be printed.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct HiddenHeaders(BTreeMap<String, Hidden>);
+
+impl HiddenHeaders {
+    /// Their names and values.
+    pub fn exposed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.expose()))
+    }
 }
 
 /// Where to send traces and metrics.

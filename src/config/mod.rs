@@ -16,9 +16,9 @@ pub use self::{
     check::{Chain, ChainLink, Checked, Link, PlannedRoute, check, own_paths},
     document::Document,
     file::{
-        AuditOptions, AuditWebhook, Batches, ClientDocuments, ConfiguredClient, Era, FetchOptions, Gateway, Hidden,
-        ListenerLimits, Log, LogFormat, OAuthOptions, Registration, RouteClocks, RouteLimits, Telemetry, TlsFiles,
-        Upstream, UpstreamTls,
+        ApprovalOptions, AuditOptions, Batches, ClientDocuments, ConfiguredClient, Era, FetchOptions, Gateway, Hidden,
+        HiddenHeaders, ListenerLimits, Log, LogFormat, OAuthOptions, Registration, RouteClocks, RouteLimits,
+        SignedWebhook, Telemetry, TlsFiles, Upstream, UpstreamTls, Webhook,
     },
     interpolate::{Secrets, Surroundings},
     pointer::Pointer,

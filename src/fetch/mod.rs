@@ -11,6 +11,7 @@
 mod addresses;
 mod client;
 mod connection;
+mod endpoint;
 mod guard;
 mod handle;
 mod host_list;
@@ -18,6 +19,7 @@ mod oauth;
 mod resolve;
 mod roots;
 mod seats;
+mod signer;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -27,10 +29,12 @@ pub(crate) use self::resolve::NoNames;
 pub(crate) use self::target::server_name;
 pub use self::{
     client::{Budget, Client, Settings},
+    endpoint::Endpoint,
     guard::Guard,
     handle::Handle,
     host_list::{HostList, HostPattern, NoHost},
     oauth::OAuthHttp,
     resolve::{Resolve, Resolving, SystemResolver},
     roots::{BadPem, Roots},
+    signer::{Signer, message_headers},
 };

@@ -7,8 +7,8 @@ use portcullis_policies::kit::{fetch::is_loopback, policy::Problem};
 use url::Url;
 
 use crate::{
-    config::{AuditWebhook, Gateway, OAuthOptions, Pointer},
-    fetch::HostPattern,
+    config::{Gateway, HiddenHeaders, OAuthOptions, Pointer},
+    fetch::{HostPattern, Signer},
     oauth::client_problem,
     store::{Location, MasterKey},
 };
@@ -25,9 +25,7 @@ pub(super) fn gateway_problems(gateway: &Gateway) -> Vec<Problem> {
     }
     problems.extend(key_source_problems(gateway).map(|(name, problem)| problem.within(at(name).as_str())));
     problems.extend(oauth_problems(&gateway.oauth, &at("oauth")));
-    problems.extend(
-        gateway.audit.webhook.as_ref().map(|webhook| webhook_problems(webhook, &at("audit"))).unwrap_or_default(),
-    );
+    problems.extend(posting_problems(gateway));
     problems
 }
 
@@ -53,22 +51,33 @@ fn key_source_problems(gateway: &Gateway) -> impl Iterator<Item = (&'static str,
     problem.into_iter()
 }
 
-/// What would only show when the first rows are posted.
-fn webhook_problems(webhook: &AuditWebhook, at: &Pointer) -> Vec<Problem> {
-    let at = at.join("webhook");
+/// What would only show when something is posted for the first time.
+fn posting_problems(gateway: &Gateway) -> Vec<Problem> {
+    let at = |of: &str| Pointer::root().join("gateway").join(of).join("webhook");
     let mut problems = Vec::new();
-    if !Url::parse(&webhook.url)
-        .is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)))
-    {
-        let problem = Problem::new(at.join("url"), "this is no address to which rows can be posted");
-        problems.push(problem.hint("write a whole URL: https, or http on this machine"));
+    if let Some(webhook) = &gateway.audit.webhook {
+        endpoint_problems((&webhook.url, "url"), &webhook.headers, &at("audit"), &mut problems);
     }
-    for (name, value) in &webhook.headers {
-        if HeaderName::from_bytes(name.as_bytes()).is_err() || HeaderValue::from_str(value.expose()).is_err() {
-            problems.push(Problem::new(at.join("headers").join(name.as_str()), "this is no HTTP header"));
+    if let Some(webhook) = &gateway.approvals.webhook {
+        endpoint_problems((&webhook.url, "url"), &webhook.headers, &at("approvals"), &mut problems);
+        if webhook.secret.as_ref().is_some_and(|secret| Signer::parse(secret.expose()).is_none()) {
+            let problem = Problem::new(at("approvals").join("secret"), "this is no secret to sign messages with");
+            problems.push(problem.hint("write 24 to 64 bytes in Base64: `openssl rand -base64 32` makes some"));
         }
     }
     problems
+}
+
+fn endpoint_problems((url, name): (&str, &str), headers: &HiddenHeaders, at: &Pointer, problems: &mut Vec<Problem>) {
+    if !Url::parse(url).is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url))) {
+        let problem = Problem::new(at.join(name), "this is no address to which anything can be posted");
+        problems.push(problem.hint("write a whole URL: https, or http on this machine"));
+    }
+    for (name, value) in headers.exposed() {
+        if HeaderName::from_bytes(name.as_bytes()).is_err() || HeaderValue::from_str(value).is_err() {
+            problems.push(Problem::new(at.join("headers").join(name), "this is no HTTP header"));
+        }
+    }
 }
 
 fn oauth_problems(options: &OAuthOptions, at: &Pointer) -> Vec<Problem> {

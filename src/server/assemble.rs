@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    metrics::Metrics,
+    metrics::{Counted, Metrics},
     router::{NoSuchPath, Requests, Router, Watching},
     services::{Place, Services},
     shutdown::Shutdown,
@@ -59,8 +59,12 @@ pub async fn assemble(
     let place = Place { folder: folder.to_owned(), listening };
     let key_notice = services.clone().open(Arc::clone(&live), gateway.clone(), place.clone()).await?;
     let exporters = Exporters::start(gateway.telemetry.as_ref())?;
-    let metrics =
-        Metrics::new(&exporters.meters, exporters.registry.clone(), services.shared.meter(), services.audit.counts());
+    let counted = Counted {
+        upstreams: services.shared.meter(),
+        rows: services.audit.counts(),
+        messages: services.approvals.messages(),
+    };
+    let metrics = Metrics::new(&exporters.meters, exporters.registry.clone(), counted);
     let tls = gateway.tls.as_ref().map(|files| Tls::load(files, folder)).transpose()?;
     let origin = public_origin(&gateway, &listening).context("gateway.publicUrl is no origin")?;
     let own = own_endpoints(metrics.clone(), shutdown.clone(), &services, &origin);

@@ -20,9 +20,17 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 use super::access::Outcome;
 use crate::{
-    audit,
+    approvals, audit,
     proxy::{self, Use},
 };
+
+/// What is counted elsewhere, and read from there.
+pub(super) struct Counted<'a> {
+    /// At the end of chains.
+    pub(super) upstreams: &'a proxy::Meter,
+    pub(super) rows: &'a audit::Counts,
+    pub(super) messages: &'a approvals::Counts,
+}
 
 /// The gateway's instruments.
 #[derive(Clone)]
@@ -36,16 +44,12 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// Instruments of `provider`, which `registry` shows. What is counted at the end of chains is read from `upstreams`.
-    pub(super) fn new(
-        provider: &SdkMeterProvider,
-        registry: Registry,
-        upstreams: &proxy::Meter,
-        rows: &audit::Counts,
-    ) -> Self {
+    /// Instruments of `provider`, which `registry` shows.
+    pub(super) fn new(provider: &SdkMeterProvider, registry: Registry, counted: Counted<'_>) -> Self {
         let meter = provider.meter("portcullis");
-        observe_upstreams(&meter, upstreams);
-        observe_audit(&meter, rows);
+        observe_upstreams(&meter, counted.upstreams);
+        observe_audit(&meter, counted.rows);
+        observe_messages(&meter, counted.messages);
         Self {
             refusals: meter
                 .u64_counter("portcullis.refusals")
@@ -157,6 +161,21 @@ fn observe_audit(meter: &Meter, rows: &audit::Counts) {
         .u64_observable_counter("portcullis.audit.missed")
         .with_description("Rows of the audit log that are in the store and did not get to a sink")
         .with_callback(move |seen| seen.observe(missed.missed(), &[]))
+        .build();
+}
+
+fn observe_messages(meter: &Meter, messages: &approvals::Counts) {
+    let messages = messages.clone();
+    let outcome = |outcome| [KeyValue::new("outcome", outcome)];
+    meter
+        .u64_observable_counter("portcullis.approvals.messages")
+        .with_description(
+            "Messages about calls that wait, by whether they arrived (`sent`) or were given up (`failed`)",
+        )
+        .with_callback(move |seen| {
+            seen.observe(messages.sent(), &outcome("sent"));
+            seen.observe(messages.failed(), &outcome("failed"));
+        })
         .build();
 }
 

@@ -154,7 +154,13 @@ impl Services {
         let (tenant, clock) = (Tenant::DEFAULT, Arc::clone(&self.clock));
         let desk = ApprovalDesk::new(store.clone(), tenant, clock, Some(origin.as_str().to_owned()));
         let desk = desk.below(Arc::new(LiveRoutes(Arc::clone(&live)))).beside(self.audit.clone());
+        let webhook = gateway.approvals.webhook.as_ref();
+        let webhook = webhook.map(|webhook| approvals::Webhook::of(webhook, &fetch)).transpose()?;
+        let desk = if webhook.is_some() { desk.telling() } else { desk };
         self.approvals.open(desk.clone());
+        if let Some(webhook) = webhook {
+            tokio::spawn(desk.clone().send_messages(webhook, self.approvals.messages().clone()));
+        }
         tokio::spawn(desk.keep_house());
         let foundation = Foundation {
             origin,

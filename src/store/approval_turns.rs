@@ -33,6 +33,8 @@ impl Decider<'_> {
 pub struct ApprovalTurn {
     /// The call.
     pub number: i64,
+    /// Names it among others, for ever.
+    pub id: String,
     /// What it came to.
     pub state: ApprovalState,
     /// When.
@@ -63,6 +65,7 @@ impl Record for ApprovalTurn {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             number: row.get("number")?,
+            id: row.get("id")?,
             state: ApprovalState::named(&row.get::<String>("state")?)?,
             at: row.at("at")?,
             by_name: row.get("by_name")?,
@@ -79,6 +82,22 @@ impl Record for ApprovalTurn {
     }
 }
 
+/// A turn of which somebody is to get a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovalMessage {
+    /// What it is about.
+    pub turn: ApprovalTurn,
+    /// How often it was tried, this time included.
+    pub tries: u32,
+}
+
+impl Record for ApprovalMessage {
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let tries = u32::try_from(row.get::<i64>("tries")?).unwrap_or(u32::MAX);
+        Ok(Self { turn: ApprovalTurn::read(row)?, tries })
+    }
+}
+
 struct Number(i64);
 
 impl Record for Number {
@@ -91,10 +110,10 @@ impl Record for Number {
 macro_rules! keep {
     ($reader:literal, if $wanted:literal) => {
         concat!(
-            "INSERT INTO approval_turns (tenant, reader, number, state, at, by_name, by_subject, reason, subject, route, \
+            "INSERT INTO approval_turns (tenant, reader, number, state, id, at, by_name, by_subject, reason, subject, route, \
              upstream, tool, rule, request_id, expires_at, due, tries) SELECT tenant, '",
             $reader,
-            "', number, $3, $4, $5, $6, $7, subject, route, upstream, tool, rule, request_id, expires_at, $4, 0 \
+            "', number, $3, id, $4, $5, $6, $7, subject, route, upstream, tool, rule, request_id, expires_at, $4, 0 \
              FROM approvals WHERE tenant = $1 AND number = $2 AND ",
             $wanted,
             " = 1 ON CONFLICT DO NOTHING"
@@ -105,9 +124,18 @@ macro_rules! keep {
 impl Store {
     /// Is there a turn of which the audit log has no row?
     pub async fn has_unaudited_approvals(&self, tenant: &Tenant) -> Result<bool, StoreError> {
-        const READ: &str =
-            "SELECT count(*) AS n FROM (SELECT 1 FROM approval_turns WHERE tenant = $1 AND reader = 'audit' LIMIT 1) t";
-        Ok(self.one(tenant, READ, values![]).await?.is_some_and(|Count(count)| count > 0))
+        self.has_turns(tenant, "audit", Timestamp::from_millis(i64::MAX)).await
+    }
+
+    /// Is it time for a message?
+    pub async fn has_approval_messages(&self, tenant: &Tenant, now: Timestamp) -> Result<bool, StoreError> {
+        self.has_turns(tenant, "webhook", now).await
+    }
+
+    async fn has_turns(&self, tenant: &Tenant, reader: &str, due: Timestamp) -> Result<bool, StoreError> {
+        const READ: &str = "SELECT count(*) AS n FROM (SELECT 1 FROM approval_turns WHERE tenant = $1 AND reader = $2 \
+                            AND due <= $3 LIMIT 1) t";
+        Ok(self.one(tenant, READ, values![reader, due]).await?.is_some_and(|Count(count)| count > 0))
     }
 
     /// Notices of up to so many calls that they wait in vain, if somebody is to hear of that. Whoever made them is told when they
@@ -144,6 +172,36 @@ impl Work {
         Ok(turns)
     }
 
+    /// Hands up to so many messages out that are due. Whoever does not get rid of one by `until` leaves it to others.
+    pub async fn take_approval_messages(
+        &mut self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ApprovalMessage>, StoreError> {
+        const TAKE: &str = "UPDATE approval_turns SET due = $3, tries = tries + 1 WHERE tenant = $1 \
+             AND reader = 'webhook' AND due <= $2 AND (number, state) IN (SELECT number, state FROM approval_turns \
+             WHERE tenant = $1 AND reader = 'webhook' AND due <= $2 ORDER BY due, number LIMIT $4) RETURNING *";
+        let limit = i64::from(limit);
+        self.all(TAKE, values![now, until, limit]).await
+    }
+
+    /// A message is to be tried again then.
+    pub async fn delay_approval_message(&mut self, turn: &ApprovalTurn, due: Timestamp) -> Result<(), StoreError> {
+        const DELAY: &str = "UPDATE approval_turns SET due = $4 WHERE tenant = $1 AND reader = 'webhook' \
+                             AND number = $2 AND state = $3";
+        self.run(DELAY, values![turn.number, turn.state.name(), due]).await?;
+        Ok(())
+    }
+
+    /// A message is not to be sent any more: it has arrived, or was given up.
+    pub async fn forget_approval_message(&mut self, turn: &ApprovalTurn) -> Result<(), StoreError> {
+        const FORGET: &str =
+            "DELETE FROM approval_turns WHERE tenant = $1 AND reader = 'webhook' AND number = $2 AND state = $3";
+        self.run(FORGET, values![turn.number, turn.state.name()]).await?;
+        Ok(())
+    }
+
     /// Keeps what a call has come to just now, for those who must hear of it.
     pub(super) async fn keep_turn(
         &mut self,
@@ -153,8 +211,14 @@ impl Work {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
-        let (state, name, subject, reason) = (state.name(), owned(by.name), owned(by.subject), owned(reason));
-        self.run(keep!("audit", if "to_audit"), values![number, state, now, name, subject, reason]).await?;
+        let (name, subject, reason) = (owned(by.name), owned(by.subject), owned(reason));
+        let named = state.name();
+        let values = values![number, named, now, name, subject, reason];
+        // That a call waits is in the row of its request.
+        if state != ApprovalState::Proposed {
+            self.run(keep!("audit", if "to_audit"), values).await?;
+        }
+        self.run(keep!("webhook", if "to_webhook"), values).await?;
         Ok(())
     }
 }

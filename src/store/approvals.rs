@@ -104,6 +104,8 @@ pub struct ApprovalRecord {
     pub expires_at: Timestamp,
     /// Does the audit log get a row of what becomes of it?
     pub to_audit: bool,
+    /// Does somebody get messages of it?
+    pub to_webhook: bool,
 }
 
 /// The same with what people are shown who decide. Printing it does not show that.
@@ -126,7 +128,8 @@ const CALL: &str = "approvals.sealed_call";
 macro_rules! columns {
     () => {
         "number, id, call_digest, subject, route, upstream, tool, policy_digest, definition_digest, rule, approvers, \
-         own_calls, state, open, decided_by, decided_at, reason, request_id, created_at, expires_at, to_audit"
+         own_calls, state, open, decided_by, decided_at, reason, request_id, created_at, expires_at, to_audit, \
+         to_webhook"
     };
 }
 
@@ -154,6 +157,7 @@ impl Record for ApprovalRecord {
             created_at: row.at("created_at")?,
             expires_at: row.at("expires_at")?,
             to_audit: row.get::<i64>("to_audit")? != 0,
+            to_webhook: row.get::<i64>("to_webhook")? != 0,
         })
     }
 }
@@ -269,15 +273,15 @@ impl Work {
                             DO UPDATE SET last_number = approval_numbers.last_number + 1 RETURNING last_number";
         const INSERT: &str = "INSERT INTO approvals (tenant, number, id, call_digest, subject, route, upstream, tool, \
              policy_digest, definition_digest, rule, approvers, own_calls, sealed_call, state, open, request_id, \
-             created_at, expires_at, changed_at, to_audit) VALUES \
-             ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'proposed', 1, $15, $16, $17, $16, $18) \
+             created_at, expires_at, changed_at, to_audit, to_webhook) VALUES \
+             ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'proposed', 1, $15, $16, $17, $16, $18, $19) \
              ON CONFLICT DO NOTHING";
         let first = 1_i64;
         let Number(number) = self.one(NEXT, values![first]).await?.unwrap_or(Number(first));
         let ApprovalRecord { id, call, subject, route, upstream, tool, policy, definition, .. } = &new.record;
-        let ApprovalRecord { rule, approvers, own_calls, request_id, created_at, expires_at, to_audit, .. } =
-            &new.record;
-        let (own_calls, to_audit) = (i64::from(*own_calls), i64::from(*to_audit));
+        let ApprovalRecord { rule, approvers, request_id, created_at, expires_at, .. } = &new.record;
+        let ApprovalRecord { own_calls, to_audit, to_webhook, .. } = &new.record;
+        let [own_calls, to_audit, to_webhook] = [own_calls, to_audit, to_webhook].map(|is_so| i64::from(*is_so));
         let sealed = self.owner.seal(CALL, id, &new.call);
         let values = values![
             number,
@@ -296,10 +300,14 @@ impl Work {
             *request_id,
             *created_at,
             *expires_at,
-            to_audit
+            to_audit,
+            to_webhook
         ];
-        let inserted = self.run(INSERT, values).await?;
-        Ok((inserted > 0).then_some(number))
+        if self.run(INSERT, values).await? == 0 {
+            return Ok(None);
+        }
+        self.keep_turn(number, ApprovalState::Proposed, (Decider::default(), None), *created_at).await?;
+        Ok(Some(number))
     }
 
     /// A call like it is no longer told of this one, which ends in `state` unless it has come to its end.

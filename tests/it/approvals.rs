@@ -1,11 +1,17 @@
 //! Calls that wait until somebody else approves them, through a running gateway.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use aws_lc_rs::hmac;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use portcullis_policies::kit::clock::{ManualClock, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::harness::{Browser, OAuthClient, Page, Place, Process, Reachable, Reply, Request, Route, Setup, call};
+use crate::harness::{
+    Answer, Browser, OAuthClient, Page, Place, Process, Reachable, Received, Reply, Request, Route, Setup, Upstream,
+    call, until,
+};
 
 /// Grace approves deletions.
 fn rules() -> Value {
@@ -227,4 +233,87 @@ async fn an_answer_that_is_held_open_comes_soon_after_somebody_approved_beside_t
     let result = &answer["result"];
     assert!(answer["id"] == 1 && result["content"].is_array() && result["isError"] != true, "{answer}");
     assert!(said(&gateway, &["list", "--all"]).contains("#1  executed"));
+}
+
+const SECRET: [u8; 32] = [7; 32];
+
+fn told_at(receiver: &Upstream) -> Setup {
+    let url = format!("http://{}/approvals", receiver.address());
+    let secret = format!("whsec_{}", STANDARD.encode(SECRET));
+    setup().gateway("approvals", json!({ "webhook": { "url": url, "headers": { "x-team": "ops" }, "secret": secret } }))
+}
+
+/// What a message says, if it was signed as Standard Webhooks has it.
+fn verified(message: &Received) -> Value {
+    let [id, at, signature] =
+        ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| message.header(name).unwrap());
+    let signed = [format!("{id}.{at}.").as_bytes(), &message.body].concat();
+    let signature = STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &SECRET);
+    hmac::verify(&key, &signed, &signature).unwrap();
+    serde_json::from_slice(&message.body).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asked_for_it_is_told_when_a_call_begins_to_wait_and_who_decided() {
+    let receiver = Upstream::new(|_| Answer::status(204)).await;
+    let gateway = told_at(&receiver).spawn();
+    let ada = Caller::at(&gateway, "ada").await;
+    ada.delete("secret-note").await;
+    until("somebody is told that a call waits", || receiver.count() == 1).await;
+    ada.delete("secret-note").await;
+    said(&gateway, &["deny", "1", "--reason", "the only copy", "--by", "grace on call"]);
+    until("and what became of it", || receiver.count() == 2).await;
+    let messages: Vec<_> = receiver.requests().iter().map(verified).collect();
+    assert_eq!(
+        messages.iter().map(|message| &message["type"]).collect::<Vec<_>>(),
+        ["approval.proposed", "approval.denied"]
+    );
+    let waits = &messages[0]["data"];
+    assert_eq!(
+        (&waits["approval"], &waits["tool"], &waits["rule"]),
+        (&json!(1), &json!("delete_note"), &json!("deletes"))
+    );
+    assert_eq!((&waits["subject"], &waits["route"]), (&json!("dev|ada"), &json!("/mcp")));
+    assert_eq!(waits["url"], format!("{}/approvals/1", ada.place.origin));
+    let decided = &messages[1]["data"];
+    assert_eq!((&decided["person"]["name"], &decided["reason"]), (&json!("grace on call"), &json!("the only copy")));
+    let posted = receiver.requests();
+    assert!(
+        posted.iter().all(|message| !String::from_utf8_lossy(&message.body).contains("secret-note")),
+        "no arguments"
+    );
+    assert_eq!((posted[0].path(), posted[0].header("x-team")), ("/approvals", Some("ops")));
+    assert_ne!(posted[0].header("webhook-id"), posted[1].header("webhook-id"));
+}
+
+#[tokio::test]
+async fn fault_a_message_that_does_not_arrive_is_tried_again_as_the_same_and_then_counted() {
+    let receiver = Upstream::new(|_| Answer::status(500)).await;
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
+    let gateway = told_at(&receiver).clock(Arc::clone(&clock) as _).start().await;
+    let ada = Caller::of(&gateway, "ada").await;
+    let began = Instant::now();
+    assert!(is_pending(&ada.delete("1").await), "the call does not wait for it");
+    assert!(began.elapsed() < Duration::from_secs(2));
+    for tried in 1..=6 {
+        until("it was tried", || receiver.count() == tried).await;
+        // That it failed is written down soon after it did.
+        sleep(Duration::from_millis(200)).await;
+        clock.advance(Duration::from_secs(5 * 3_u64.pow(u32::try_from(tried).unwrap())));
+    }
+    let failed = || async { gateway.ask(&Request::get("/metrics")).await.text().to_owned() };
+    while !failed().await.contains(r#"portcullis_approvals_messages_total{outcome="failed"} 1"#) {
+        sleep(Duration::from_millis(50)).await;
+    }
+    clock.advance(Duration::from_hours(1));
+    sleep(Duration::from_millis(1200)).await;
+    let ids: Vec<_> = receiver
+        .requests()
+        .iter()
+        .filter(|message| message.body.windows(8).any(|part| part == b"proposed"))
+        .map(|message| message.header("webhook-id").unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), 6, "and not for ever");
+    assert!(ids.iter().all(|id| *id == ids[0]));
 }

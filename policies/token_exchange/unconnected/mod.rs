@@ -2,7 +2,6 @@
 //! server that does not die in the meantime (MCP 2026-07-28, "URL Mode Elicitation for OAuth Flows").
 
 mod catalogue;
-mod round;
 mod session;
 mod upstream;
 mod words;
@@ -10,16 +9,15 @@ mod words;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::json;
 
+pub(super) use self::session::Session;
 use self::{
     catalogue::Catalogues,
-    round::Marker,
     session::Sessions,
     upstream::Upstreams,
     words::{Words, accepted, changed_lists},
 };
-pub(super) use self::{round::Round, session::Session};
 use super::ask::Ask;
 use crate::kit::{
     chain::{Request, Response, RouteService},
@@ -27,10 +25,8 @@ use crate::kit::{
     host::Host,
     message::{Kind, Message, Method},
     refusal::{Reason, Refusal},
+    round::{self, Marker, Page, Round},
 };
-
-/// Whether clients say of themselves that they can send people to a page.
-const CAPABILITIES: &str = "/_meta/io.modelcontextprotocol~1clientCapabilities";
 
 pub(super) struct Unconnected {
     words: Words,
@@ -51,7 +47,7 @@ pub(super) struct Arrived {
 impl Unconnected {
     pub(super) fn new(auth: Arc<UpstreamAuth>, host: &Host) -> Self {
         Self {
-            marker: Marker::new(&auth.id),
+            marker: Marker::new("connect", &auth.id),
             words: Words::new(auth),
             sessions: Sessions::new(host),
             upstreams: Upstreams::default(),
@@ -139,7 +135,7 @@ impl Unconnected {
             Some(Method::CallTool | Method::GetPrompt | Method::ReadResource)
                 if ask.message.is_modern() && opens_pages =>
             {
-                ask.result(&self.marker.input_required(ask, required))
+                ask.result(&self.marker.input_required(&ask.message, page(required)))
             }
             _ if opens_pages && !ask.message.is_modern() => ask.refuse(words::elicitation_required(required)),
             Some(Method::CallTool) => ask.result(&self.words.tool_result(ask, required)),
@@ -159,9 +155,12 @@ impl Unconnected {
 
 /// Did the client declare URL elicitation? Older ones declare it once, when their session begins.
 fn opens_pages(ask: &Ask, session: Option<&Session>) -> bool {
-    let declared = |capabilities: &Value| capabilities.pointer("/elicitation/url").is_some_and(Value::is_object);
     if ask.message.is_modern() {
-        return ask.params().pointer(CAPABILITIES).is_some_and(declared);
+        return round::opens_pages(&ask.message);
     }
-    session.is_some_and(|session| session.knows_pages() && declared(&session.capabilities))
+    session.is_some_and(|session| session.knows_pages() && round::declares_pages(&session.capabilities))
+}
+
+fn page(required: &ConnectRequired) -> Page<'_> {
+    Page { id: &required.elicitation_id, url: &required.url, message: &required.message }
 }

@@ -207,6 +207,7 @@ pub(super) fn approval(call: &str, subject: &str) -> ApprovalDetails {
         created_at: START,
         expires_at: in_minutes(10),
         to_audit: true,
+        to_webhook: false,
     };
     ApprovalDetails { record, call: format!("arguments of {call}").into_bytes() }
 }

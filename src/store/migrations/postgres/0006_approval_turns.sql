@@ -6,6 +6,7 @@ CREATE TABLE approval_turns (
     reader TEXT NOT NULL,
     number BIGINT NOT NULL,
     state TEXT NOT NULL,
+    id TEXT NOT NULL,
     at BIGINT NOT NULL,
     by_name TEXT,
     by_subject TEXT,

@@ -6,6 +6,7 @@ CREATE TABLE approval_turns (
     reader TEXT NOT NULL,
     number INTEGER NOT NULL,
     state TEXT NOT NULL,
+    id TEXT NOT NULL,
     at INTEGER NOT NULL,
     by_name TEXT,
     by_subject TEXT,

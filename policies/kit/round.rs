@@ -1,35 +1,47 @@
-//! Multi round-trip requests (MCP 2026-07-28, "Multi Round-Trip Requests"): the gateway asks the client to open a page,
-//! and knows its own question again when the client repeats the call.
+//! Multi round-trip requests (MCP 2026-07-28, "Multi Round-Trip Requests"): a policy asks the client to open a page, and knows
+//! its own question again when the client repeats the call.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
-use super::Ask;
 use crate::kit::{
-    credential::ConnectRequired,
     json::{Flaw, Limits, Reader},
     message::Message,
 };
 
-/// The key of the one question.
-const QUESTION: &str = "connect";
+/// Whether clients say of themselves that they can send people to a page.
+const CAPABILITIES: &str = "/_meta/io.modelcontextprotocol~1clientCapabilities";
 const STATE: &str = "requestState";
 const RESPONSES: &str = "inputResponses";
-/// Bytes of the upstream's own state that are kept while the gateway asks; beyond that the upstream has to ask again.
+/// Bytes of the upstream's own state that are kept while a policy asks; beyond that the upstream has to ask again.
 const MOST: usize = 64 << 10;
 
-/// How the gateway knows its own `requestState`.
+/// How a policy knows its own `requestState`.
 ///
 /// Nothing in it is believed: whoever forges one gains that members of their own message are left out or put back, which
-/// they could have done themselves. Who is connected, the store knows.
-pub(super) struct Marker {
+/// they could have done themselves. What the question was about, the store knows.
+#[derive(Debug)]
+pub struct Marker {
+    /// The key of the one question.
+    question: &'static str,
     prefix: Box<str>,
     finder: Finder<'static>,
 }
 
-/// The gateway's own `requestState`: which question it was, and what the upstream had asked before.
+/// A page that somebody is asked to open.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// Names the question.
+    pub id: &'a str,
+    /// Where it is.
+    pub url: &'a str,
+    /// Why, for people.
+    pub message: &'a str,
+}
+
+/// The own `requestState`: which question it was, and what the upstream had asked before.
 #[derive(Default, Serialize, Deserialize)]
 struct Asked {
     elicitation: String,
@@ -39,43 +51,61 @@ struct Asked {
     responses: Option<Box<RawValue>>,
 }
 
-/// A call that answers the gateway's question.
-pub(in super::super) struct Round {
+/// A call that answers a policy's question.
+#[derive(Debug)]
+pub struct Round {
     /// The call without the answer, as the upstream may see it.
-    pub(in super::super) message: Message,
+    pub message: Message,
+    /// Names the question, as the client says.
+    pub id: String,
     action: String,
 }
 
 impl Round {
-    pub(in super::super) fn was_accepted(&self) -> bool {
+    /// Does the person open the page?
+    pub fn was_accepted(&self) -> bool {
         self.action == "accept"
     }
 
-    pub(in super::super) fn was_declined(&self) -> bool {
+    /// Do they not want to?
+    pub fn was_declined(&self) -> bool {
         matches!(&*self.action, "decline" | "cancel")
     }
 }
 
+/// Did this client of 2026-07-28 declare that it can send people to a page?
+pub fn opens_pages(message: &Message) -> bool {
+    let params = message.params().filter(|_| message.is_modern());
+    let params: Value = params.and_then(|params| serde_json::from_str(params).ok()).unwrap_or_default();
+    params.pointer(CAPABILITIES).is_some_and(declares_pages)
+}
+
+/// Do capabilities of a client, of either era, say so?
+pub fn declares_pages(capabilities: &Value) -> bool {
+    capabilities.pointer("/elicitation/url").is_some_and(Value::is_object)
+}
+
 impl Marker {
-    pub(super) fn new(id: &str) -> Self {
-        let prefix = format!("portcullis-connect.{id}.");
-        Self { finder: Finder::new(prefix.as_bytes()).into_owned(), prefix: prefix.into() }
+    /// For the question of this name, which `about` tells from those of the same name.
+    pub fn new(question: &'static str, about: &str) -> Self {
+        let prefix = format!("portcullis-{question}.{about}.");
+        Self { question, finder: Finder::new(prefix.as_bytes()).into_owned(), prefix: prefix.into() }
     }
 
-    /// May there be an answer to the gateway's question in this message?
-    pub(super) fn is_in(&self, message: &Message) -> bool {
+    /// May there be an answer to the question in this message?
+    pub fn is_in(&self, message: &Message) -> bool {
         message.is_modern() && self.finder.find(message.bytes()).is_some()
     }
 
-    /// The answer to the gateway's question, if that is what the message holds.
-    pub(super) fn round(&self, message: &Message) -> Option<Round> {
+    /// The answer to the question, if that is what the message holds.
+    pub fn round(&self, message: &Message) -> Option<Round> {
         if !self.is_in(message) {
             return None;
         }
         let params: Value = serde_json::from_str(message.params()?).ok()?;
         let state = self.read(params.get(STATE)?.as_str()?)?;
-        let action = params.pointer("/inputResponses/connect/action").and_then(Value::as_str).unwrap_or_default();
-        Some(Round { message: replaced(message, &state)?, action: action.to_owned() })
+        let action = params[RESPONSES][self.question]["action"].as_str().unwrap_or_default().to_owned();
+        Some(Round { message: replaced(message, &state)?, id: state.elicitation, action })
     }
 
     fn read(&self, state: &str) -> Option<Asked> {
@@ -84,22 +114,22 @@ impl Marker {
     }
 
     /// The result that asks the client to open a page.
-    pub(super) fn input_required(&self, ask: &Ask, required: &ConnectRequired) -> Value {
+    pub fn input_required(&self, call: &Message, page: Page<'_>) -> Value {
         json!({
             "resultType": "input_required",
             "inputRequests": {
-                QUESTION: {
+                self.question: {
                     "method": "elicitation/create",
-                    "params": { "mode": "url", "message": required.message, "url": required.url },
+                    "params": { "mode": "url", "message": page.message, "url": page.url },
                 },
             },
-            "requestState": self.write(ask, required),
+            "requestState": self.write(call, page.id),
         })
     }
 
-    fn write(&self, ask: &Ask, required: &ConnectRequired) -> String {
-        let mut state = pending(&ask.message);
-        state.elicitation.clone_from(&required.elicitation_id);
+    fn write(&self, call: &Message, id: &str) -> String {
+        let mut state = pending(call);
+        id.clone_into(&mut state.elicitation);
         let json = serde_json::to_vec(&state).unwrap_or_default();
         format!("{}{}", self.prefix, BASE64_URL_SAFE_NO_PAD.encode(json))
     }
@@ -122,7 +152,7 @@ fn pending(message: &Message) -> Asked {
     Asked { elicitation: String::new(), state: request_state, responses: input_responses }
 }
 
-/// The message with the upstream's own state in the place of the gateway's. All other bytes stay as they are.
+/// The message with the upstream's own state in the place of the policy's. All other bytes stay as they are.
 fn replaced(message: &Message, state: &Asked) -> Option<Message> {
     let text = std::str::from_utf8(message.bytes()).ok()?;
     let mut out = String::with_capacity(text.len());

@@ -15,6 +15,7 @@ mod handle;
 mod house;
 mod key;
 mod line;
+mod otlp;
 mod query;
 mod sinks;
 #[cfg(test)]

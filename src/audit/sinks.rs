@@ -17,14 +17,15 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::Counts;
+use super::{Counts, otlp};
 use crate::{
-    config::{AuditOptions, Webhook},
+    config::{Gateway, OtlpLogs, Webhook, service_name},
     fetch::{Client, Endpoint},
     store::AuditRow,
 };
 
 const NDJSON: &str = "application/x-ndjson";
+const PROTOBUF: &str = "application/x-protobuf";
 /// Groups that wait for a sink.
 const QUEUE: usize = 64;
 /// How long a sink gets for its last groups when the gateway stops.
@@ -33,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A place where rows go, as NDJSON, once they are in the store.
+/// A place where rows go, once they are in the store.
 #[derive(Clone, Debug)]
 pub enum Sink {
     /// Appended to a file, which may be moved away at any time.
@@ -42,6 +43,8 @@ pub enum Sink {
     Stdout,
     /// Posted, a group at a time.
     Webhook(Endpoint),
+    /// Posted as log records of OpenTelemetry, in the name of this service.
+    Otlp(Endpoint, String),
 }
 
 /// All sinks, at work.
@@ -96,7 +99,10 @@ async fn work(sink: Sink, mut groups: mpsc::Receiver<Group>, counts: Counts) {
     let mut is_down = false;
     while let Some(Group { text, rows }) = groups.recv().await {
         match sink.take(text).await {
-            Ok(()) => is_down = false,
+            Ok(rejected) => {
+                counts.add_missed(rejected);
+                is_down = false;
+            }
             Err(why) => {
                 counts.add_missed(rows);
                 if !std::mem::replace(&mut is_down, true) {
@@ -109,19 +115,32 @@ async fn work(sink: Sink, mut groups: mpsc::Receiver<Group>, counts: Counts) {
 
 impl Sink {
     /// Those that a configuration names.
-    pub fn of(options: &AuditOptions, folder: &Path, client: &Client) -> anyhow::Result<Vec<Self>> {
+    pub fn of(gateway: &Gateway, folder: &Path, client: &Client) -> anyhow::Result<Vec<Self>> {
+        let options = &gateway.audit;
         let file = options.file.as_ref().map(|file| Self::File(folder.join(file)));
         let stdout = options.stdout.then_some(Self::Stdout);
         let webhook = options.webhook.as_ref().map(|webhook| webhook_of(webhook, client)).transpose()?;
-        Ok([file, stdout, webhook.map(Self::Webhook)].into_iter().flatten().collect())
+        let otlp = options.otlp.as_ref().map(|otlp| otlp_of(otlp, client)).transpose()?;
+        let service = gateway.telemetry.as_ref().map_or_else(service_name, |telemetry| telemetry.service_name.clone());
+        let otlp = otlp.map(|endpoint| Self::Otlp(endpoint, service));
+        Ok([file, stdout, webhook.map(Self::Webhook), otlp].into_iter().flatten().collect())
     }
 
-    async fn take(&self, text: Bytes) -> Result<(), String> {
+    /// How many rows were not taken, although all went well.
+    async fn take(&self, text: Bytes) -> Result<u64, String> {
         match self {
-            Self::File(path) => blocking(append, path.clone(), text).await,
-            Self::Stdout => blocking(print, PathBuf::new(), text).await,
-            Self::Webhook(endpoint) => again(|| endpoint.post(NDJSON, HeaderMap::new(), text.clone())).await.map(drop),
+            Self::File(path) => blocking(append, path.clone(), text).await?,
+            Self::Stdout => blocking(print, PathBuf::new(), text).await?,
+            Self::Webhook(endpoint) => {
+                again(|| endpoint.post(NDJSON, HeaderMap::new(), text.clone())).await?;
+            }
+            Self::Otlp(endpoint, service) => {
+                let records = otlp::export(service, &String::from_utf8_lossy(&text));
+                let answer = again(|| endpoint.post(PROTOBUF, HeaderMap::new(), records.clone())).await?;
+                return Ok(otlp::rejected(answer.body()));
+            }
         }
+        Ok(0)
     }
 }
 
@@ -143,6 +162,11 @@ fn print(_: &Path, text: &[u8]) -> io::Result<()> {
 
 fn webhook_of(options: &Webhook, client: &Client) -> anyhow::Result<Endpoint> {
     Endpoint::new(client, &options.url, options.headers.exposed()).context("gateway.audit.webhook")
+}
+
+fn otlp_of(options: &OtlpLogs, client: &Client) -> anyhow::Result<Endpoint> {
+    let url = format!("{}/v1/logs", options.endpoint.trim_end_matches('/'));
+    Endpoint::new(client, &url, options.headers.exposed()).context("gateway.audit.otlp")
 }
 
 /// Tries more than once.

@@ -322,25 +322,39 @@ pub enum LogFormat {
     Json,
 }
 
-/// What becomes of the rows of `audit-log`. The store has them all; they can go elsewhere too, as NDJSON.
+/// What becomes of the rows of `audit-log`. The store has them all; they can go elsewhere too.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AuditOptions {
     /// Days for which the store keeps them.
     #[schemars(range(min = 1, max = 36_500))]
     pub keep_days: u32,
-    /// A file to which they are appended, relative to this file. It may be moved away at any time; a new one begins then.
+    /// A file to which they are appended, as NDJSON, relative to this file. It may be moved away at any time; a new one begins then.
     pub file: Option<String>,
-    /// Write them to standard output.
+    /// Write them to standard output, as NDJSON.
     pub stdout: bool,
-    /// An address to which they are posted, a group at a time.
+    /// An address to which they are posted, as NDJSON, a group at a time.
     pub webhook: Option<Webhook>,
+    /// An OpenTelemetry collector to which they are posted as log records.
+    pub otlp: Option<OtlpLogs>,
 }
 
 impl Default for AuditOptions {
     fn default() -> Self {
-        Self { keep_days: 90, file: None, stdout: false, webhook: None }
+        Self { keep_days: 90, file: None, stdout: false, webhook: None, otlp: None }
     }
+}
+
+/// An OpenTelemetry collector that takes log records.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OtlpLogs {
+    /// The address of its OTLP/HTTP receiver, such as `http://127.0.0.1:4318`; records go to `/v1/logs` below it.
+    pub endpoint: String,
+    /// Sent along, such as `Authorization`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub headers: HiddenHeaders,
 }
 
 /// What becomes of calls that wait for an approval.
@@ -404,7 +418,8 @@ pub struct Telemetry {
     pub service_name: String,
 }
 
-fn service_name() -> String {
+/// What the gateway is called among services, unless the configuration says otherwise.
+pub fn service_name() -> String {
     "portcullis".to_owned()
 }
 

@@ -17,8 +17,8 @@ pub use self::{
     document::Document,
     file::{
         ApprovalOptions, AuditOptions, Batches, ClientDocuments, ConfiguredClient, Era, FetchOptions, Gateway, Hidden,
-        HiddenHeaders, ListenerLimits, Log, LogFormat, OAuthOptions, Registration, RouteClocks, RouteLimits,
-        SignedWebhook, Telemetry, TlsFiles, Upstream, UpstreamTls, Webhook,
+        HiddenHeaders, ListenerLimits, Log, LogFormat, OAuthOptions, OtlpLogs, Registration, RouteClocks, RouteLimits,
+        SignedWebhook, Telemetry, TlsFiles, Upstream, UpstreamTls, Webhook, service_name,
     },
     interpolate::{Secrets, Surroundings},
     pointer::Pointer,

@@ -53,10 +53,14 @@ fn key_source_problems(gateway: &Gateway) -> impl Iterator<Item = (&'static str,
 
 /// What would only show when something is posted for the first time.
 fn posting_problems(gateway: &Gateway) -> Vec<Problem> {
-    let at = |of: &str| Pointer::root().join("gateway").join(of).join("webhook");
+    let below = |of: &str, name: &str| Pointer::root().join("gateway").join(of).join(name);
+    let at = |of: &str| below(of, "webhook");
     let mut problems = Vec::new();
     if let Some(webhook) = &gateway.audit.webhook {
         endpoint_problems((&webhook.url, "url"), &webhook.headers, &at("audit"), &mut problems);
+    }
+    if let Some(otlp) = &gateway.audit.otlp {
+        endpoint_problems((&otlp.endpoint, "endpoint"), &otlp.headers, &below("audit", "otlp"), &mut problems);
     }
     if let Some(webhook) = &gateway.approvals.webhook {
         endpoint_problems((&webhook.url, "url"), &webhook.headers, &at("approvals"), &mut problems);

@@ -137,7 +137,7 @@ impl Services {
             store: store.clone(),
             tenant: Tenant::DEFAULT,
             clock: Arc::clone(&self.clock),
-            sinks: audit::Sink::of(&gateway.audit, &place.folder, &fetch)?,
+            sinks: audit::Sink::of(&gateway, &place.folder, &fetch)?,
             keep: Duration::from_hours(24 * u64::from(gateway.audit.keep_days)),
         };
         audit::open(of_audit, &self.audit).await?;

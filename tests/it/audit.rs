@@ -2,6 +2,12 @@
 
 use std::{collections::HashSet, path::Path, process::Output};
 
+use opentelemetry_proto::tonic::{
+    collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse},
+    common::v1::{AnyValue, any_value},
+};
+use portcullis::audit::Verifier;
+use prost::Message;
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
 
@@ -208,6 +214,58 @@ async fn rows_are_posted_where_the_configuration_says() {
     let lines = String::from_utf8(posted.body.clone()).unwrap();
     let rows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(rows.iter().any(|row| row["target"]["name"] == "echo"), "{rows:#?}");
+}
+
+#[tokio::test]
+async fn rows_are_log_records_of_a_collector_that_still_prove_themselves() {
+    // The first time it is out of order, and later it takes all records but two.
+    let collector = Upstream::new(|received| match received.number {
+        0 => Answer::status(503),
+        1 => Answer::status(200),
+        _ => {
+            let partial = ExportLogsPartialSuccess { rejected_log_records: 2, error_message: "too many".to_owned() };
+            let answer = ExportLogsServiceResponse { partial_success: Some(partial) };
+            Answer::body(200, "application/x-protobuf", answer.encode_to_vec())
+        }
+    })
+    .await;
+    let endpoint = format!("http://{}/", collector.address());
+    let otlp = json!({ "otlp": { "endpoint": endpoint, "headers": { "authorization": "Bearer of the collector" } } });
+    let route = Route::demo().policy("audit-log", &json!({}));
+    let gateway = Setup::new().route("/mcp", route).gateway("audit", otlp).start().await;
+    gateway.post(&call(1, "echo", &json!({ "text": "hello" }))).await;
+    until("the rows were posted once more", || collector.count() == 2).await;
+    let [refused, taken] = &collector.requests()[..] else { panic!() };
+    assert_eq!(refused.body, taken.body, "nothing is lost because the collector was out of order");
+    assert_eq!((taken.path(), taken.header("authorization")), ("/v1/logs", Some("Bearer of the collector")));
+    assert_eq!(taken.header("content-type"), Some("application/x-protobuf"));
+    let logs = ExportLogsServiceRequest::decode(&*taken.body).unwrap().resource_logs.remove(0);
+    let text = |value: &Option<AnyValue>| match value.as_ref().and_then(|value| value.value.clone()) {
+        Some(any_value::Value::StringValue(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    let service = &logs.resource.as_ref().unwrap().attributes[0];
+    assert_eq!((&*service.key, &*text(&service.value)), ("service.name", "portcullis"));
+    let records = &logs.scope_logs[0].log_records;
+    let record = records.iter().find(|record| record.event_name == "portcullis.audit.call").unwrap();
+    let row: Value = serde_json::from_str(&text(&record.body)).unwrap();
+    assert_eq!((&row["target"]["name"], record.severity_text.as_str()), (&json!("echo"), "INFO"));
+    let attribute = |name: &str| text(&record.attributes.iter().find(|attribute| attribute.key == name).unwrap().value);
+    assert_eq!((attribute("portcullis.route"), attribute("mcp.method.name")), ("/mcp".into(), "tools/call".into()));
+    let at = time::OffsetDateTime::from_unix_timestamp_nanos(record.time_unix_nano.into()).unwrap();
+    let said = row["at"].as_str().unwrap();
+    assert_eq!(at, time::OffsetDateTime::parse(said, &time::format_description::well_known::Rfc3339).unwrap());
+    let mut verifier = Verifier::new(Vec::new());
+    records.iter().zip(1..).for_each(|(record, number)| verifier.line(&text(&record.body), number));
+    assert_eq!(verifier.finish().findings, []);
+
+    gateway.post(&call(2, "echo", &json!({ "text": "hello" }))).await;
+    soon("records that the collector did not take are counted", async {
+        while !gateway.ask(&Request::get("/metrics")).await.text().contains("portcullis_audit_missed_total 2") {
+            pause(20).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

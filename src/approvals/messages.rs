@@ -113,7 +113,7 @@ impl ApprovalDesk {
     }
 
     async fn send(&self, webhook: &Webhook, turn: &ApprovalTurn) -> Result<(), String> {
-        let body = body(turn, self.page(turn.number)).to_string();
+        let body = body(turn, self.page(turn.number).as_deref()).to_string();
         let id = format!("{}_{}", turn.id, turn.state.name());
         let headers = message_headers(webhook.signer.as_ref(), &id, self.0.clock.now(), body.as_bytes());
         webhook.endpoint.post("application/json", headers, body.into()).await.map(drop)
@@ -146,7 +146,7 @@ impl ApprovalDesk {
     }
 }
 
-fn body(turn: &ApprovalTurn, url: Option<String>) -> Value {
+fn body(turn: &ApprovalTurn, url: Option<&str>) -> Value {
     let ApprovalTurn { number, state, by_name, by_subject, reason, subject, route, upstream, .. } = turn;
     let person = (by_name.is_some() || by_subject.is_some()).then(|| json!({ "name": by_name, "subject": by_subject }));
     json!({

@@ -9,7 +9,7 @@ use portcullis_policies::kit::{
 };
 
 use super::{ApprovalDesk, handle::unavailable, view::Asked};
-use crate::store::{ApprovalDetails, ApprovalRecord, ApprovalState, Digest, StoreError, Work};
+use crate::store::{ApprovalDetails, ApprovalRecord, ApprovalState, Digest, StoreError, TurnReaders, Work};
 
 /// Calls of one person that may wait.
 const MOST: u64 = 1000;
@@ -149,8 +149,7 @@ impl ApprovalDesk {
             request_id: held.request_id.map(|id| id.to_string()),
             created_at: now,
             expires_at: now.plus(held.expires_after),
-            to_audit: held.is_audited,
-            to_webhook: self.0.tells,
+            told: TurnReaders { audit: held.is_audited, webhook: self.0.tells },
         };
         let asked = Asked {
             arguments: held.shown.clone(),

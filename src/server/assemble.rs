@@ -64,7 +64,7 @@ pub async fn assemble(
         rows: services.audit.counts(),
         messages: services.approvals.messages(),
     };
-    let metrics = Metrics::new(&exporters.meters, exporters.registry.clone(), counted);
+    let metrics = Metrics::new(&exporters.meters, exporters.registry.clone(), &counted);
     let tls = gateway.tls.as_ref().map(|files| Tls::load(files, folder)).transpose()?;
     let origin = public_origin(&gateway, &listening).context("gateway.publicUrl is no origin")?;
     let own = own_endpoints(metrics.clone(), shutdown.clone(), &services, &origin);

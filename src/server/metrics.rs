@@ -45,7 +45,7 @@ pub(super) struct Metrics {
 
 impl Metrics {
     /// Instruments of `provider`, which `registry` shows.
-    pub(super) fn new(provider: &SdkMeterProvider, registry: Registry, counted: Counted<'_>) -> Self {
+    pub(super) fn new(provider: &SdkMeterProvider, registry: Registry, counted: &Counted<'_>) -> Self {
         let meter = provider.meter("portcullis");
         observe_upstreams(&meter, counted.upstreams);
         observe_audit(&meter, counted.rows);

@@ -28,6 +28,15 @@ impl Decider<'_> {
     }
 }
 
+/// Who hears of what becomes of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnReaders {
+    /// The audit log gets a row.
+    pub audit: bool,
+    /// Somebody gets messages.
+    pub webhook: bool,
+}
+
 /// What a call came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApprovalTurn {

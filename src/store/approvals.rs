@@ -13,7 +13,7 @@ use std::fmt;
 use portcullis_policies::kit::clock::Timestamp;
 
 use super::{
-    Decider, Digest, Store, StoreError, Tenant, Work,
+    Decider, Digest, Store, StoreError, Tenant, TurnReaders, Work,
     sql::{Count, Record, Row, values},
 };
 
@@ -102,10 +102,8 @@ pub struct ApprovalRecord {
     pub created_at: Timestamp,
     /// When it is too late.
     pub expires_at: Timestamp,
-    /// Does the audit log get a row of what becomes of it?
-    pub to_audit: bool,
-    /// Does somebody get messages of it?
-    pub to_webhook: bool,
+    /// Who hears of what becomes of it.
+    pub told: TurnReaders,
 }
 
 /// The same with what people are shown who decide. Printing it does not show that.
@@ -156,8 +154,7 @@ impl Record for ApprovalRecord {
             request_id: row.get("request_id")?,
             created_at: row.at("created_at")?,
             expires_at: row.at("expires_at")?,
-            to_audit: row.get::<i64>("to_audit")? != 0,
-            to_webhook: row.get::<i64>("to_webhook")? != 0,
+            told: TurnReaders { audit: row.get::<i64>("to_audit")? != 0, webhook: row.get::<i64>("to_webhook")? != 0 },
         })
     }
 }
@@ -280,8 +277,8 @@ impl Work {
         let Number(number) = self.one(NEXT, values![first]).await?.unwrap_or(Number(first));
         let ApprovalRecord { id, call, subject, route, upstream, tool, policy, definition, .. } = &new.record;
         let ApprovalRecord { rule, approvers, request_id, created_at, expires_at, .. } = &new.record;
-        let ApprovalRecord { own_calls, to_audit, to_webhook, .. } = &new.record;
-        let [own_calls, to_audit, to_webhook] = [own_calls, to_audit, to_webhook].map(|is_so| i64::from(*is_so));
+        let ApprovalRecord { own_calls, told, .. } = &new.record;
+        let [own_calls, to_audit, to_webhook] = [*own_calls, told.audit, told.webhook].map(i64::from);
         let sealed = self.owner.seal(CALL, id, &new.call);
         let values = values![
             number,

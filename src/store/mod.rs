@@ -61,7 +61,7 @@ use self::sql::{Database, Owner, Record, Value};
 pub use self::{
     accounts::AccountRecord,
     api_keys::ApiKeyRecord,
-    approval_turns::{ApprovalMessage, ApprovalTurn, Decider},
+    approval_turns::{ApprovalMessage, ApprovalTurn, Decider, TurnReaders},
     approvals::{ApprovalDetails, ApprovalRecord, ApprovalState},
     audit::{AuditHead, AuditKeyRecord, AuditRow},
     claims::Claim,

@@ -110,7 +110,9 @@ async fn fault_of_several_nodes_that_look_at_once_one_writes_the_row() {
     for number in 1..=CALLS {
         story.propose(&held_of(&format!("tool {number}"))).await;
         story.approve(i64::try_from(number).unwrap(), &person("grace")).await.unwrap();
-        nodes.iter().for_each(|node| node.audit.look());
+        for node in &nodes {
+            node.audit.look();
+        }
     }
     nodes[0].decisions(CALLS).await;
     for node in &nodes {

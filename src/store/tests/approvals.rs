@@ -162,7 +162,7 @@ async fn turns(bench: &Bench) -> Vec<ApprovalTurn> {
 
 pub(super) async fn each_turn_of_a_call_is_handed_out_once_for_the_audit_log(bench: Bench) {
     let (audited, mut other) = (approval("a", "ada"), approval("b", "ada"));
-    other.record.to_audit = false;
+    other.record.told.audit = false;
     propose(&bench, &audited).await.unwrap();
     propose(&bench, &other).await.unwrap();
     let by = Decider { name: Some("grace"), subject: Some("7") };

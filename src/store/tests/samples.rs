@@ -9,7 +9,7 @@ use crate::store::{
     AccountRecord, ApiKeyRecord, ApprovalDetails, ApprovalRecord, ApprovalState, AuditKeyRecord, AuditRow,
     ClientRecord, CodeRecord, ConnectFlow, ConnectLink, ConnectionEvent, ConnectionKey, ConnectionRecord,
     ConnectionStage, ConnectionState, ConnectionSummary, ConsentKey, Digest, GrantRecord, KeyState, LoginRecord,
-    RefreshRecord, SessionRecord, SigningKeyRecord, UpstreamClientRecord,
+    RefreshRecord, SessionRecord, SigningKeyRecord, TurnReaders, UpstreamClientRecord,
 };
 
 pub(super) fn digest(of: &str) -> Digest {
@@ -206,8 +206,7 @@ pub(super) fn approval(call: &str, subject: &str) -> ApprovalDetails {
         request_id: Some("request".to_owned()),
         created_at: START,
         expires_at: in_minutes(10),
-        to_audit: true,
-        to_webhook: false,
+        told: TurnReaders { audit: true, webhook: false },
     };
     ApprovalDetails { record, call: format!("arguments of {call}").into_bytes() }
 }

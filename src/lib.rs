@@ -6,7 +6,8 @@
 //! listen → router ─ /healthz /readyz /metrics → the gateway's own endpoints
 //!                 ├ /.well-known/* /oauth/*   → the authorization server
 //!                 ├ /connect/* /connections   → pages on which people connect to upstreams
-//!                 ├ /approvals                → pages on which people approve calls
+//!                 ├ /approvals /audit /pins   → pages on which people approve calls and tools, and see what happened
+//!                 ├ /api/v1/*                 → the same for programs
 //!                 ├ /troubleshooting          → what errors mean, and what to do
 //!                 └ a route's path → read the message → policy 1 → … → policy n → proxy → upstream
 //!                                    ↑ the answer comes back through the same layers
@@ -32,7 +33,7 @@
 //! cli                  what people type
 //! server               listens; puts everything together
 //! doctor               what is wrong, and what to do about it
-//! console              pages for people
+//! console, api         pages for people; the REST API for programs
 //! pipeline             checked values → running chains
 //! oauth, api_keys      the authorization server that MCP clients talk to; keys for programs
 //! approvals            calls that wait until a person approves them
@@ -42,9 +43,10 @@
 //! audit                what happened: rows in a chain that shows if it was changed
 //! store, fetch         all SQL and all encryption at rest; the one client for addresses that others chose
 //! config               text → checked values; pure
-//! fault                what can be wrong: one table of causes and remedies
+//! fault, wire          what can be wrong: one table of causes and remedies; how programs read moments and ids
 //! ```
 
+pub mod api;
 pub mod api_keys;
 pub mod approvals;
 pub mod audit;
@@ -61,3 +63,4 @@ pub mod proxy;
 pub mod server;
 pub mod store;
 pub mod upstreams;
+pub mod wire;

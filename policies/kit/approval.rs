@@ -14,12 +14,13 @@ use crate::kit::{
     chain::RequestId,
     clock::Timestamp,
     host::{Caller, Identity},
-    pattern::{Names, Pattern},
+    pattern::{Names, Pattern, check_lists},
+    policy::Problem,
     refusal::Refusal,
 };
 
-/// Who may approve. Everything that is given must fit; of a list, one of its entries.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+/// Who it is, such as whoever may approve. Everything that is given must fit; of a list, one of its entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Approver {
     /// Subjects of people, or patterns.
@@ -42,6 +43,18 @@ impl Approver {
         let lists =
             [("users", &self.users), ("emails", &self.emails), ("groups", &self.groups), ("roles", &self.roles)];
         lists.into_iter().filter_map(|(name, list)| Some((name, list.as_deref()?)))
+    }
+
+    /// Reports entries below `at` that name nobody.
+    pub fn check(all: &[Self], at: &str, problems: &mut Vec<Problem>) {
+        for (index, approver) in all.iter().enumerate() {
+            let at = format!("{at}/{index}");
+            if approver.lists().next().is_none() {
+                let problem = Problem::new(&at, "this names nobody");
+                problems.push(problem.hint("name `users`, `emails`, `groups` or `roles`"));
+            }
+            check_lists(approver.lists(), &at, problems);
+        }
     }
 
     /// Is it this person? What is not known of them does not fit.

@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
+use crate::kit::policy::Problem;
+
 /// A name as it is, or a pattern that is marked as one.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Pattern {
     /// Exactly this.
@@ -15,7 +17,7 @@ pub enum Pattern {
 }
 
 /// A pattern.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Glob {
     /// With `*` for any letters and `?` for one.
@@ -67,5 +69,28 @@ impl Names {
 
     fn fits(&self, name: &str) -> bool {
         self.exact.iter().any(|exact| exact == name) || self.globs.iter().any(|glob| glob.matches(name))
+    }
+}
+
+/// Reports lists of names below `at` that nothing fits.
+pub fn check_lists<'a>(
+    lists: impl IntoIterator<Item = (&'static str, &'a [Pattern])>,
+    at: &str,
+    problems: &mut Vec<Problem>,
+) {
+    for (name, list) in lists {
+        if list.is_empty() {
+            let problem = Problem::new(format!("{at}/{name}"), "nothing fits an empty list");
+            problems.push(problem.hint("leave it out to mean every one"));
+        }
+        for (index, pattern) in list.iter().enumerate() {
+            if let Pattern::Exact(exact) = pattern
+                && exact.contains('*')
+            {
+                let why = format!("{exact:?} is taken literally, and no name has an asterisk in it");
+                let problem = Problem::new(format!("{at}/{name}/{index}"), why);
+                problems.push(problem.hint(format!("write {{ \"glob\": {exact:?} }} for a pattern")));
+            }
+        }
     }
 }

@@ -271,6 +271,15 @@ reasons! {
     AuditUnavailable = "audit_unavailable", 503, code::INTERNAL_ERROR,
         "This route makes no call without a row in the audit log, and the row cannot be written, so nothing was sent.",
         "Try again after `Retry-After`. If it lasts, the log says what keeps the store from its work.";
+    UnknownId = "unknown_id", 404, code::INVALID_REQUEST,
+        "Nothing has this id, or nothing that this key may see or change.",
+        "List what there is, and take an id from the list.";
+    Conflict = "conflict", 409, code::INVALID_REQUEST,
+        "It is no longer what the request takes it for, so nothing was changed.",
+        "Look at it again, and decide anew.";
+    BeyondKey = "beyond_key", 403, code::INVALID_REQUEST,
+        "A key makes keys that may do no more than itself, and this one would.",
+        "Ask for no more than the key has, or have the operator run `portcullis keys create`.";
     UpstreamStatus = "upstream_status", 502, code::INTERNAL_ERROR,
         "The upstream answered with an HTTP error and no message.", "See the HTTP status.";
     ShuttingDown = "shutting_down", 503, code::INTERNAL_ERROR,
@@ -439,11 +448,34 @@ impl Refusal {
         &self.0.message
     }
 
+    /// What to do about it.
+    pub fn remedy(&self) -> &str {
+        &self.0.remedy
+    }
+
     /// The HTTP answer.
     pub fn answer(self, to: Addressee<'_>) -> Response {
-        let mut response = http::Response::new(Reply::from(self.body(to)));
+        let body = Reply::from(self.body(to));
+        self.headed("application/json", body)
+    }
+
+    /// The same as problem details (RFC 9457), for programs that speak plain HTTP.
+    pub fn problem(self, to: Addressee<'_>) -> http::Response<Bytes> {
+        let mut data = self.data(to);
+        let kind = data.remove("help").unwrap_or_else(|| "about:blank".into());
+        let title = self.0.status.canonical_reason().unwrap_or_default();
+        let status = self.0.status.as_u16();
+        let mut problem = json!({ "type": kind, "title": title, "status": status, "detail": self.0.message });
+        if let Some(members) = problem.as_object_mut() {
+            members.extend(data);
+        }
+        self.headed("application/problem+json", problem.to_string().into())
+    }
+
+    fn headed<B>(self, media_type: &'static str, body: B) -> http::Response<B> {
+        let mut response = http::Response::new(body);
         *response.status_mut() = self.0.status;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         for (name, value) in self.0.headers {
             response.headers_mut().append(name, value);
         }
@@ -465,6 +497,13 @@ impl Refusal {
 
     /// The JSON-RPC error. Without a known id there is none in it: MCP's schema forbids `null`.
     pub fn body(&self, to: Addressee<'_>) -> Bytes {
+        let error = json!({ "code": self.0.code, "message": self.0.message, "data": self.data(to) });
+        let id = to.id.map(|id| format!(r#","id":{id}"#)).unwrap_or_default();
+        format!(r#"{{"jsonrpc":"2.0"{id},"error":{error}}}"#).into()
+    }
+
+    /// What programs read of it.
+    fn data(&self, to: Addressee<'_>) -> Map<String, Value> {
         let mut data = Map::new();
         data.insert("reason".into(), self.0.reason.code().into());
         data.insert("remedy".into(), self.0.remedy.as_ref().into());
@@ -477,8 +516,6 @@ impl Refusal {
             data.extend(help.map(|help| ("help".to_owned(), help.into())));
         }
         data.extend(self.0.data.clone());
-        let error = json!({ "code": self.0.code, "message": self.0.message, "data": data });
-        let id = to.id.map(|id| format!(r#","id":{id}"#)).unwrap_or_default();
-        format!(r#"{{"jsonrpc":"2.0"{id},"error":{error}}}"#).into()
+        data
     }
 }

@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    condition::check_lists,
-    options::{Action, Rule},
-};
+use super::options::{Action, Rule};
 use crate::kit::{approval::Approver, policy::Problem};
 
 const AN_HOUR: u32 = 60 * 60;
@@ -56,14 +53,7 @@ fn check_approvers(rule: &Rule, at: &str, problems: &mut Vec<Problem>) {
         let problem = Problem::new(at, "it is not said who may approve");
         problems.push(problem.hint("name them: \"approvers\": [{ \"groups\": [\"ops\"] }]"));
     }
-    for (index, approver) in rule.approvers.iter().enumerate() {
-        let at = format!("{at}/approvers/{index}");
-        if approver.lists().next().is_none() {
-            let problem = Problem::new(&at, "this names nobody");
-            problems.push(problem.hint("name `users`, `emails`, `groups` or `roles`"));
-        }
-        check_lists(approver.lists(), &at, problems);
-    }
+    Approver::check(&rule.approvers, &format!("{at}/approvers"), problems);
 }
 
 /// Whoever says who approves means that somebody is asked.

@@ -14,7 +14,7 @@ use super::{
 use crate::kit::{
     clock::Timestamp,
     host::Caller,
-    pattern::{Names, Pattern},
+    pattern::{Names, check_lists},
     policy::Problem,
 };
 
@@ -186,29 +186,6 @@ fn empty_lists(fits: &Match, at: &str, problems: &mut Vec<Problem>) {
     check_lists(fits.lists(), at, problems);
     if fits.time.as_ref().is_some_and(|time| time.days.as_ref().is_some_and(Vec::is_empty)) {
         problems.push(Problem::new(format!("{at}/time/days"), "no day is in an empty list"));
-    }
-}
-
-/// The same for any lists of names below `at`.
-pub(super) fn check_lists<'a>(
-    lists: impl IntoIterator<Item = (&'static str, &'a [Pattern])>,
-    at: &str,
-    problems: &mut Vec<Problem>,
-) {
-    for (name, list) in lists {
-        if list.is_empty() {
-            let problem = Problem::new(format!("{at}/{name}"), "nothing fits an empty list");
-            problems.push(problem.hint("leave it out to mean every one"));
-        }
-        for (index, pattern) in list.iter().enumerate() {
-            if let Pattern::Exact(exact) = pattern
-                && exact.contains('*')
-            {
-                let why = format!("{exact:?} is taken literally, and no name has an asterisk in it");
-                let problem = Problem::new(format!("{at}/{name}/{index}"), why);
-                problems.push(problem.hint(format!("write {{ \"glob\": {exact:?} }} for a pattern")));
-            }
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use portcullis_policies::kit::{clock::Timestamp, host::Identity, random};
 use secrecy::SecretString;
 
 use super::PREFIX;
-use crate::store::{ApiKeyRecord, Digest};
+use crate::store::{ApiKeyRecord, Digest, Store, StoreError, Tenant};
 
 /// What a key shall be.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,15 @@ pub struct Made {
     pub record: ApiKeyRecord,
     /// For whoever asked.
     pub key: SecretString,
+}
+
+/// Makes a key and keeps it.
+pub async fn create(store: &Store, tenant: &Tenant, wish: Wish, now: Timestamp) -> Result<Made, StoreError> {
+    let made = make(wish, now);
+    let mut work = store.begin(tenant).await?;
+    work.insert_api_key(&made.record).await?;
+    work.commit().await?;
+    Ok(made)
 }
 
 /// Makes a key.

@@ -1,4 +1,4 @@
-//! API keys: for programs that cannot open a browser. Made and taken back with `portcullis keys`.
+//! API keys: for programs that cannot open a browser. Made and taken back with `portcullis keys`, or by the REST API.
 //!
 //! A key is `pck_ID.SECRET`. The id finds its row; of the secret only the digest is kept. What is known of a key stays in
 //! memory until the store says that a key has changed, which it is asked twice a second.
@@ -20,9 +20,16 @@ use portcullis_policies::kit::{
 
 use crate::store::{ApiKeyRecord, Digest, Feed, Store, StoreError, Tenant, every};
 
+mod bounds;
+mod json;
 mod make;
+mod record;
 
-pub use self::make::{Made, Wish, make};
+pub use self::{
+    json::{ApiKeyJson, NewKeyJson},
+    make::{Made, Wish, create, make},
+    record::root_of,
+};
 
 /// What every key begins with, so that scanners for leaked secrets know one when they see it.
 const PREFIX: &str = "pck_";
@@ -163,14 +170,14 @@ fn known(record: Option<ApiKeyRecord>, shown: Digest) -> Result<Known, Denied> {
     if record.revoked_at.is_some() {
         return Err(Denied::Invalid("the key was revoked"));
     }
-    let identity: Identity = serde_json::from_str(&record.subject_claims).map_err(|error| {
+    let identity = record.identity().map_err(|error| {
         tracing::error!(%error, key = record.id, "an API key's row cannot be read");
         Denied::Unavailable
     })?;
-    let subject = format!("key|{}", record.id);
+    let subject = record.subject();
+    let routes = record.route_list();
+    let scopes = record.scopes().map(Box::from).collect();
     let identity = Identity { subject: subject.into(), name: Some(record.name), ..identity };
-    let routes = record.routes.map(|routes| serde_json::from_str(&routes).unwrap_or_default());
-    let scopes = record.scopes.split(' ').filter(|scope| !scope.is_empty()).map(Box::from).collect();
     let access = Access { caller: Caller::from(identity), scopes };
     Ok(Known { digest: record.digest, access, routes, expires_at: record.expires_at })
 }

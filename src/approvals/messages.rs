@@ -17,10 +17,10 @@ use tokio::{task::JoinSet, time::timeout};
 
 use super::ApprovalDesk;
 use crate::{
-    audit::date,
     config::SignedWebhook,
     fetch::{Client, Endpoint, Signer, message_headers},
     store::{ApprovalMessage, ApprovalTurn, StoreError},
+    wire::exact_date,
 };
 
 /// How often the store is asked for messages that others have left.
@@ -151,11 +151,11 @@ fn body(turn: &ApprovalTurn, url: Option<&str>) -> Value {
     let person = (by_name.is_some() || by_subject.is_some()).then(|| json!({ "name": by_name, "subject": by_subject }));
     json!({
         "type": format!("approval.{}", state.name()),
-        "timestamp": date(turn.at),
+        "timestamp": exact_date(turn.at),
         "data": {
             "approval": number, "state": state.name(), "url": url,
             "rule": turn.rule, "route": route, "upstream": upstream, "tool": turn.tool, "subject": subject,
-            "requestId": turn.request_id, "expiresAt": date(turn.expires_at), "person": person, "reason": reason,
+            "requestId": turn.request_id, "expiresAt": exact_date(turn.expires_at), "person": person, "reason": reason,
         },
     })
 }

@@ -9,6 +9,7 @@
 
 mod decide;
 mod handle;
+mod json;
 mod listen;
 mod messages;
 mod propose;
@@ -26,6 +27,7 @@ use self::listen::News;
 pub use self::{
     decide::{NotDecided, Verdict},
     handle::Handle,
+    json::{ApprovalJson, HeldJson},
     messages::{Counts, Webhook},
     shown::pretty,
     view::{ApprovalView, Asked},
@@ -68,7 +70,7 @@ pub trait Configurations: fmt::Debug + Send + Sync {
 /// Who decides.
 #[derive(Clone, Copy, Debug)]
 pub enum Who<'a> {
-    /// Somebody who is signed in with a browser.
+    /// Somebody who is signed in with a browser, or a program with its key.
     Person(&'a Identity),
     /// Whoever may run commands on the store.
     Operator(&'a str),

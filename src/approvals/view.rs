@@ -65,15 +65,25 @@ impl ApprovalRecord {
 impl ApprovalDesk {
     /// The calls that wait for somebody, the oldest first.
     pub async fn waiting_for(&self, who: Who<'_>) -> Result<Vec<ApprovalRecord>, StoreError> {
-        let (Self(inner), mut after, mut theirs) = (self, 0, Vec::new());
+        self.waiting_after(0, who, MOST).await
+    }
+
+    /// The next ones of them, after this number.
+    pub async fn waiting_after(
+        &self,
+        mut after: i64,
+        who: Who<'_>,
+        most: usize,
+    ) -> Result<Vec<ApprovalRecord>, StoreError> {
+        let (Self(inner), mut theirs) = (self, Vec::new());
         let now = inner.clock.now();
-        while theirs.len() < MOST {
+        while theirs.len() < most {
             let page = inner.store.approvals_to_decide(&inner.tenant, (after, now), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.number;
             theirs.extend(page.into_iter().filter(|record| record.is_decided_by(who)));
         }
-        theirs.truncate(MOST);
+        theirs.truncate(most);
         Ok(theirs)
     }
 
@@ -84,10 +94,10 @@ impl ApprovalDesk {
         Ok(calls.into_iter().map(|record| self.as_it_is(record)).collect())
     }
 
-    /// The latest calls of all, the newest first.
-    pub async fn all(&self, limit: u32) -> Result<Vec<ApprovalRecord>, StoreError> {
+    /// The latest calls of all with numbers below `before`, the newest first.
+    pub async fn all(&self, before: i64, limit: u32) -> Result<Vec<ApprovalRecord>, StoreError> {
         let Self(inner) = self;
-        let calls = inner.store.approvals(&inner.tenant, i64::MAX, limit).await?;
+        let calls = inner.store.approvals(&inner.tenant, before, limit).await?;
         Ok(calls.into_iter().map(|record| self.as_it_is(record)).collect())
     }
 

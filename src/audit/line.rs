@@ -4,23 +4,15 @@ use std::time::Duration;
 
 use portcullis_policies::kit::{
     audit::{Captured, End, Entry, Fault, Kept, Subject},
-    clock::Timestamp,
     decision::Decided,
     host::Caller,
     message::TargetKind,
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::store::ApprovalTurn;
-
-/// A moment, as in RFC 3339 with milliseconds.
-pub fn date(at: Timestamp) -> String {
-    let nanoseconds = i128::from(at.as_millis()) * 1_000_000;
-    let moment = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    moment.format(&Rfc3339).unwrap_or_default()
-}
+pub(super) use crate::wire::exact_date as date;
 
 /// What stands in the row of a person's decision besides its place, or of a call that nobody decided about in time.
 pub(super) fn of_decision(turn: &ApprovalTurn) -> String {

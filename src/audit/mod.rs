@@ -13,6 +13,7 @@ mod chain;
 mod counts;
 mod handle;
 mod house;
+mod json;
 mod key;
 mod line;
 mod otlp;
@@ -26,10 +27,10 @@ mod writer;
 pub use self::{
     counts::Counts,
     handle::Handle,
+    json::VerdictJson,
     key::{AuditKey, PublicKey},
-    line::date,
-    query::{Found, Wanted, query},
+    query::{Found, Page, Place, Wanted, page, query},
     sinks::Sink,
-    verify::{Finding, Kind, Verdict, Verifier},
+    verify::{AllRows, Finding, Kind, Verdict, Verifier},
     writer::{Foundation, open},
 };

@@ -9,7 +9,7 @@ use super::{
     key::PublicKey,
     line,
 };
-use crate::store::{AuditRow, Digest};
+use crate::store::{AuditRow, Digest, Store, StoreError, Tenant};
 
 /// Findings that are kept.
 const MOST: usize = 100;
@@ -102,6 +102,34 @@ struct Place<'a> {
     previous: &'a str,
     kind: &'a str,
     hash: &'a str,
+}
+
+/// Rows that are read at once from the store.
+const PAGE: u32 = 1000;
+
+/// All rows of the store, chain by chain, a page at a time.
+#[derive(Debug)]
+pub struct AllRows<'a> {
+    store: &'a Store,
+    tenant: &'a Tenant,
+    after: (String, i64),
+}
+
+impl<'a> AllRows<'a> {
+    /// From the first one on.
+    pub fn of(store: &'a Store, tenant: &'a Tenant) -> Self {
+        Self { store, tenant, after: (String::new(), 0) }
+    }
+
+    /// The next ones; none, after the last.
+    pub async fn next(&mut self) -> Result<Vec<AuditRow>, StoreError> {
+        let (chain, number) = &self.after;
+        let rows = self.store.audit_rows(self.tenant, (chain, *number), PAGE).await?;
+        if let Some(last) = rows.last() {
+            self.after = (last.chain.clone(), last.number);
+        }
+        Ok(rows)
+    }
 }
 
 impl Verifier {

@@ -5,11 +5,11 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 use anyhow::bail;
 use clap::Subcommand;
 use portcullis_policies::kit::{clock::SystemClock, words::plain};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::stored::{self, Stored, date};
 use crate::{
-    approvals::{ApprovalDesk, ApprovalView, NotDecided, Verdict, Who, pretty},
+    approvals::{ApprovalDesk, ApprovalJson, ApprovalView, HeldJson, NotDecided, Verdict, Who, pretty},
     store::{ApprovalRecord, ApprovalState},
 };
 
@@ -63,10 +63,10 @@ pub(super) fn run(command: Approvals, config: &Path, json: bool) -> anyhow::Resu
 }
 
 async fn list(desk: &ApprovalDesk, all: bool, limit: u32, json: bool) -> anyhow::Result<ExitCode> {
-    let mut calls = if all { desk.all(limit).await? } else { desk.waiting_for(Who::Operator("")).await? };
+    let mut calls = if all { desk.all(i64::MAX, limit).await? } else { desk.waiting_for(Who::Operator("")).await? };
     calls.truncate(limit as usize);
     if json {
-        println!("{}", Value::Array(calls.iter().map(value).collect()));
+        println!("{}", json!(calls.iter().map(ApprovalJson::from).collect::<Vec<_>>()));
         return Ok(ExitCode::SUCCESS);
     }
     if calls.is_empty() {
@@ -81,16 +81,12 @@ async fn list(desk: &ApprovalDesk, all: bool, limit: u32, json: bool) -> anyhow:
 }
 
 async fn show(desk: &ApprovalDesk, number: i64, json: bool) -> anyhow::Result<ExitCode> {
-    let Some(ApprovalView { record, asked, .. }) = desk.view(number, Who::Operator("")).await? else {
-        return unknown(number);
-    };
+    let Some(view) = desk.view(number, Who::Operator("")).await? else { return unknown(number) };
     if json {
-        let mut shown = value(&record);
-        shown["arguments"] = asked.arguments.into();
-        shown["client"] = asked.client.into();
-        println!("{shown}");
+        println!("{}", json!(HeldJson::from(view)));
         return Ok(ExitCode::SUCCESS);
     }
+    let ApprovalView { record, asked, .. } = view;
     let name = |name: String| format!(" ({})", plain(&name, LONGEST));
     let who = asked.email.or(asked.name).map(name).unwrap_or_default();
     let client = asked.client.map(|client| format!(", through {}", plain(&client, LONGEST))).unwrap_or_default();
@@ -128,13 +124,4 @@ fn standing(record: &ApprovalRecord) -> String {
         (_, _, ApprovalState::Proposed) => format!("waits until {}", date(record.expires_at)),
         _ => state.to_owned(),
     }
-}
-
-fn value(record: &ApprovalRecord) -> Value {
-    json!({
-        "number": record.number, "state": record.state.name(), "subject": record.subject, "route": record.route,
-        "upstream": record.upstream, "tool": record.tool, "rule": record.rule, "requestId": record.request_id,
-        "createdAt": date(record.created_at), "expiresAt": date(record.expires_at),
-        "decidedBy": record.decided_by, "decidedAt": record.decided_at.map(date), "reason": record.reason,
-    })
 }

@@ -11,12 +11,12 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use portcullis_policies::kit::clock::Timestamp;
 use serde_json::{Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::stored::{self, Stored};
 use crate::{
-    audit::{Found, PublicKey, Verdict, Verifier, Wanted, query},
+    audit::{AllRows, PublicKey, Verdict, VerdictJson, Verifier, Wanted, query},
     store::AuditRow,
+    wire::moment,
 };
 
 #[derive(Debug, Subcommand)]
@@ -80,8 +80,7 @@ pub(super) struct Filter {
 
 /// What rows say was decided, by rules and by people.
 const DECISIONS: [&str; 8] = ["allowed", "denied", "held", "undecided", "approved", "withdrawn", "expired", "changed"];
-/// Rows that are read at once, and bytes of one line at most.
-const PAGE: u32 = 1000;
+/// Bytes of one line at most.
 const LINE: u64 = 1 << 20;
 
 pub(super) fn run(command: Audit, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
@@ -106,15 +105,9 @@ async fn show(stored: &Stored, filter: Filter, json: bool) -> anyhow::Result<Exi
     if found.is_empty() && !json {
         eprintln!("No row fits.");
     }
-    for Found { mut row, end_unknown } in found {
-        if !json {
-            println!("{}", words(&row, end_unknown));
-            continue;
-        }
-        if end_unknown {
-            row["end"] = "unknown".into();
-        }
-        println!("{row}");
+    for found in found {
+        let line = if json { found.into_row().to_string() } else { words(&found.row, found.end_unknown) };
+        println!("{line}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -198,11 +191,12 @@ async fn export(stored: &Stored, output: Option<&Path>) -> anyhow::Result<ExitCo
 }
 
 async fn each_row(stored: &Stored, mut look: impl FnMut(&AuditRow) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let (mut chain, mut number) = (String::new(), 0);
+    let mut rows = AllRows::of(&stored.store, &stored.tenant);
     loop {
-        let page = stored.store.audit_rows(&stored.tenant, (&chain, number), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        (chain, number) = (last.chain.clone(), last.number);
+        let page = rows.next().await?;
+        if page.is_empty() {
+            return Ok(());
+        }
         page.iter().try_for_each(&mut look)?;
     }
 }
@@ -214,7 +208,7 @@ async fn verify_store(stored: &Stored, json: bool) -> anyhow::Result<ExitCode> {
         Ok(())
     })
     .await?;
-    Ok(report(&verifier.finish(), json))
+    Ok(report(verifier.finish(), json))
 }
 
 fn verify_file(file: &Path, key: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
@@ -230,7 +224,7 @@ fn verify_file(file: &Path, key: Option<&Path>, json: bool) -> anyhow::Result<Ex
             verifier.line(line.trim_end_matches(['\n', '\r']), number);
         }
     }
-    Ok(report(&verifier.finish(), json))
+    Ok(report(verifier.finish(), json))
 }
 
 fn keys_in(file: &Path) -> anyhow::Result<Vec<PublicKey>> {
@@ -246,33 +240,22 @@ fn keys_in(file: &Path) -> anyhow::Result<Vec<PublicKey>> {
     Ok(keys)
 }
 
-fn report(verdict: &Verdict, json: bool) -> ExitCode {
-    let Verdict { rows, chains, findings, notes } = verdict;
+fn report(verdict: Verdict, json: bool) -> ExitCode {
+    let found = verdict.findings.len();
     if json {
-        let found: Vec<_> = findings
-            .iter()
-            .map(|found| json!({ "kind": found.kind.name(), "chain": found.chain, "number": found.number, "why": found.why }))
-            .collect();
-        println!("{}", json!({ "rows": rows, "chains": chains, "findings": found, "notes": notes }));
+        println!("{}", json!(VerdictJson::from(verdict)));
     } else {
-        for finding in findings {
+        let Verdict { rows, chains, findings, notes } = verdict;
+        for finding in &findings {
             println!("{finding}");
         }
         for note in notes {
             println!("note: {note}");
         }
-        match findings.len() {
+        match found {
             0 => println!("{rows} rows in {chains} chains: none was edited, deleted or reordered."),
             found => println!("{rows} rows in {chains} chains: {found} findings."),
         }
     }
-    if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn moment(text: &str) -> Result<Timestamp, String> {
-    let moment =
-        OffsetDateTime::parse(text, &Rfc3339).map_err(|error| format!("{error}; write 2026-11-20T08:00:00Z"))?;
-    i64::try_from(moment.unix_timestamp_nanos() / 1_000_000)
-        .map(Timestamp::from_millis)
-        .map_err(|error| error.to_string())
+    if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

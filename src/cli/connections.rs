@@ -11,6 +11,7 @@ use crate::{
     pipeline::Toolbox,
     server::book_beside,
     store::{ConnectionEvent, ConnectionKey, ConnectionSummary},
+    upstreams::connections::ConnectionJson,
 };
 
 #[derive(Debug, Subcommand)]
@@ -59,7 +60,7 @@ async fn list(stored: &Stored, subject: Option<&str>, json: bool) -> anyhow::Res
         None => all(stored).await?,
     };
     if json {
-        println!("{}", Value::Array(connections.iter().map(value).collect()));
+        println!("{}", json!(connections.iter().map(ConnectionJson::from).collect::<Vec<_>>()));
         return Ok(ExitCode::SUCCESS);
     }
     if connections.is_empty() {
@@ -122,15 +123,6 @@ async fn connect(stored: &Stored, config: &Path, tools: &Toolbox, upstream: &str
     println!("{link}");
     eprintln!("\nOpen it in a browser within ten minutes. It is good once, for whoever has it: give it to nobody.");
     Ok(ExitCode::SUCCESS)
-}
-
-fn value(connection: &ConnectionSummary) -> Value {
-    json!({
-        "subject": connection.key.subject, "upstream": connection.key.upstream, "target": connection.target,
-        "state": connection.state.name(), "because": connection.because, "scope": connection.scope,
-        "createdAt": date(connection.created_at), "changedAt": date(connection.changed_at),
-        "expiresAt": connection.expires_at.map(date),
-    })
 }
 
 fn event_value(event: &ConnectionEvent) -> Value {

@@ -5,15 +5,16 @@ use std::{path::Path, process::ExitCode, time::Duration};
 use anyhow::bail;
 use clap::Subcommand;
 use portcullis_policies::kit::{
-    clock::{Clock, SystemClock, Timestamp},
+    clock::{Clock, SystemClock},
     host::Identity,
 };
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::stored::{self, Stored, date};
 use crate::{
-    api_keys::{Made, Wish, make},
+    api::PATH as API,
+    api_keys::{ApiKeyJson, Made, NewKeyJson, Wish, create as create_key},
     store::ApiKeyRecord,
 };
 
@@ -27,10 +28,10 @@ pub(super) enum Keys {
         /// Days until it is over; 0: never.
         #[arg(long, default_value_t = 90)]
         days: u32,
-        /// A route that it is for (may be repeated). Default: all that take keys.
+        /// A route that it is for, or `/api/v1` for the REST API (may be repeated). Default: all that take keys.
         #[arg(long = "route", value_name = "PATH")]
         routes: Vec<String>,
-        /// A scope that it has (may be repeated).
+        /// A scope that it has (may be repeated). The REST API has its own, such as `approvals:read`.
         #[arg(long = "scope", value_name = "SCOPE", default_value = "mcp:tools")]
         scopes: Vec<String>,
         /// E-mail address of whoever answers for it.
@@ -67,18 +68,14 @@ pub(super) fn run(command: Keys, config: &Path, json: bool) -> anyhow::Result<Ex
 }
 
 async fn create(stored: &Stored, wish: Wish, json: bool) -> anyhow::Result<ExitCode> {
-    if let Some(unknown) = wish.routes.iter().flatten().find(|route| !stored.routes.contains(route)) {
+    if let Some(unknown) = wish.routes.iter().flatten().find(|route| *route != API && !stored.routes.contains(route)) {
         bail!("there is no route {unknown:?} in the configuration");
     }
-    let Made { record, key } = make(wish, SystemClock.now());
-    let mut work = stored.store.begin(&stored.tenant).await?;
-    work.insert_api_key(&record).await?;
-    work.commit().await?;
+    let made = create_key(&stored.store, &stored.tenant, wish, SystemClock.now()).await?;
     if json {
-        let mut shown = value(&record);
-        shown["key"] = key.expose_secret().into();
-        println!("{shown}");
+        println!("{}", json!(NewKeyJson::from(&made)));
     } else {
+        let Made { record, key } = made;
         println!("{}", key.expose_secret());
         eprintln!("\nThis is the only time that the key is shown. Programs send it as `Authorization: Bearer KEY`.");
         eprintln!("Id {}, good {}.", record.id, end(&record));
@@ -89,7 +86,7 @@ async fn create(stored: &Stored, wish: Wish, json: bool) -> anyhow::Result<ExitC
 async fn list(stored: &Stored, json: bool) -> anyhow::Result<ExitCode> {
     let keys = stored.store.api_keys(&stored.tenant).await?;
     if json {
-        println!("{}", Value::Array(keys.iter().map(value).collect()));
+        println!("{}", json!(keys.iter().map(ApiKeyJson::from).collect::<Vec<_>>()));
         return Ok(ExitCode::SUCCESS);
     }
     if keys.is_empty() {
@@ -121,14 +118,4 @@ async fn revoke(stored: &Stored, id: &str) -> anyhow::Result<ExitCode> {
 
 fn end(key: &ApiKeyRecord) -> String {
     key.expires_at.map_or("until it is revoked".to_owned(), |at| format!("until {}", date(at)))
-}
-
-fn value(key: &ApiKeyRecord) -> Value {
-    let at = |at: Option<Timestamp>| at.map(date);
-    json!({
-        "id": key.id, "name": key.name, "scopes": key.scopes,
-        "routes": key.routes.as_deref().and_then(|routes| serde_json::from_str::<Value>(routes).ok()),
-        "createdAt": date(key.created_at), "expiresAt": at(key.expires_at), "revokedAt": at(key.revoked_at),
-        "lastUsedAt": at(key.last_used_at),
-    })
 }

@@ -4,15 +4,12 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use portcullis_policies::{
-    kit::{catalogue::nearest, pins::Standing},
-    tool_pinning::visible,
-};
+use portcullis_policies::{kit::catalogue::nearest, tool_pinning::visible};
 use serde_json::{Value, json};
 
 use super::stored::{self, Stored, date};
 use crate::{
-    pins::{self, Difference},
+    pins::{self, PinJson},
     store::{Kept, PinRecord},
 };
 
@@ -78,7 +75,7 @@ async fn list(stored: &Stored, upstream: Option<&str>, waiting: bool, json: bool
     let mut records = records(stored, upstream).await?;
     records.retain(|record| !waiting || is_waiting(record));
     if json {
-        println!("{}", Value::Array(records.iter().map(value).collect()));
+        println!("{}", json!(records.iter().map(PinJson::from).collect::<Vec<_>>()));
         return Ok(ExitCode::SUCCESS);
     }
     if records.is_empty() {
@@ -130,7 +127,7 @@ async fn diff(stored: &Stored, upstream: Option<&str>, tool: Option<&str>, json:
     let mut records = records(stored, upstream).await?;
     records.retain(|record| is_waiting(record) && tool.is_none_or(|tool| record.tool == tool));
     if json {
-        println!("{}", Value::Array(records.iter().map(value).collect()));
+        println!("{}", json!(records.iter().map(PinJson::from).collect::<Vec<_>>()));
         return Ok(ExitCode::SUCCESS);
     }
     if records.is_empty() {
@@ -193,15 +190,10 @@ async fn approve(
 
 async fn forget(stored: &Stored, upstream: &str, tool: Option<&str>) -> anyhow::Result<ExitCode> {
     let upstream = key(stored, upstream)?;
-    let mut work = stored.store.begin(&stored.tenant).await?;
-    let forgotten = match tool {
-        Some(tool) => u64::from(work.forget_pin(&upstream, tool).await?),
-        None => work.forget_pins(&upstream).await?,
-    };
+    let forgotten = pins::forget(&stored.store, &stored.tenant, &upstream, tool).await?;
     if forgotten == 0 {
         bail!("nothing is kept of that; `portcullis pins list` shows what is");
     }
-    work.commit().await?;
     eprintln!("Forgotten: {forgotten}. Running gateways know within a second.");
     Ok(ExitCode::SUCCESS)
 }
@@ -244,24 +236,6 @@ fn key(stored: &Stored, upstream: &str) -> anyhow::Result<String> {
 
 fn parsed(kept: &Kept) -> anyhow::Result<Value> {
     serde_json::from_str(&kept.text).context("a definition in the store cannot be read")
-}
-
-fn value(record: &PinRecord) -> Value {
-    let kept = |kept: &Option<Kept>| {
-        kept.as_ref().map(|kept| {
-            json!({
-                "digest": format!("{:?}", kept.digest), "at": date(kept.at),
-                "definition": serde_json::from_str::<Value>(&kept.text).unwrap_or_default(),
-            })
-        })
-    };
-    let difference = |one: &Difference| json!({ "at": one.at, "was": one.was, "is": one.is });
-    json!({
-        "upstream": record.upstream, "tool": record.tool, "pinned": kept(&record.good),
-        "approvedBy": record.approved_by, "waiting": kept(&record.waiting),
-        "standing": record.standing.map(Standing::name), "flags": record.flags,
-        "differences": record.differences().iter().map(difference).collect::<Vec<_>>(),
-    })
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::bail;
-use portcullis_policies::{
-    STANDARD,
-    kit::clock::{SystemClock, Timestamp},
-};
+use portcullis_policies::{STANDARD, kit::clock::SystemClock};
+
+pub(super) use crate::wire::date;
 
 use super::read_config;
 use crate::{
@@ -51,10 +50,4 @@ pub(super) fn run(
         }
         command(Stored { store, tenant: Tenant::DEFAULT, routes, upstreams }).await
     })
-}
-
-/// A moment, as in RFC 3339.
-pub(super) fn date(at: Timestamp) -> String {
-    let moment = time::OffsetDateTime::from_unix_timestamp(at.as_seconds()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    moment.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use http::Uri;
 use portcullis_policies::kit::{
+    approval::Approver,
     catalogue::nearest,
     credential::UpstreamAuth,
     policy::{PolicyKind, Problem},
@@ -227,14 +228,16 @@ impl Check<'_> {
                 );
             }
         }
+        Approver::check(&gateway.operators, "/gateway/operators", &mut self.problems);
+        self.telemetry(gateway);
+    }
+
+    fn telemetry(&mut self, gateway: &Gateway) {
         if let Some(telemetry) = &gateway.telemetry
             && let Err(why) = http_url(&telemetry.otlp)
         {
-            problem(
-                "telemetry/otlp",
-                format!("{:?} {why}", telemetry.otlp),
-                "write the collector's address, such as \"http://127.0.0.1:4318\"",
-            );
+            let problem = Problem::new("/gateway/telemetry/otlp", format!("{:?} {why}", telemetry.otlp));
+            self.problems.push(problem.hint("write the collector's address, such as \"http://127.0.0.1:4318\""));
         }
     }
 
@@ -434,11 +437,14 @@ fn public_url(url: &str) -> Result<(), &'static str> {
 pub fn own_paths() -> &'static [&'static str] {
     &[
         "/.well-known",
+        "/api/v1",
         "/oauth",
         "/console",
         "/connect",
         "/connections",
         "/approvals",
+        "/audit",
+        "/pins",
         "/troubleshooting",
         "/healthz",
         "/readyz",

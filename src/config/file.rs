@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32};
 
 use ipnet::IpNet;
-use portcullis_policies::kit::canonical::Fingerprint;
+use portcullis_policies::kit::{approval::Approver, canonical::Fingerprint};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
@@ -68,6 +68,9 @@ pub struct Gateway {
     pub oauth: OAuthOptions,
     /// How the gateway fetches what others name: documents of clients, keys of issuers, endpoints of providers.
     pub fetch: FetchOptions,
+    /// Who may see the audit log and approve tools in a browser, at `/audit` and `/pins`: one of these entries must fit, and in
+    /// it everything. Default: nobody.
+    pub operators: Vec<Approver>,
     /// Limits on connections and on HTTP itself.
     pub limits: ListenerLimits,
     /// What the gateway writes to its log.
@@ -105,6 +108,7 @@ impl Default for Gateway {
             encryption_key_command: None,
             oauth: OAuthOptions::default(),
             fetch: FetchOptions::default(),
+            operators: Vec::new(),
             limits: ListenerLimits::default(),
             log: Log::default(),
             telemetry: None,

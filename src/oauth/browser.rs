@@ -49,7 +49,7 @@ impl CookieName {
     fn paths(&self, secure: bool) -> &'static [&'static str] {
         match self {
             _ if secure => &["/"],
-            Self::Browser | Self::Session => &["/oauth", "/connect", "/connections"],
+            Self::Browser | Self::Session => &["/oauth", "/connect", "/connections", "/approvals", "/audit", "/pins"],
             Self::Login(_) => &["/oauth"],
         }
     }

@@ -71,6 +71,24 @@ impl Throttle {
     }
 }
 
+/// For what is not of the authorization server, and is reached by credentials too.
+impl super::Authority {
+    /// May this address ask once more?
+    pub(crate) fn admits(&self, address: IpAddr) -> bool {
+        self.throttle.admits_request(address)
+    }
+
+    /// Did too many wrong credentials come from this address?
+    pub(crate) fn is_shut_out(&self, address: IpAddr) -> bool {
+        self.throttle.is_shut_out(address)
+    }
+
+    /// A wrong credential came from this address.
+    pub(crate) fn count_wrong_credential(&self, address: IpAddr) {
+        self.throttle.count_failure(address);
+    }
+}
+
 fn per(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use portcullis_policies::tool_pinning::visible;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
 /// One place in which two definitions differ.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// Where, as a JSON pointer; empty for the whole.
     pub at: String,

@@ -111,6 +111,19 @@ pub async fn approve(
     Ok(meant.into_iter().map(|(tool, _)| tool).collect())
 }
 
+/// Forgets what a tool is pinned to; without a tool, all tools of an upstream. How many there were.
+pub async fn forget(store: &Store, tenant: &Tenant, upstream: &str, tool: Option<&str>) -> Result<u64, StoreError> {
+    let mut work = store.begin(tenant).await?;
+    let forgotten = match tool {
+        Some(tool) => u64::from(work.forget_pin(upstream, tool).await?),
+        None => work.forget_pins(upstream).await?,
+    };
+    if forgotten > 0 {
+        work.commit().await?;
+    }
+    Ok(forgotten)
+}
+
 fn one(record: &PinRecord, digest: &str) -> Result<(String, ToolDigest), NotApproved> {
     let named = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.digest).filter(|known| names(digest, *known));
     match named(&record.waiting) {

@@ -5,6 +5,7 @@
 
 mod compare;
 mod desk;
+mod json;
 
 use std::{
     fmt,
@@ -21,7 +22,8 @@ use tokio::sync::Semaphore;
 
 pub use self::{
     compare::{Difference, compare},
-    desk::{NotApproved, approve, together},
+    desk::{NotApproved, approve, forget, together},
+    json::{DefinitionJson, PinJson, of_id},
 };
 use crate::store::{Feed, Store, StoreError, Tenant, every};
 

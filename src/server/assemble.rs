@@ -10,7 +10,7 @@ use axum::{
     routing::{any, get},
 };
 use tokio::{
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     time::{MissedTickBehavior, interval},
 };
 
@@ -23,6 +23,7 @@ use super::{
     tls::Tls,
 };
 use crate::{
+    api,
     config::Gateway,
     console,
     oauth::{self, Origin, TokenJudge},
@@ -68,6 +69,7 @@ pub async fn assemble(
     let tls = gateway.tls.as_ref().map(|files| Tls::load(files, folder)).transpose()?;
     let origin = public_origin(&gateway, &listening).context("gateway.publicUrl is no origin")?;
     let own = own_endpoints(metrics.clone(), shutdown.clone(), &services, &origin);
+    let own = own.merge(api::router(api_foundation(&services, &live)));
     let watching = Watching {
         metrics: metrics.clone(),
         tracing: exporters.tracing(),
@@ -197,6 +199,19 @@ fn own_endpoints(metrics: Metrics, shutdown: Shutdown, services: &Services, orig
         .merge(console::router(services.tokens.clone(), services.connections.clone(), services.approvals.clone()))
         .merge(console::troubleshooting(origin))
         .fallback(any(elsewhere).with_state(services.tokens.clone()))
+}
+
+fn api_foundation(services: &Services, live: &Arc<Live>) -> api::Foundation {
+    api::Foundation {
+        tokens: services.tokens.clone(),
+        keys: services.keys.clone(),
+        store: services.store.clone(),
+        approvals: services.approvals.clone(),
+        connections: services.connections.clone(),
+        live: Arc::clone(live),
+        clock: Arc::clone(&services.clock),
+        reading: Arc::new(Semaphore::new(1)),
+    }
 }
 
 /// What no pattern of the router says.

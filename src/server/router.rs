@@ -137,6 +137,7 @@ impl Router {
             let address = this.client(request.headers(), peer);
             let visitor = Visitor { address, request_id: request_id.as_str().to_owned() };
             request.extensions_mut().insert(visitor);
+            request.extensions_mut().insert(request_id);
             return Ok(Box::pin(this.own(request, address, request_id, &known)).await);
         };
         let Route { path, upstream, edge, .. } = route;
@@ -242,6 +243,9 @@ impl Inner {
             Err(never) => match never {},
         };
         if response.extensions().get::<NoSuchPath>().is_none() {
+            if let Some(reason) = response.extensions().get() {
+                self.watching.metrics.refused(*reason);
+            }
             response.headers_mut().insert(REQUEST_ID, request_id.to_header());
             return response.map(Outgoing::Own);
         }

@@ -26,7 +26,7 @@ use crate::{
     pins::{self, PinBook},
     pipeline::{KeyNotice, Live, Route, fetch_client, find_key, is_shared, open_with, public_origin},
     proxy::Shared,
-    store::{Location, Tenant},
+    store::{self, Location, Tenant},
     upstreams::connections::{self, ConnectionBook, UpstreamRoute, UpstreamRoutes},
 };
 
@@ -35,9 +35,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Services {
     pub(super) tokens: TokenJudge,
-    keys: KeyJudge,
+    pub(super) keys: KeyJudge,
     pub(super) connections: connections::Handle,
     pub(super) approvals: approvals::Handle,
+    pub(super) store: store::Handle,
     pins: pins::Handle,
     pub(super) audit: audit::Handle,
     pub(super) fetch: fetch::Handle,
@@ -64,6 +65,7 @@ impl Services {
             keys: KeyJudge::default(),
             connections: connections::Handle::default(),
             approvals: approvals::Handle::default(),
+            store: store::Handle::default(),
             pins: pins::Handle::default(),
             audit: audit::Handle::default(),
             fetch: fetch::Handle::default(),
@@ -133,6 +135,7 @@ impl Services {
             self.shared.expect_peers();
         }
         self.shared.seal().use_key(&store.sealer().prf("what clients keep", b""));
+        self.store.open(store.clone(), Tenant::DEFAULT);
         let of_audit = audit::Foundation {
             store: store.clone(),
             tenant: Tenant::DEFAULT,

@@ -60,6 +60,19 @@ impl Store {
         self.all(tenant, "SELECT * FROM api_keys WHERE tenant = $1 ORDER BY created_at, id", values![]).await
     }
 
+    /// The next `limit` keys after this one, by when they were made and their ids; the first ones, after none.
+    pub async fn api_keys_after(
+        &self,
+        tenant: &Tenant,
+        after: Option<(Timestamp, &str)>,
+        limit: u32,
+    ) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        const NEXT: &str = "SELECT * FROM api_keys WHERE tenant = $1 AND (created_at, id) > ($2, $3) \
+                            ORDER BY created_at, id LIMIT $4";
+        let ((at, id), limit) = (after.unwrap_or((Timestamp::from_millis(i64::MIN), "")), i64::from(limit));
+        self.all(tenant, NEXT, values![at, id, limit]).await
+    }
+
     /// Keys that were made or taken back at `since` or later: how other nodes learn of it.
     pub async fn api_keys_changed_since(
         &self,

@@ -33,6 +33,7 @@ mod envelope;
 mod error;
 mod feed;
 mod grants;
+mod handle;
 mod key_command;
 mod location;
 mod logins;
@@ -76,11 +77,12 @@ pub use self::{
     error::{OpenError, StoreError, Trouble, TroubleKind},
     feed::{Feed, every},
     grants::GrantRecord,
+    handle::Handle,
     location::Location,
     logins::LoginRecord,
     look::Steps,
     master_key::{KeyError, MasterKey},
-    pins::{Kept, PinRecord, PinnedUpstream},
+    pins::{Kept, PinRecord, PinnedUpstream, WantedPins},
     refresh_tokens::{RefreshRecord, Rotation},
     reseal::{KeyRole, KeyUse, Resealed},
     seal::{Sealer, Unsealable},

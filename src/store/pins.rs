@@ -18,6 +18,8 @@ use super::{
 /// Tools that are kept of one upstream.
 const MOST_TOOLS: u64 = 2_000;
 
+const PIN: &str = "SELECT * FROM tool_pins WHERE tenant = $1 AND upstream = $2 AND tool = $3";
+
 /// What is kept of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PinRecord {
@@ -35,6 +37,15 @@ pub struct PinRecord {
     pub standing: Option<Standing>,
     /// What is suspicious in that.
     pub flags: Vec<String>,
+}
+
+/// Which tools are wanted. What is not said fits all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WantedPins<'a> {
+    /// Of this upstream.
+    pub upstream: Option<&'a str>,
+    /// Only those of which a definition waits.
+    pub waiting: bool,
 }
 
 /// A definition that is kept.
@@ -119,6 +130,25 @@ impl Store {
         self.all(tenant, OF, values![upstream]).await
     }
 
+    /// The next `limit` tools after this one by upstream and name, of those that are wanted; the first ones, after `("", "")`.
+    pub async fn pins(
+        &self,
+        tenant: &Tenant,
+        wanted: WantedPins<'_>,
+        (upstream, tool): (&str, &str),
+        limit: u32,
+    ) -> Result<Vec<PinRecord>, StoreError> {
+        const NEXT: &str = "SELECT * FROM tool_pins WHERE tenant = $1 AND (upstream, tool) > ($2, $3) \
+             AND ($4 = '' OR upstream = $4) AND ($5 = 0 OR waiting IS NOT NULL) ORDER BY upstream, tool LIMIT $6";
+        let (of, waiting, limit) = (wanted.upstream.unwrap_or_default(), i64::from(wanted.waiting), i64::from(limit));
+        self.all(tenant, NEXT, values![upstream, tool, of, waiting, limit]).await
+    }
+
+    /// What is kept of a tool.
+    pub async fn pin(&self, tenant: &Tenant, upstream: &str, tool: &str) -> Result<Option<PinRecord>, StoreError> {
+        self.one(tenant, PIN, values![upstream, tool]).await
+    }
+
     /// All upstreams of which something is kept.
     pub async fn pinned_upstreams(&self, tenant: &Tenant) -> Result<Vec<PinnedUpstream>, StoreError> {
         self.all(tenant, "SELECT * FROM pinned_upstreams WHERE tenant = $1 ORDER BY upstream", values![]).await
@@ -199,8 +229,7 @@ impl Work {
 
     /// What is kept of a tool.
     pub async fn pin(&mut self, upstream: &str, tool: &str) -> Result<Option<PinRecord>, StoreError> {
-        const READ: &str = "SELECT * FROM tool_pins WHERE tenant = $1 AND upstream = $2 AND tool = $3";
-        self.one(READ, values![upstream, tool]).await
+        self.one(PIN, values![upstream, tool]).await
     }
 
     /// What waits becomes what is good, if it is still this very definition; was it so?

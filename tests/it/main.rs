@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod api;
 mod approvals;
 mod audit;
 mod bad_answers;

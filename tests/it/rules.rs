@@ -10,11 +10,11 @@ use std::{
 const LEVELS: &[&[&str]] = &[
     &["cli"],
     &["server", "doctor"],
-    &["console"],
+    &["console", "api"],
     &["api_keys", "approvals", "oauth", "pins", "pipeline"],
     &["proxy", "upstreams", "audit"],
     &["store", "fetch", "config"],
-    &["fault"],
+    &["fault", "wire"],
 ];
 
 /// Neighbours of which one may use the other all the same. `upstreams::demo` is a server that `proxy` calls, so it has

@@ -57,6 +57,26 @@ async fn an_id_that_is_not_known_is_left_out() {
     assert_eq!(body["error"]["message"], Reason::MalformedJson.meaning());
 }
 
+#[test]
+fn programs_that_speak_plain_http_get_the_same_words_as_problem_details() {
+    let id = RequestId::new(0, 1).with_help("https://gateway.example/troubleshooting");
+    let refusal = Refusal::new(Reason::RateLimited, "Too many.")
+        .with_data("retryAfterSeconds", 5)
+        .with_header(http::header::RETRY_AFTER, HeaderValue::from_static("5"));
+    let (head, body) = refusal.problem(Addressee { id: None, request_id: Some(&id) }).into_parts();
+    assert_eq!((head.status.as_u16(), head.extensions.get()), (429, Some(&Reason::RateLimited)));
+    assert_eq!(
+        (&head.headers["content-type"], &head.headers["retry-after"]),
+        (&"application/problem+json".parse().unwrap(), &"5".parse().unwrap())
+    );
+    assert_eq!(
+        serde_json::from_slice::<Value>(&body).unwrap(),
+        json!({ "type": "https://gateway.example/troubleshooting#rate_limited", "title": "Too Many Requests",
+            "status": 429, "detail": "Too many.", "reason": "rate_limited", "remedy": Reason::RateLimited.remedy(),
+            "requestId": "00000000000000000001", "retryAfterSeconds": 5 })
+    );
+}
+
 #[tokio::test]
 async fn a_message_cannot_break_out_of_its_string() {
     let (_, body) = answered(

@@ -19,6 +19,7 @@ mod flow;
 mod granted;
 mod handle;
 mod journal;
+mod json;
 mod kept;
 mod links;
 mod list;
@@ -48,6 +49,7 @@ use url::Url;
 pub use self::{
     error::SetupFailure,
     handle::Handle,
+    json::ConnectionJson,
     list::{document_url, redirect_uri},
     seams::{NoSubjectToken, SubjectTokens, UpstreamRoute, UpstreamRoutes},
     view::{ConnectError, Connected, ConnectionView, Departure, LinkView},

@@ -56,7 +56,7 @@ async fn a_key_made_beside_a_running_gateway_works_at_once() {
     assert_eq!(gateway.ask(&own).await.status, 200);
     assert_eq!(
         (&made["name"], &made["scopes"], &made["routes"]),
-        (&json!("nightly"), &json!("mcp:tools"), &json!(null))
+        (&json!("nightly"), &json!(["mcp:tools"]), &json!(null))
     );
     assert!(made["expiresAt"].is_string(), "a key is over some day: {made}");
 }

@@ -95,6 +95,16 @@ pub struct Identity {
     pub claims: serde_json::Map<String, serde_json::Value>,
 }
 
+impl Identity {
+    /// Who it is, for people to read: by what they call themselves, and by the subject.
+    pub fn shown(&self) -> String {
+        match self.email.as_ref().or(self.name.as_ref()) {
+            Some(name) => format!("{name} ({})", self.subject),
+            None => self.subject.to_string(),
+        }
+    }
+}
+
 impl Caller {
     /// A caller of whom nothing but the identity is known.
     pub fn new(subject: impl Into<Arc<str>>) -> Self {

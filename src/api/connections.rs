@@ -60,7 +60,7 @@ pub(super) async fn list(ask: Ask<Nothing, Wanted>) -> Result<Page<ConnectionJso
 
 pub(super) async fn end(ask: Ask<Named>) -> Result<Ended, Refusal> {
     let key = ConnectionKey::of_id(&ask.path.id).ok_or_else(unknown)?;
-    let because = format!("the program {} ended it", ask.holder.name());
+    let because = format!("the program {} ended it", ask.holder.0.shown());
     let ended = ask.house.book()?.disconnect(&key.subject, &key.upstream, &because).await.map_err(stored)?;
     if ended { Ok(Ended { subject: key.subject, upstream: key.upstream }) } else { Err(unknown()) }
 }

@@ -30,14 +30,6 @@ impl Holder {
         self.0.subject.strip_prefix("key|").unwrap_or(&self.0.subject)
     }
 
-    /// How others read who it was.
-    pub(super) fn name(&self) -> String {
-        match &self.0.name {
-            Some(name) => format!("{name} ({})", self.0.subject),
-            None => self.0.subject.to_string(),
-        }
-    }
-
     /// The key itself, as it stands now.
     pub(super) async fn record(&self, house: &Foundation) -> Result<ApiKeyRecord, Refusal> {
         let (store, tenant) = house.store()?;

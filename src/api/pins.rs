@@ -106,7 +106,7 @@ pub(super) async fn approve(ask: Ask<Named, Nothing, Approved>) -> Result<PinJso
     let Ask { house, holder, path, body, .. } = ask;
     let PinRecord { upstream, tool, .. } = find(&house, &path.id).await?;
     let (store, tenant) = house.store()?;
-    let approved = pins::approve(store, tenant, &upstream, Some(&tool), &body.digest, &holder.name()).await;
+    let approved = pins::approve(store, tenant, &upstream, Some(&tool), &body.digest, &holder.0.shown()).await;
     approved.map_err(not_approved)?;
     Ok((&find(&house, &path.id).await?).into())
 }

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use portcullis_policies::{kit::catalogue::nearest, tool_pinning::visible};
 use serde_json::{Value, json};
 
-use super::stored::{self, Stored, date};
+use super::stored::{self, Stored};
 use crate::{
     pins::{self, PinJson},
     store::{Kept, PinRecord},
@@ -82,30 +82,13 @@ async fn list(stored: &Stored, upstream: Option<&str>, waiting: bool, json: bool
         eprintln!("{}", if waiting { "Nothing waits." } else { "No tool is pinned." });
     }
     for record in &records {
-        println!("{}  {}  {}", record.upstream, visible(&record.tool), state(record));
+        println!("{}  {}  {}", record.upstream, visible(&record.tool), record.state());
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn is_waiting(record: &PinRecord) -> bool {
     record.waiting.is_some()
-}
-
-/// Where a tool stands, in one line.
-fn state(record: &PinRecord) -> String {
-    let good = record.good.as_ref().map(|good| match &record.approved_by {
-        Some(by) => format!("approved by {} at {}", visible(by), date(good.at)),
-        None => format!("first seen at {}", date(good.at)),
-    });
-    let waiting = record.waiting.as_ref().zip(record.standing).map(|(waiting, standing)| {
-        let what = match &record.good {
-            Some(_) if record.waits_as_it_is() => "not approved",
-            Some(_) => "changed",
-            None => "new",
-        };
-        format!("{what}, {} since {}", standing.name(), date(waiting.at))
-    });
-    good.into_iter().chain(waiting).collect::<Vec<_>>().join("; ")
 }
 
 async fn show(stored: &Stored, upstream: &str, tool: &str, json: bool) -> anyhow::Result<ExitCode> {
@@ -119,7 +102,7 @@ async fn show(stored: &Stored, upstream: &str, tool: &str, json: bool) -> anyhow
     } else {
         println!("{}", serde_json::to_string_pretty(&definition)?.lines().map(visible).collect::<Vec<_>>().join("\n"));
     }
-    eprintln!("{}  {}", good.digest.short(), state(&record));
+    eprintln!("{}  {}", good.digest.short(), record.state());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -149,7 +132,7 @@ async fn diff(stored: &Stored, upstream: Option<&str>, tool: Option<&str>, json:
 fn print_difference(record: &PinRecord) {
     let Some(waiting) = &record.waiting else { return };
     let upstream = &record.upstream;
-    println!("{upstream}  {}  {}", visible(&record.tool), state(record));
+    println!("{upstream}  {}  {}", visible(&record.tool), record.state());
     for flag in &record.flags {
         println!("  ! {}", visible(flag));
     }

@@ -43,7 +43,7 @@ pub(super) async fn list(console: &Console, headers: &HeaderMap) -> Result<Respo
             let (host, sealed) = (console.authority.host(), console.authority.seal_form(&guest, PAGE));
             Approvals::new(host, account, way, sealed, (&waiting, &own)).show(target)
         }
-        None => sign_in(console, &guest, PAGE, target)?,
+        None => ask_to_sign_in(console, &guest, PAGE, SIGN_IN)?,
     };
     Ok(guest.identify(page))
 }
@@ -64,7 +64,7 @@ pub(super) async fn page(console: &Console, number: i64, headers: &HeaderMap) ->
             let view = console.desk.view(number, Who::Person(&reader.identity)).await?.ok_or(Trouble::NoApproval)?;
             show(console, &guest, reader, &view, None)
         }
-        None => sign_in(console, &guest, &path(number), console.authority.form_target())?,
+        None => ask_to_sign_in(console, &guest, &path(number), SIGN_IN)?,
     };
     Ok(guest.identify(page))
 }
@@ -116,14 +116,20 @@ fn show(
     page.noting(notice).show(status, console.authority.form_target())
 }
 
-fn sign_in(console: &Console, guest: &Guest, page: &str, target: Option<String>) -> Result<Response, Trouble> {
+/// The page on which nobody is signed in yet, under this title and with these words.
+pub(super) fn ask_to_sign_in(
+    console: &Console,
+    guest: &Guest,
+    page: &str,
+    (title, lead): (&'static str, &'static str),
+) -> Result<Response, Trouble> {
     let ways = console.authority.ways_in();
     if ways.is_empty() {
         return Err(Trouble::NoSignIn);
     }
     let (host, sealed) = (console.authority.host(), console.authority.seal_form(guest, page));
-    let (title, lead) = SIGN_IN;
-    Ok(SignIn { host, ways, sealed, page: page.to_owned(), title, lead }.show(target))
+    let page = SignIn { host, ways, sealed, page: page.to_owned(), title, lead };
+    Ok(page.show(console.authority.form_target()))
 }
 
 fn path(number: i64) -> String {

@@ -1,5 +1,5 @@
 //! Pages for people: on which they connect to upstreams, see and end their connections, approve calls, and read what errors
-//! mean.
+//! mean; and for operators, on which they see what happened and approve tools.
 //!
 //! ```text
 //! link ── /connect/{token} ─┬ sign in ── back to the page                         ┌ "you can close this page"
@@ -11,16 +11,19 @@
 //! can send somebody else a link, to have them connect what is theirs to calls of the sender.
 
 mod approvals;
+mod audit;
 mod callback;
 mod connect;
 mod connections;
 mod form;
+mod operators;
 mod pages;
+mod pins;
 mod router;
 mod trouble;
 mod troubleshooting;
 
 pub use self::{
-    router::router,
+    router::{Foundation, router},
     troubleshooting::{TROUBLESHOOTING, troubleshooting},
 };

@@ -1,6 +1,8 @@
 //! What the console's pages show. Text of others is text: escaped, never a link.
 
 mod approvals;
+mod audit;
+mod pins;
 
 use askama::Template;
 use axum::response::Response;
@@ -10,7 +12,11 @@ use portcullis_policies::kit::{
     credential::{AuthMode, ConnectState, KeyField},
 };
 
-pub(super) use self::approvals::{Approval, Approvals};
+pub(super) use self::{
+    approvals::{Approval, Approvals},
+    audit::{Audit, AuditEntry, AuditRow, Filter},
+    pins::{Pin, PinEntry, Pins},
+};
 use super::connect::input;
 use crate::{
     oauth::{

@@ -10,22 +10,31 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts};
+use http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE, request::Parts};
+use portcullis_policies::kit::approval::Approver;
 use serde_json::json;
 
-use super::{approvals, callback, connect, connections, trouble::or_trouble};
+use super::{approvals, audit, callback, connect, connections, operators, pins, trouble::or_trouble};
 use crate::{
-    approvals::{ApprovalDesk, Handle as Desk},
+    approvals::{self as waiting, ApprovalDesk},
     oauth::{Authority, LARGEST_FORM, Opened, TokenJudge, Visitor, admit_visitor, cors, public_document},
-    upstreams::connections::{ConnectionBook, Handle},
+    store::{self, Store, Tenant},
+    upstreams::connections::{self as kept, ConnectionBook},
 };
 
 /// What the pages stand on.
-#[derive(Clone)]
-struct Parlour {
-    tokens: TokenJudge,
-    book: Handle,
-    desk: Desk,
+#[derive(Clone, Debug)]
+pub struct Foundation {
+    /// Signs people in.
+    pub tokens: TokenJudge,
+    /// People's connections.
+    pub connections: kept::Handle,
+    /// Calls that wait.
+    pub approvals: waiting::Handle,
+    /// Where everything is kept.
+    pub store: store::Handle,
+    /// Who may see the audit log and approve tools.
+    pub operators: Arc<[Approver]>,
 }
 
 /// The console, once the gateway has a store; before, its paths lead nowhere.
@@ -33,31 +42,39 @@ pub(super) struct Console {
     pub(super) authority: Arc<Authority>,
     pub(super) book: ConnectionBook,
     pub(super) desk: ApprovalDesk,
+    pub(super) store: Store,
+    pub(super) tenant: Tenant,
+    pub(super) operators: Arc<[Approver]>,
 }
 
-impl FromRequestParts<Parlour> for Console {
+impl FromRequestParts<Foundation> for Console {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, parlour: &Parlour) -> Result<Self, Response> {
-        let Opened(authority) = Opened::from_request_parts(parts, &parlour.tokens).await?;
-        let book = parlour.book.book().cloned().ok_or_else(|| public_document(None))?;
-        let desk = parlour.desk.desk().cloned().ok_or_else(|| public_document(None))?;
-        Ok(Self { authority, book, desk })
+    async fn from_request_parts(parts: &mut Parts, house: &Foundation) -> Result<Self, Response> {
+        let Opened(authority) = Opened::from_request_parts(parts, &house.tokens).await?;
+        let book = house.connections.book().cloned().ok_or_else(|| public_document(None))?;
+        let desk = house.approvals.desk().cloned().ok_or_else(|| public_document(None))?;
+        let (store, tenant) = house.store.store().cloned().ok_or_else(|| public_document(None))?;
+        Ok(Self { authority, book, desk, store, tenant, operators: Arc::clone(&house.operators) })
     }
 }
 
 /// The pages, and the documents by which upstreams know the gateway.
-pub fn router(tokens: TokenJudge, book: Handle, desk: Desk) -> Router {
+pub fn router(house: Foundation) -> Router {
     let for_people = Router::new()
         .route("/connect/{token}", get(connect_page).post(connect))
         .route("/connect/callback/{upstream}", get(callback))
         .route("/connections", get(connections_page).post(change_connections))
         .route("/approvals", get(approvals_page).post(change_approvals))
         .route("/approvals/{number}", get(approval_page).post(decide_approval))
-        .layer(from_fn_with_state(tokens.clone(), admit_visitor))
+        .route("/audit", get(audit_page).post(sign_in_operator))
+        .route("/audit/{chain}/{number}", get(audit_row).post(sign_in_operator))
+        .route("/pins", get(pins_page).post(sign_in_operator))
+        .route("/pins/{id}", get(pin_page).post(decide_pin))
+        .layer(from_fn_with_state(house.tokens.clone(), admit_visitor))
         .layer(DefaultBodyLimit::max(LARGEST_FORM));
     let for_programs = Router::new().route("/.well-known/oauth-client/{upstream}", get(client_document)).layer(cors());
-    for_people.merge(for_programs).with_state(Parlour { tokens, book, desk })
+    for_people.merge(for_programs).with_state(house)
 }
 
 async fn connect_page(
@@ -133,6 +150,62 @@ async fn decide_approval(
     body: Bytes,
 ) -> Response {
     or_trouble(&visitor, approvals::decide(&console, numbered(&number), &headers, &body).await)
+}
+
+async fn audit_page(
+    console: Console,
+    Extension(visitor): Extension<Visitor>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    or_trouble(&visitor, audit::list(&console, &query.unwrap_or_default(), &headers).await)
+}
+
+async fn audit_row(
+    console: Console,
+    Extension(visitor): Extension<Visitor>,
+    Path((chain, number)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    or_trouble(&visitor, audit::row(&console, (&chain, numbered(&number)), &headers).await)
+}
+
+async fn pins_page(
+    console: Console,
+    Extension(visitor): Extension<Visitor>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    or_trouble(&visitor, pins::list(&console, &query.unwrap_or_default(), &headers).await)
+}
+
+async fn pin_page(
+    console: Console,
+    Extension(visitor): Extension<Visitor>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    or_trouble(&visitor, pins::page(&console, &id, &headers).await)
+}
+
+async fn decide_pin(
+    console: Console,
+    Extension(visitor): Extension<Visitor>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    or_trouble(&visitor, pins::decide(&console, &id, &headers, &body).await)
+}
+
+async fn sign_in_operator(
+    console: Console,
+    Extension(visitor): Extension<Visitor>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    or_trouble(&visitor, operators::change(&console, uri.path(), &headers, &body).await)
 }
 
 /// What is no number names no call.

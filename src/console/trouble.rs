@@ -23,6 +23,10 @@ pub(super) enum Trouble {
     NoSignIn,
     /// There is no such call, or none that is theirs to see.
     NoApproval,
+    /// They are signed in, and no operators.
+    NoOperator,
+    /// Nothing is kept there.
+    NothingThere,
     /// Connecting failed.
     Connect(ConnectError),
 }
@@ -53,6 +57,8 @@ pub(super) fn or_trouble(visitor: &Visitor, outcome: Result<Response, Trouble>) 
         Err(Trouble::NoDecision) => notice(visitor, "invalid_request", NO_DECISION, None),
         Err(Trouble::NoSignIn) => notice(visitor, "no_sign_in", NO_SIGN_IN, None),
         Err(Trouble::NoApproval) => notice(visitor, "no_such_approval", NO_APPROVAL, None),
+        Err(Trouble::NoOperator) => notice(visitor, "no_operator", NO_OPERATOR, None),
+        Err(Trouble::NothingThere) => notice(visitor, "nothing_there", NOTHING_THERE, None),
         Err(Trouble::Connect(error)) => connect_trouble(visitor, error),
     }
 }
@@ -99,6 +105,20 @@ const NO_APPROVAL: Words = Words {
     title: "There is no such call for you",
     what: "It does not exist, or you are neither the one who made it nor one of those who decide about it.",
     remedy: "See what waits for you on /approvals. If you have another account that decides, sign in there with that one.",
+};
+
+const NO_OPERATOR: Words = Words {
+    status: StatusCode::FORBIDDEN,
+    title: "This page is for operators",
+    what: "You are signed in, and not one of those whom this gateway's configuration names as its operators.",
+    remedy: "If you have another account that is one, sign out on /oauth/logout and come back. Otherwise ask whoever runs this gateway to name you in `gateway.operators`.",
+};
+
+const NOTHING_THERE: Words = Words {
+    status: StatusCode::NOT_FOUND,
+    title: "There is nothing here",
+    what: "It was never kept, or is no longer.",
+    remedy: "Go back to the list, and load it again.",
 };
 
 const SETUP: Words = Words {

@@ -2,14 +2,20 @@
 
 use std::fmt;
 
-use portcullis_policies::kit::{
-    canonical::canonical_value,
-    pins::{Standing, ToolDigest},
+use portcullis_policies::{
+    kit::{
+        canonical::canonical_value,
+        pins::{Standing, ToolDigest},
+    },
+    tool_pinning::visible,
 };
 use serde_json::{Value, json};
 
 use super::{Difference, compare};
-use crate::store::{Kept, PinRecord, Store, StoreError, Tenant};
+use crate::{
+    store::{Kept, PinRecord, Store, StoreError, Tenant},
+    wire::date,
+};
 
 /// The shortest beginning of a digest that names a definition.
 const SHORTEST: usize = 8;
@@ -59,6 +65,23 @@ impl PinRecord {
     /// Is what waits the pinned definition itself, which nobody has approved yet?
     pub fn waits_as_it_is(&self) -> bool {
         self.good.as_ref().map(|good| good.digest) == self.waiting.as_ref().map(|waiting| waiting.digest)
+    }
+
+    /// Where it stands, in one line.
+    pub fn state(&self) -> String {
+        let good = self.good.as_ref().map(|good| match &self.approved_by {
+            Some(by) => format!("approved by {} at {}", visible(by), date(good.at)),
+            None => format!("first seen at {}", date(good.at)),
+        });
+        let waiting = self.waiting.as_ref().zip(self.standing).map(|(waiting, standing)| {
+            let what = match &self.good {
+                Some(_) if self.waits_as_it_is() => "not approved",
+                Some(_) => "changed",
+                None => "new",
+            };
+            format!("{what}, {} since {}", standing.name(), date(waiting.at))
+        });
+        good.into_iter().chain(waiting).collect::<Vec<_>>().join("; ")
     }
 
     /// In what the definition that waits differs from the one that is good.

@@ -68,7 +68,7 @@ pub async fn assemble(
     let metrics = Metrics::new(&exporters.meters, exporters.registry.clone(), &counted);
     let tls = gateway.tls.as_ref().map(|files| Tls::load(files, folder)).transpose()?;
     let origin = public_origin(&gateway, &listening).context("gateway.publicUrl is no origin")?;
-    let own = own_endpoints(metrics.clone(), shutdown.clone(), &services, &origin);
+    let own = own_endpoints(metrics.clone(), shutdown.clone(), &services, &gateway, &origin);
     let own = own.merge(api::router(api_foundation(&services, &live)));
     let watching = Watching {
         metrics: metrics.clone(),
@@ -186,7 +186,13 @@ async fn reload_certificate(tls: Tls, mut changes: mpsc::Receiver<()>, _watchers
     }
 }
 
-fn own_endpoints(metrics: Metrics, shutdown: Shutdown, services: &Services, origin: &Origin) -> axum::Router {
+fn own_endpoints(
+    metrics: Metrics,
+    shutdown: Shutdown,
+    services: &Services,
+    gateway: &Gateway,
+    origin: &Origin,
+) -> axum::Router {
     let ready = move || async move {
         if shutdown.has_begun() { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") } else { (StatusCode::OK, "ready\n") }
     };
@@ -196,9 +202,19 @@ fn own_endpoints(metrics: Metrics, shutdown: Shutdown, services: &Services, orig
         .route("/metrics", get(scrape))
         .with_state(metrics)
         .merge(oauth::router(services.tokens.clone()))
-        .merge(console::router(services.tokens.clone(), services.connections.clone(), services.approvals.clone()))
+        .merge(console::router(console_foundation(services, gateway)))
         .merge(console::troubleshooting(origin))
         .fallback(any(elsewhere).with_state(services.tokens.clone()))
+}
+
+fn console_foundation(services: &Services, gateway: &Gateway) -> console::Foundation {
+    console::Foundation {
+        tokens: services.tokens.clone(),
+        connections: services.connections.clone(),
+        approvals: services.approvals.clone(),
+        store: services.store.clone(),
+        operators: gateway.operators.as_slice().into(),
+    }
 }
 
 fn api_foundation(services: &Services, live: &Arc<Live>) -> api::Foundation {

@@ -43,13 +43,13 @@ fn the_first_edit_has_the_effect_that_is_shown() {
     assert!(readme.contains(&answered), "the README shows something else than\n{answered}");
 }
 
-struct Gateway {
+pub(crate) struct Gateway {
     process: Child,
     address: String,
 }
 
 impl Gateway {
-    fn start(file: &std::path::Path) -> Self {
+    pub(crate) fn start(file: &std::path::Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command.args(["--listen", "127.0.0.1:0", "--config"]).arg(file).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
@@ -58,6 +58,11 @@ impl Gateway {
         let address = first.rsplit(' ').next().unwrap().to_owned();
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, address }
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// What the call is answered with at the usual address; the request's id, different each time, is left out.

@@ -8,6 +8,7 @@ mod coverage;
 mod examples;
 mod first_edit;
 mod generated;
+mod programs;
 mod symptoms;
 
 use std::{

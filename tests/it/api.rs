@@ -25,7 +25,7 @@ fn setup() -> Setup {
 }
 
 /// A program with a key.
-struct Program<'a> {
+pub(crate) struct Program<'a> {
     gateway: &'a Process,
     key: String,
     id: String,
@@ -33,7 +33,7 @@ struct Program<'a> {
 
 impl<'a> Program<'a> {
     /// One whose key was made on the command line.
-    fn with(gateway: &'a Process, scopes: &[&str], more: &[&str]) -> Self {
+    pub(crate) fn with(gateway: &'a Process, scopes: &[&str], more: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name = format!("program {}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let scopes = scopes.iter().flat_map(|scope| ["--scope", scope]);
@@ -54,7 +54,7 @@ impl<'a> Program<'a> {
         Self { gateway, key: text("key"), id: text("id") }
     }
 
-    async fn ask(&self, method: &str, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> Reply {
         let mut request = Request::new(method, &at(path)).bearer(&self.key);
         if !body.is_null() {
             request = request.header("Content-Type", "application/json").body(body.to_string());
@@ -62,7 +62,7 @@ impl<'a> Program<'a> {
         self.gateway.ask(&request).await
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let reply = self.ask("GET", path, &Value::Null).await;
         assert_eq!(reply.status, 200, "{path}: {reply:?}");
         reply.json()
@@ -78,7 +78,7 @@ impl<'a> Program<'a> {
     }
 }
 
-fn at(path: &str) -> String {
+pub(crate) fn at(path: &str) -> String {
     format!("{}{path}", api::PATH)
 }
 
@@ -337,7 +337,7 @@ async fn the_document_lists_every_endpoint_with_its_scope_and_needs_no_key() {
 }
 
 /// The answer is what the document says that this operation answers.
-fn fits(document: &Value, name: &str, reply: &Reply) -> BTreeSet<String> {
+pub(crate) fn fits(document: &Value, name: &str, reply: &Reply) -> BTreeSet<String> {
     let operation = api::operations().into_iter().find(|operation| operation.name == name).unwrap();
     let described = &document["paths"][at(operation.path)][operation.method.as_str().to_ascii_lowercase()]["responses"];
     let problem = reply.status >= 400;
@@ -404,6 +404,6 @@ async fn every_endpoint_answers_what_the_document_says() {
         proven.extend(fits(&document, name, &program.ask(method, &path, &body).await));
     }
     let all: BTreeSet<_> = api::operations().into_iter().map(|operation| operation.name.to_owned()).collect();
-    // The story with a vendor ends a connection.
+    // The stories with a vendor end a connection.
     assert_eq!(all.difference(&proven).collect::<Vec<_>>(), ["endConnection"]);
 }

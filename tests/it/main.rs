@@ -20,6 +20,7 @@ mod log;
 mod methods;
 mod notebook;
 mod once;
+mod operators;
 mod pins;
 mod reload;
 mod rules;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Person, by_name, decide, renewing, vendor};
-use crate::harness::{Answer, Browser, MCP, Place, Process, REVOKE, Reply, Request, Route, Setup, Vendor, call};
+use crate::api::{Program, fits};
+use crate::harness::{Answer, Browser, MCP, Place, Process, REVOKE, Reply, Request, Route, Setup, Vendor, call, until};
 
 /// The words of a command that does what it is told to.
 fn said(output: &Output) -> String {
@@ -133,4 +134,26 @@ async fn an_operator_connects_once_for_all_and_ends_it_for_all() {
     let unknown = gateway.command(&["connections", "connect", "elsewhere"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("elsewhere"), "{unknown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_sees_who_is_connected_and_ends_a_connection_which_is_revoked_at_the_vendor() {
+    let (vendor, gateway, [ada, bob]) = two_people().await;
+    let program = Program::with(&gateway, &["connections:read", "connections:write"], &[]);
+    let first = program.get("/connections?limit=1").await;
+    let own = first["items"][0].clone();
+    assert_eq!((&own["subject"], &own["state"]), (&json!("dev|ada"), &json!("connected")));
+    let second = program.get(&format!("/connections?limit=1&cursor={}", first["next"].as_str().unwrap())).await;
+    assert_eq!(second["items"][0]["subject"], "dev|bob");
+    assert_eq!(program.get("/connections?subject=dev%7Cada").await["items"], json!([own]));
+    let path = format!("/connections/{}", own["id"].as_str().unwrap());
+    let ended = program.ask("DELETE", &path, &Value::Null).await;
+    assert!(!fits(&portcullis::api::document(), "endConnection", &ended).is_empty());
+    let told = stops(&vendor, async || ada.call().await).await;
+    assert!(told.text().contains("/connect/"), "{told:?}");
+    assert_eq!(bob.call().await.said(), "bob at vendor");
+    until("it is revoked there", || vendor.counts().revocations > 0).await;
+    assert_eq!(program.ask("DELETE", &path, &Value::Null).await.status, 404);
+    let told = said(&gateway.command(&["connections", "history"]));
+    assert!(told.contains("(key|"), "the log says which program it was: {told}");
 }

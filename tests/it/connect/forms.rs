@@ -49,6 +49,6 @@ async fn oauth_22_cookies_of_the_pages_are_for_no_more_paths_than_look_at_them()
     let reply = story.gateway.ask(&Request::get("/connections")).await;
     let cookies = reply.all("set-cookie");
     let paths: Vec<_> = cookies.iter().filter_map(|cookie| cookie.split("Path=").nth(1)?.split(';').next()).collect();
-    assert_eq!(paths, ["/oauth", "/connect", "/connections"], "{cookies:?}");
+    assert_eq!(paths, ["/oauth", "/connect", "/connections", "/approvals", "/audit", "/pins"], "{cookies:?}");
     assert!(cookies.iter().all(|cookie| cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax")), "{cookies:?}");
 }

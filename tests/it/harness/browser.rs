@@ -1,4 +1,4 @@
-//! A browser, as far as signing in needs one: it keeps cookies, follows redirects as long as they stay with the gateway,
+//! A browser, as far as signing in needs one: it keeps cookies, and sends each to the paths that it is for, follows redirects as long as they stay with the gateway,
 //! and fills in forms.
 
 use super::{Client, Place, Reachable, Reply, Request};
@@ -8,6 +8,8 @@ use super::{Client, Place, Reachable, Reply, Request};
 pub(crate) struct Browser {
     gateway: Place,
     cookies: Vec<(String, String)>,
+    /// The paths that each of them is for.
+    paths: Vec<String>,
 }
 
 /// Where a browser ended up: on a page of the gateway, or with somebody else.
@@ -68,12 +70,12 @@ impl Page {
 
 impl Browser {
     pub(crate) fn at(gateway: &impl Reachable) -> Self {
-        Self { gateway: gateway.place(), cookies: Vec::new() }
+        Self { gateway: gateway.place(), cookies: Vec::new(), paths: Vec::new() }
     }
 
     /// The same browser, when the gateway has moved to another port behind its public address.
     pub(crate) fn moved_to(&self, gateway: &impl Reachable) -> Self {
-        Self { gateway: gateway.place(), cookies: self.cookies.clone() }
+        Self { gateway: gateway.place(), cookies: self.cookies.clone(), paths: self.paths.clone() }
     }
 
     pub(crate) fn cookies(&self) -> &[(String, String)] {
@@ -102,7 +104,8 @@ impl Browser {
 
     /// A request with this browser's cookies.
     pub(crate) fn with_cookies(&self, request: Request) -> Request {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let sent = self.cookies.iter().zip(&self.paths).filter(|(_, path)| is_for(path, request.path()));
+        let cookies: Vec<_> = sent.map(|((name, value), _)| format!("{name}={value}")).collect();
         if cookies.is_empty() { request } else { request.header("Cookie", &cookies.join("; ")) }
     }
 
@@ -129,11 +132,23 @@ impl Browser {
     fn take(&mut self, cookie: &str) {
         let (pair, attributes) = cookie.split_once(';').unwrap_or((cookie, ""));
         let (name, value) = pair.split_once('=').unwrap();
-        self.cookies.retain(|(known, _)| known != name);
+        let path = attributes.split("Path=").nth(1).and_then(|rest| rest.split(';').next()).unwrap_or("/").to_owned();
+        if let Some(at) = self.cookies.iter().zip(&self.paths).position(|((known, _), at)| known == name && *at == path)
+        {
+            self.cookies.remove(at);
+            self.paths.remove(at);
+        }
         if !attributes.to_ascii_lowercase().contains("max-age=0") {
             self.cookies.push((name.to_owned(), value.to_owned()));
+            self.paths.push(path);
         }
     }
+}
+
+/// Does a cookie for this path go to that one (RFC 6265 §5.1.4)?
+fn is_for(cookie: &str, path: &str) -> bool {
+    let rest = path.split('?').next().unwrap_or_default().strip_prefix(cookie);
+    rest.is_some_and(|rest| cookie.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A POST of a form.

@@ -53,6 +53,11 @@ impl Request {
         self
     }
 
+    /// The path and the query.
+    pub(crate) fn path(&self) -> &str {
+        &self.target
+    }
+
     /// One more header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));

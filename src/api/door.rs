@@ -34,7 +34,8 @@ impl Holder {
     pub(super) async fn record(&self, house: &Foundation) -> Result<ApiKeyRecord, Refusal> {
         let (store, tenant) = house.store()?;
         let record = store.api_key(tenant, self.id()).await.map_err(stored)?;
-        record.ok_or_else(|| Reason::InvalidToken.into())
+        // It may have been taken back since it was known to be good.
+        record.filter(|record| record.revoked_at.is_none()).ok_or_else(|| Reason::InvalidToken.into())
     }
 
     /// Is this caller the same program? Keys that made each other are.

@@ -407,3 +407,12 @@ async fn every_endpoint_answers_what_the_document_says() {
     // The stories with a vendor end a connection.
     assert_eq!(all.difference(&proven).collect::<Vec<_>>(), ["endConnection"]);
 }
+
+#[tokio::test]
+async fn where_nothing_is_kept_there_is_no_api_and_it_is_said_why() {
+    let gateway = Setup::new().route("/mcp", Route::demo()).start().await;
+    let refused = gateway.ask(&Request::get(&at("/keys")).bearer("pck_x")).await;
+    assert_eq!(problem(&refused), (503, "sign_in_unavailable".to_owned()));
+    assert!(refused.json()["remedy"].as_str().unwrap().contains("`audit-log`"), "{refused:?}");
+    assert_eq!(gateway.ask(&Request::get(&at("/openapi.json"))).await.status, 200);
+}

@@ -90,7 +90,7 @@ async fn an_operator_finds_a_call_in_the_log_and_sees_all_that_was_written_down(
     let row = grace.open(&link(&page, "/audit/")).await.page();
     let text = row.text();
     assert!(
-        text.contains("dev|ada") && text.contains("&#34;tools/call&#34;") && text.contains("&lt;script&gt;"),
+        text.contains("dev|ada") && text.contains("&#34;tools/call&#34;") && text.contains("&#60;script&#62;"),
         "{text}"
     );
     assert!(text.contains("\\u202e") && !text.contains("<script"), "{text}");

@@ -112,6 +112,7 @@ on_both! {
         sec_e2_of_64_that_pin_a_first_list_at_once_one_does_and_all_see_the_same
         sec_e2_a_pin_moves_only_by_an_approval_of_the_very_definition_that_waits
         what_was_there_first_can_be_approved_and_forgotten
+        tools_are_listed_page_by_page_of_one_upstream_or_of_all
         every_node_hears_of_which_upstream_something_has_changed
         an_upstream_that_never_ends_to_have_new_tools_fills_no_disk;
     reseal:

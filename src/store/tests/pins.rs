@@ -7,6 +7,7 @@ use super::{
     nodes::{CALLERS, at_once},
     samples::definition,
 };
+use crate::store::WantedPins;
 
 const UPSTREAM: &str = "mcp.example#1a2b3c4d";
 
@@ -113,4 +114,25 @@ pub(super) async fn an_upstream_that_never_ends_to_have_new_tools_fills_no_disk(
     let records = bench.store.pins_of(&T, UPSTREAM).await.unwrap();
     let record = records.iter().find(|record| record.tool == "tool 5").unwrap();
     assert_eq!(record.waiting.as_ref().unwrap().digest, known.digest, "what is known is still kept up");
+}
+
+pub(super) async fn tools_are_listed_page_by_page_of_one_upstream_or_of_all(bench: Bench) {
+    for upstream in ["a", "b"] {
+        for tool in ["one", "two"] {
+            bench.write(async |work| work.pin_first(upstream, &definition(tool, "good")).await).await;
+        }
+    }
+    bench.write(async |work| work.put_waiting("b", &definition("two", "other"), Standing::Held).await).await;
+    let list = async |wanted, after, limit| {
+        let records = bench.store.pins(&T, wanted, after, limit).await.unwrap();
+        records.iter().map(|record| format!("{} {}", record.upstream, record.tool)).collect::<Vec<_>>()
+    };
+    let all = WantedPins::default();
+    assert_eq!(list(all, ("", ""), 3).await, ["a one", "a two", "b one"]);
+    assert_eq!(list(all, ("b", "one"), 3).await, ["b two"]);
+    assert_eq!(list(WantedPins { upstream: Some("b"), ..all }, ("", ""), 9).await, ["b one", "b two"]);
+    assert_eq!(list(WantedPins { waiting: true, ..all }, ("", ""), 9).await, ["b two"]);
+    let one = bench.store.pin(&T, "b", "two").await.unwrap().unwrap();
+    assert_eq!(one.waiting.unwrap().digest, definition("two", "other").digest);
+    assert_eq!(bench.store.pin(&T, "b", "three").await.unwrap(), None);
 }

@@ -175,6 +175,10 @@ pub(super) async fn api_keys_are_revoked_once_and_their_use_is_noted(bench: Benc
     bench.write(async |work| work.insert_api_key(&endless).await).await;
     assert_eq!(store.api_key(&T, "2").await.unwrap(), Some(endless));
     assert_eq!(store.api_key(&T, "3").await.unwrap(), None);
+    let first = store.api_keys_after(&T, None, 1).await.unwrap();
+    assert_eq!((first.len(), first[0].id.as_str()), (1, "1"));
+    let next = store.api_keys_after(&T, Some((first[0].created_at, "1")), 9).await.unwrap();
+    assert_eq!(next.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["2"]);
     bench.clock.advance(Duration::from_mins(1));
     assert!(bench.write(async |work| work.revoke_api_key("1").await).await);
     assert!(!bench.write(async |work| work.revoke_api_key("1").await).await);

@@ -30,8 +30,8 @@ async fn tr_06_tr_24_no_reason_is_given_in_words_of_the_other_era() {
         assert!(code != -32002 && code != -32042 && !(-32019..=-32000).contains(&code), "{reason:?}: {code}");
         let (status, code) = refused(*reason, post(text(CALL))).await;
         assert!(!(-32099..=-32020).contains(&code) || code == -32042, "{reason:?}: {code}");
-        // A 404 tells an older client that its session has ended, which only one reason means.
-        let ends_a_session = matches!(reason, Reason::UnknownSession | Reason::RouteNotFound);
+        // A 404 tells an older client that its session has ended, which only one reason means; two are given on no route.
+        let ends_a_session = matches!(reason, Reason::UnknownSession | Reason::RouteNotFound | Reason::UnknownId);
         assert_eq!(status == 404, ends_a_session, "{reason:?}");
     }
 }

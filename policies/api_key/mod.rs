@@ -16,6 +16,7 @@ use crate::kit::{
     chain::RouteLayer,
     host::Host,
     policy::{Fact, Policy, Problem},
+    rehearsal::Rehearsal,
     scopes::ScopeRules,
 };
 
@@ -55,6 +56,9 @@ impl Policy for ApiKey {
     const GIVES: &'static [Fact] = &[Fact::CALLER];
     const BEFORE: &'static [Fact] = &[Fact::RENAMED_TARGET];
     const NEEDS_STORE: bool = true;
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::Instead(|options, stage| {
+        Ok(stage.admission(ScopeRules::new(&options.scopes, &options.tool_scopes)?))
+    });
     type Options = ApiKeyOptions;
 
     fn layer(options: Self::Options, host: &Host) -> Result<RouteLayer, Vec<Problem>> {

@@ -35,6 +35,7 @@ use crate::kit::{
     listing::{self, ListKind, Shown},
     message::{Message, Method},
     policy::{Fact, Policy, Problem},
+    rehearsal::Rehearsal,
     reply::Answer,
     unjudged::ChainEnd,
 };
@@ -52,6 +53,7 @@ impl Policy for ArgumentValidation {
     const SUMMARY: &'static str = "compares arguments and results of tools with the tools' own schemas";
     const GIVES: &'static [Fact] = &[Fact::VALIDATED_CALL];
     const BEFORE: &'static [Fact] = &[Fact::RENAMED_TARGET, Fact::UPSTREAM_CREDENTIAL];
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = ArgumentValidationOptions;
 
     fn layer(options: Self::Options, host: &Host) -> Result<RouteLayer, Vec<Problem>> {

@@ -16,6 +16,7 @@ use crate::kit::{
     chain::{Answer as Answered, Request, RouteLayer, RouteService, direct, then},
     host::Host,
     policy::{Policy, Problem},
+    rehearsal::Rehearsal,
 };
 
 /// Writes down every request to the route.
@@ -28,6 +29,7 @@ impl Policy for AuditLog {
     const SUMMARY: &'static str = "writes down every request, refused ones too, in a log that shows if it was changed";
     const OUTERMOST: bool = true;
     const NEEDS_STORE: bool = true;
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = AuditLogOptions;
 
     fn layer(options: Self::Options, host: &Host) -> Result<RouteLayer, Vec<Problem>> {

@@ -30,6 +30,7 @@ use crate::kit::{
     message::{Message, Method, TargetKind},
     policy::{Fact, Policy, Problem},
     refusal::{Reason, Refusal},
+    rehearsal::Rehearsal,
     reply::Answer,
 };
 
@@ -42,6 +43,7 @@ impl Policy for CapabilityFilter {
     const ALIASES: &'static [&'static str] = &["mcp-capability-filter-inbound"];
     const SUMMARY: &'static str = "exposes an allow-list of tools, prompts and resources; hides and refuses the rest";
     const BEFORE: &'static [Fact] = &[Fact::RENAMED_TARGET, Fact::VALIDATED_CALL];
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = CapabilityFilterOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {

@@ -14,6 +14,7 @@ use crate::kit::{
     chain::{ForeignOrigin, RouteLayer, gate, lift, stack},
     host::Host,
     policy::{Policy, Problem},
+    rehearsal::Rehearsal,
 };
 
 /// Lets web pages of other origins call the route: tower-http's `CorsLayer`, set up for MCP.
@@ -45,6 +46,7 @@ const EXPOSED: [&str; 5] =
 impl Policy for Cors {
     const NAME: &'static str = "cors";
     const SUMMARY: &'static str = "lets web pages of other origins call the route";
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = CorsOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {

@@ -14,6 +14,7 @@ use crate::kit::{
     host::Host,
     policy::{Deployment, Examining, Policy, Problem},
     refusal::{Reason, Refusal},
+    rehearsal::Rehearsal,
 };
 
 /// Lets only some addresses in.
@@ -34,6 +35,7 @@ impl Policy for IpRestriction {
     const NAME: &'static str = "ip-restriction";
     const ALIASES: &'static [&'static str] = &["ip-restriction-inbound"];
     const SUMMARY: &'static str = "lets only some addresses in";
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = IpRestrictionOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {

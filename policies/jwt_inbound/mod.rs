@@ -4,7 +4,7 @@ mod options;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::Uri;
 
@@ -19,6 +19,8 @@ use crate::kit::{
     jwt::{Claims, JwtError, KEYS_UNAVAILABLE, Token},
     policy::{Deployment, Examining, Fact, Policy, Problem},
     refusal::Refusal,
+    rehearsal::Rehearsal,
+    scopes::ScopeRules,
     sign_in::{AccessTokens, Outside},
 };
 
@@ -30,6 +32,8 @@ impl Policy for JwtInbound {
     const NAME: &'static str = "jwt-inbound";
     const SUMMARY: &'static str = "lets in who has an access token (JWT) of an outside authorization server";
     const GIVES: &'static [Fact] = &[Fact::CALLER];
+    const REHEARSAL: Rehearsal<Self::Options> =
+        Rehearsal::Instead(|options, stage| Ok(stage.admission(ScopeRules::new(&options.scopes, &BTreeMap::new())?)));
     type Options = JwtInboundOptions;
 
     fn layer(options: Self::Options, host: &Host) -> Result<RouteLayer, Vec<Problem>> {

@@ -30,6 +30,7 @@ pub mod pins;
 pub mod policy;
 pub mod random;
 pub mod refusal;
+pub mod rehearsal;
 pub mod reply;
 pub mod rewrite;
 pub mod round;

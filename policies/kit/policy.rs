@@ -14,6 +14,7 @@ use crate::kit::{
     chain::RouteLayer,
     credential::UpstreamAuth,
     host::Host,
+    rehearsal::{Rehearsal, Stage},
     sign_in::{Outside, SignIn},
 };
 
@@ -43,6 +44,8 @@ pub trait Policy: 'static {
     const NEEDS_STORE: bool = false;
     /// Keeps something about upstreams, so its routes are told which theirs is (`UpstreamKey`).
     const KEEPS_BY_UPSTREAM: bool = false;
+    /// How it takes part where a request is only rehearsed (`portcullis explain --as`): whoever does not say so stands aside.
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::Aside;
     /// How it is set up. Its doc comments are the schema's descriptions.
     type Options: DeserializeOwned + JsonSchema;
 
@@ -212,6 +215,7 @@ pub struct PolicyKind {
     needs_store: fn(&Value) -> bool,
     prepares_upstream: fn(&Value) -> bool,
     layer: fn(&Value, &Host) -> Result<RouteLayer, Vec<Problem>>,
+    rehearse: fn(&Value, &Stage) -> Option<Result<RouteLayer, Vec<Problem>>>,
     sign_in: fn(&Value) -> Option<SignIn>,
     outside: fn(&Value) -> Option<Outside>,
     upstream_auth: fn(&Value) -> Option<UpstreamAuth>,
@@ -241,6 +245,12 @@ impl PolicyKind {
                 parse::<P>(options).map_or(P::PREPARES_UPSTREAM, |options| P::prepares_upstream(&options))
             },
             layer: |options, host| P::layer(parse::<P>(options)?, host),
+            rehearse: |options, stage| match (P::REHEARSAL, parse::<P>(options)) {
+                (Rehearsal::Aside, _) => None,
+                (_, Err(problems)) => Some(Err(problems)),
+                (Rehearsal::AsItIs, Ok(options)) => Some(P::layer(options, &stage.host)),
+                (Rehearsal::Instead(layer), Ok(options)) => Some(layer(options, stage)),
+            },
             sign_in: |options| parse::<P>(options).ok().and_then(|options| P::sign_in(&options)),
             outside: |options| parse::<P>(options).ok().and_then(|options| P::outside(&options)),
             upstream_auth: |options| parse::<P>(options).ok().and_then(|options| P::upstream_auth(&options)),
@@ -283,6 +293,11 @@ impl PolicyKind {
     /// Builds the layer from checked options.
     pub fn layer(&self, options: &Value, host: &Host) -> Result<RouteLayer, Vec<Problem>> {
         (self.layer)(options, host)
+    }
+
+    /// Builds what stands in a chain that is only rehearsed; none where the policy stands aside.
+    pub fn rehearse(&self, options: &Value, stage: &Stage) -> Option<Result<RouteLayer, Vec<Problem>>> {
+        (self.rehearse)(options, stage)
     }
 
     /// How people sign in to the routes of this policy, if it is one that signs in.

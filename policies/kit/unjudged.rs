@@ -52,7 +52,12 @@ impl ChainEnd {
 
 /// Refuses what could not be judged. Next to the upstream, nothing else may answer in its place.
 pub fn turn_away(request: &Request) -> Result<(), Refusal> {
-    request.extensions().get().map_or(Ok(()), |Unjudged(refusal)| Err(refusal.clone()))
+    unjudged(request).map_or(Ok(()), |refusal| Err(refusal.clone()))
+}
+
+/// Why it must not reach the upstream, if so.
+pub fn unjudged(request: &Request) -> Option<&Refusal> {
+    request.extensions().get().map(|Unjudged(refusal)| refusal)
 }
 
 #[cfg(test)]

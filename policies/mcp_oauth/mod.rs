@@ -26,6 +26,7 @@ use crate::kit::{
     chain::RouteLayer,
     host::Host,
     policy::{Fact, Policy, Problem},
+    rehearsal::Rehearsal,
     sign_in::{Lifetimes, Provider, SignIn},
 };
 
@@ -66,6 +67,8 @@ impl<O: SignInOptions> Policy for OAuth<O> {
     // Scopes of tools go by the names that clients use.
     const BEFORE: &'static [Fact] = &[Fact::RENAMED_TARGET];
     const NEEDS_STORE: bool = true;
+    const REHEARSAL: Rehearsal<Self::Options> =
+        Rehearsal::Instead(|options, stage| Ok(stage.admission(options.demands().rules()?)));
     type Options = O;
 
     fn layer(options: O, host: &Host) -> Result<RouteLayer, Vec<Problem>> {

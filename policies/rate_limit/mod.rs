@@ -33,6 +33,7 @@ use crate::kit::{
     names::NameHasher,
     policy::{Deployment, Examining, Fact, Policy, Problem},
     refusal::{Reason, Refusal},
+    rehearsal::{Rehearsal, Stage},
 };
 
 /// Lets a caller make so many calls in so much time.
@@ -81,6 +82,7 @@ impl Policy for RateLimit {
     const NAME: &'static str = "rate-limit";
     const ALIASES: &'static [&'static str] = &["rate-limit-inbound"];
     const SUMMARY: &'static str = "limits calls per user, address, route, tool, header or claim";
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::Instead(rehearse);
     type Options = RateLimitOptions;
 
     fn needs(options: &Self::Options) -> Vec<Fact> {
@@ -115,6 +117,22 @@ struct Limits<C: Clock> {
     weights: Vec<(WildMatch, NonZeroU32)>,
     options: Said,
     counted: AtomicU32,
+}
+
+/// Nothing is counted: what callers have left, only the gateway knows that counts.
+fn rehearse(options: RateLimitOptions, stage: &Stage) -> Result<RouteLayer, Vec<Problem>> {
+    let limits = Limits::new(options, &stage.host, DefaultClock::default())?;
+    let trace = stage.trace.clone();
+    Ok(gate(move |request| {
+        let Some(message) = request.body().message().filter(|message| limits.counts(message)) else { return Ok(()) };
+        limits.key.of(request, message)?;
+        let Said { allowed, minutes, .. } = limits.options;
+        let weight = limits.weight(message);
+        trace.note(format!(
+            "takes {weight} of {allowed} in {minutes} min; how many are left, only the running gateway knows"
+        ));
+        Ok(())
+    }))
 }
 
 fn quota(allowed: NonZeroU32, minutes: f64) -> Option<Quota> {

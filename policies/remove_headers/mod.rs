@@ -11,6 +11,7 @@ use crate::kit::{
     chain::{RouteLayer, UpstreamHeaders, gate},
     host::Host,
     policy::{Policy, Problem},
+    rehearsal::Rehearsal,
 };
 
 /// Removes headers from the request to the upstream.
@@ -30,6 +31,7 @@ impl Policy for RemoveHeaders {
     const ALIASES: &'static [&'static str] = &["remove-headers-inbound"];
     const SUMMARY: &'static str = "removes headers from the request to the upstream";
     const PREPARES_UPSTREAM: bool = true;
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = RemoveHeadersOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {

@@ -13,6 +13,7 @@ use crate::kit::{
     host::Host,
     policy::{Policy, Problem},
     refusal::{Reason, Refusal},
+    rehearsal::Rehearsal,
 };
 
 /// Refuses long messages.
@@ -31,6 +32,7 @@ impl Policy for RequestSizeLimit {
     const NAME: &'static str = "request-size-limit";
     const ALIASES: &'static [&'static str] = &["request-size-limit-inbound"];
     const SUMMARY: &'static str = "refuses messages over a size of its own";
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = RequestSizeLimitOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {

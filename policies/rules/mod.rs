@@ -47,6 +47,7 @@ use crate::kit::{
     message::{Message, Method},
     policy::{Fact, Policy, Problem},
     refusal::{Reason, Refusal},
+    rehearsal::Rehearsal,
     reply::Answer,
     rewrite::rewrite,
     round::Marker,
@@ -68,6 +69,7 @@ impl Policy for McpRules {
         "allows, denies, holds for approval, redacts or logs calls of tools by named rules; lists what they allow";
     const GIVES: &'static [Fact] = &[Fact::JUDGED_ARGUMENTS];
     const BEFORE: &'static [Fact] = &[Fact::RENAMED_TARGET, Fact::VALIDATED_CALL];
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = RulesOptions;
 
     fn needs(options: &Self::Options) -> Vec<Fact> {

@@ -30,6 +30,7 @@ use crate::kit::{
     message::{Kind as MessageKind, Message, header_text},
     policy::{Deployment, Examining, Fact, Policy, Problem},
     refusal::{Reason, Refusal},
+    rehearsal::Rehearsal,
     reply::{Answer, Reply},
     rewrite::{REPEATS_ARGUMENT, rewrite},
 };
@@ -42,6 +43,7 @@ impl Policy for SecretGuard {
     const NAME: &'static str = "secret-guard";
     const SUMMARY: &'static str = "masks, blocks or logs tokens, keys and personal data in calls and in answers";
     const BEFORE: &'static [Fact] = &[Fact::JUDGED_ARGUMENTS, Fact::VALIDATED_CALL];
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = SecretGuardOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {

@@ -11,6 +11,7 @@ use crate::kit::{
     chain::{RouteLayer, UpstreamHeaders, carries_message, crosses_to_upstream, gate},
     host::Host,
     policy::{Policy, Problem},
+    rehearsal::Rehearsal,
 };
 
 /// Sets headers of the request to the upstream.
@@ -47,6 +48,7 @@ impl Policy for SetHeaders {
     const ALIASES: &'static [&'static str] = &["set-headers-inbound"];
     const SUMMARY: &'static str = "sets headers of the request to the upstream, such as an API key";
     const PREPARES_UPSTREAM: bool = true;
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = SetHeadersOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {

@@ -19,6 +19,7 @@ use crate::kit::{
     message::Message,
     policy::{Policy, Problem},
     refusal::{Addressee, Reason, Refusal},
+    rehearsal::Rehearsal,
     reply::{Event, EventSource, Reply},
 };
 
@@ -41,6 +42,7 @@ pub struct TimeoutOptions {
 impl Policy for Timeout {
     const NAME: &'static str = "timeout";
     const SUMMARY: &'static str = "bounds the time of a call, event streams included";
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = TimeoutOptions;
 
     fn layer(options: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {

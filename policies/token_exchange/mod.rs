@@ -27,6 +27,7 @@ use crate::kit::{
     credential::{UpstreamAuth, UpstreamCredential},
     host::Host,
     policy::{Fact, Policy, Problem},
+    rehearsal::Rehearsal,
 };
 
 /// Shows the upstream the caller's own credential, or one that all callers share.
@@ -38,6 +39,7 @@ impl Policy for TokenExchange {
     const ALIASES: &'static [&'static str] = &["mcp-token-exchange-inbound"];
     const SUMMARY: &'static str = "shows the upstream each caller's own credential, which people connect once";
     const GIVES: &'static [Fact] = &[Fact::UPSTREAM_CREDENTIAL];
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = TokenExchangeOptions;
 
     fn needs(options: &Self::Options) -> Vec<Fact> {

@@ -36,6 +36,7 @@ use crate::kit::{
     pins::{Definition, NoPins, Pinned, Pins, Recalling, Sighting, ToolDigest, ToolPin},
     policy::{Fact, Policy, Problem},
     refusal::Reason,
+    rehearsal::Rehearsal,
     unjudged::ChainEnd,
 };
 
@@ -54,6 +55,7 @@ impl Policy for ToolPinning {
     const BEFORE: &'static [Fact] = &[Fact::UPSTREAM_CREDENTIAL];
     const NEEDS_STORE: bool = true;
     const KEEPS_BY_UPSTREAM: bool = true;
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = ToolPinningOptions;
 
     fn layer(options: Self::Options, host: &Host) -> Result<RouteLayer, Vec<Problem>> {

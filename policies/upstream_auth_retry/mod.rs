@@ -8,6 +8,7 @@ use crate::kit::{
     credential::{CredentialRefused, Renewal, Resendable},
     host::Host,
     policy::{Fact, Policy, Problem},
+    rehearsal::Rehearsal,
 };
 
 /// Sends a call once more, with a newer credential, when the upstream has refused the first one.
@@ -24,6 +25,7 @@ impl Policy for UpstreamAuthRetry {
     const ALIASES: &'static [&'static str] = &["upstream-auth-retry-inbound"];
     const SUMMARY: &'static str = "renews a credential that the upstream refuses, and sends the same call once more";
     const BEFORE: &'static [Fact] = &[Fact::UPSTREAM_CREDENTIAL];
+    const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = UpstreamAuthRetryOptions;
 
     fn layer(_: Self::Options, _: &Host) -> Result<RouteLayer, Vec<Problem>> {

@@ -13,6 +13,7 @@ mod json;
 mod listen;
 mod messages;
 mod propose;
+mod rehearsed;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use self::{
     handle::Handle,
     json::{ApprovalJson, HeldJson},
     messages::{Counts, Webhook},
+    rehearsed::Rehearsed,
     shown::pretty,
     view::{ApprovalView, Asked},
 };

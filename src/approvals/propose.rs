@@ -168,7 +168,7 @@ impl ApprovalDesk {
 }
 
 /// Of who calls, on which route, which tool, with what. Lengths keep names apart.
-fn call(bound: &Bindings) -> Digest {
+pub(super) fn call(bound: &Bindings) -> Digest {
     let Bindings { subject, route, tool, arguments, .. } = bound;
     let mut text = Vec::new();
     for name in [subject, route, tool] {
@@ -183,7 +183,8 @@ fn digest(fingerprint: Fingerprint) -> Digest {
     Digest::of(fingerprint.as_bytes())
 }
 
-fn standing(record: &ApprovalRecord, bound: &Bindings, now: Timestamp) -> Standing {
+/// How a call stands that was proposed once, for one with these bindings.
+pub(super) fn standing(record: &ApprovalRecord, bound: &Bindings, now: Timestamp) -> Standing {
     let changed = [
         ("upstream", *record.upstream == *bound.upstream),
         ("policy", record.policy == digest(bound.policy)),

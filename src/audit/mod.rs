@@ -18,6 +18,7 @@ mod key;
 mod line;
 mod otlp;
 mod query;
+mod rehearsed;
 mod sinks;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use self::{
     json::VerdictJson,
     key::{AuditKey, PublicKey},
     query::{Found, Page, Place, Wanted, page, query},
+    rehearsed::Rehearsed,
     sinks::Sink,
     verify::{AllRows, Finding, Kind, Verdict, Verifier},
     writer::{Foundation, open},

@@ -1,6 +1,8 @@
 //! `portcullis explain`: a route's chain, as it will run.
 
 mod eras;
+mod rehearsal;
+mod verdicts;
 
 use std::{path::Path, process::ExitCode};
 
@@ -14,17 +16,23 @@ use portcullis_policies::{
 };
 use serde_json::{Value, json};
 
-use self::eras::Translation;
+pub(super) use self::rehearsal::Options as Rehearsal;
+use self::{eras::Translation, rehearsal::Theatre};
 use super::{no_route, read_config};
 use crate::{
     config::{Link, PlannedRoute, Report},
     pipeline::{Offer, Plan, Toolbox, counted, misfits, offer, plan_file},
 };
 
+pub(super) const AFTER_HELP: &str = "\
+Exit code: 0 the request would be sent; 1 the configuration has errors; 3 it would be refused, or answered by a layer; \
+4 it would wait for approval; 5 it would be sent if the layers that could not be judged let it pass.";
+
 pub(super) fn run(
     file: &Path,
     path: Option<&str>,
     offline: bool,
+    rehearsal: &Rehearsal,
     tools: &Toolbox,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
@@ -35,6 +43,10 @@ pub(super) fn run(
     }
     let routes = choose(&plan, path)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if let (true, [route]) = (rehearsal.is_some(), routes.as_slice()) {
+        let theatre = Theatre { plan: &plan, route, file, tools };
+        return runtime.block_on(rehearsal::run(&theatre, rehearsal, offline, json));
+    }
     let mut explained = Vec::new();
     for route in routes {
         let answer = if offline { None } else { Some(runtime.block_on(offer(&plan, route, file, tools))) };

@@ -46,13 +46,17 @@ enum Command {
     Serve,
     /// Report every problem of the configuration.
     Check,
-    /// Show a route's chain: each policy with what it needs and gives.
+    /// Show a route's chain: each policy with what it needs and gives. With --call or --list, what each of them would make
+    /// of a request that is not sent.
+    #[command(after_help = explain::AFTER_HELP)]
     Explain {
         /// The route's path; without one, every route.
         path: Option<String>,
         /// Do not ask the upstream what it offers.
         #[arg(long)]
         offline: bool,
+        #[command(flatten)]
+        rehearsal: Box<explain::Rehearsal>,
     },
     /// Write the JSON Schema of the configuration.
     Schema,
@@ -112,7 +116,9 @@ fn run(arguments: Arguments, parts: Parts) -> anyhow::Result<ExitCode> {
     match command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&config, parts, terminal),
         Command::Check => check::run(&config, &parts.tools, json),
-        Command::Explain { path, offline } => explain::run(&config, path.as_deref(), offline, &parts.tools, json),
+        Command::Explain { path, offline, rehearsal } => {
+            explain::run(&config, path.as_deref(), offline, &rehearsal, &parts.tools, json)
+        }
         Command::Schema => schema::run(&parts.tools),
         Command::Keys(command) => keys::run(command, &config, json),
         Command::Grants(command) => grants::run(command, &config, json),

@@ -6,6 +6,7 @@
 mod compare;
 mod desk;
 mod json;
+mod rehearsed;
 
 use std::{
     fmt,
@@ -24,6 +25,7 @@ pub use self::{
     compare::{Difference, compare},
     desk::{NotApproved, approve, forget, together},
     json::{DefinitionJson, PinJson, of_id},
+    rehearsed::Rehearsed,
 };
 use crate::store::{Feed, Store, StoreError, Tenant, every};
 

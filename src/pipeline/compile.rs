@@ -12,7 +12,7 @@ use portcullis_policies::{
     audit_log::AuditLog,
     kit::{
         audit::before_upstream,
-        chain::{ForeignOrigin, RouteLayer, ServedEras, UpstreamKey, gate, stack},
+        chain::{ForeignOrigin, RouteLayer, RouteService, ServedEras, UpstreamKey, gate, stack},
         credential::UpstreamTarget,
         edge::{self, Edge, EdgeLimits},
         json::Limits,
@@ -99,26 +99,7 @@ impl Compiler<'_> {
             },
             &self.tools.shared,
         );
-        let keeps_by_upstream = checked.links(route).any(|(_, link)| link.kind.keeps_by_upstream);
-        let key = keeps_by_upstream.then(|| names_upstream(UpstreamKey(route.upstream.key().into())));
-        let layers = key.into_iter().chain(layers).collect();
-        let links = || checked.links(route).map(|(_, link)| link);
-        let audits = links().any(|link| link.kind == PolicyKind::of::<AuditLog>());
-        let last = stack(iter::once(last_gate()).chain(audits.then(before_upstream)).collect());
-        let chain = stack(layers).layer(last.layer(forward.into_service()));
-        Some(Route {
-            path: route.path.as_str().into(),
-            upstream: route.upstream.name().into(),
-            edge: Edge::new(chain, edge_limits(route)),
-            sign_in: links().find_map(Link::sign_in).map(Arc::new),
-            outside: links().find_map(Link::outside).map(Arc::new),
-            upstream_auth: links()
-                .find_map(Link::upstream_auth)
-                .map(|auth| (Arc::new(auth), UpstreamTarget(route.upstream.to_string().into()))),
-            served: served_eras(route.era),
-            needs_store: links().any(Link::needs_store),
-            audits,
-        })
+        Some(assemble(checked, route, layers, last(checked, route), forward.into_service()))
     }
 
     fn endpoint(&mut self, route: &PlannedRoute, clocks: &Clocks) -> Option<Arc<Endpoint>> {
@@ -167,6 +148,42 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// A route of these layers, outermost first, with the `last` one before its `end`.
+pub(super) fn assemble(
+    checked: &Checked,
+    route: &PlannedRoute,
+    layers: Vec<RouteLayer>,
+    last: RouteLayer,
+    end: RouteService,
+) -> Route {
+    let links = || checked.links(route).map(|(_, link)| link);
+    let keeps_by_upstream = links().any(|link| link.kind.keeps_by_upstream);
+    let key = keeps_by_upstream.then(|| names_upstream(UpstreamKey(route.upstream.key().into())));
+    let layers = key.into_iter().chain(layers).chain([last]).collect();
+    Route {
+        path: route.path.as_str().into(),
+        upstream: route.upstream.name().into(),
+        edge: Edge::new(stack(layers).layer(end), edge_limits(route)),
+        sign_in: links().find_map(Link::sign_in).map(Arc::new),
+        outside: links().find_map(Link::outside).map(Arc::new),
+        upstream_auth: links()
+            .find_map(Link::upstream_auth)
+            .map(|auth| (Arc::new(auth), UpstreamTarget(route.upstream.to_string().into()))),
+        served: served_eras(route.era),
+        needs_store: links().any(Link::needs_store),
+        audits: audits(checked, route),
+    }
+}
+
+/// What stands at the end of a chain, next to the upstream.
+pub(super) fn last(checked: &Checked, route: &PlannedRoute) -> RouteLayer {
+    stack(iter::once(last_gate()).chain(audits(checked, route).then(before_upstream)).collect())
+}
+
+fn audits(checked: &Checked, route: &PlannedRoute) -> bool {
+    checked.links(route).any(|(_, link)| link.kind == PolicyKind::of::<AuditLog>())
 }
 
 /// Tells the policies of a route which upstream is theirs.

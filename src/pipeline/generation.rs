@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use http::Extensions;
 use portcullis_policies::kit::{
     chain::ServedEras,
-    credential::{UpstreamAuth, UpstreamTarget},
+    credential::{Connectable, UpstreamAuth, UpstreamTarget},
     edge::Edge,
     names::NameMap,
     sign_in::{Outside, SignIn},
@@ -44,6 +45,20 @@ pub struct Route {
     pub needs_store: bool,
     /// Does one of its policies write requests down?
     pub audits: bool,
+}
+
+impl Route {
+    /// What its policies are told besides where the request came from.
+    pub fn tell(&self, facts: &mut Extensions) {
+        let Some((auth, target)) = &self.upstream_auth else { return };
+        facts.insert(target.clone());
+        if let Some(served) = self.served {
+            facts.insert(served);
+        }
+        if auth.mode.is_connected_by_people() {
+            facts.insert(Connectable(Arc::clone(auth)));
+        }
+    }
 }
 
 impl Generation {

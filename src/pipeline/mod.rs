@@ -12,6 +12,7 @@ mod offer;
 mod open_store;
 mod order;
 mod outside;
+mod rehearse;
 mod reload;
 mod sign_in;
 mod trust;
@@ -27,10 +28,11 @@ use portcullis_policies::kit::{
 pub use self::{
     generation::{Generation, Route},
     listener_tls::{certificates, listener_tls},
-    offer::{Offer, counted, misfits, offer},
+    offer::{Offer, counted, definitions, misfits, offer},
     open_store::{FoundKey, KeyNotice, existing_key, find_key, is_shared, location, open_store, open_with},
     order::order_problems,
     outside::{fetch_client, fetch_client_with, public_origin},
+    rehearse::rehearse,
     reload::{Live, Reloaded, Watcher, plan_file, watch},
     trust::fetch_roots,
 };

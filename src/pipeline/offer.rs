@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use portcullis_policies::kit::{catalogue::Catalogue, policy::Problem, words};
+use serde_json::Value;
 
 use super::{Plan, Toolbox, upstream_only};
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
 
 /// How long an upstream may take to say what it offers.
 const PATIENCE: Duration = Duration::from_secs(5);
+const UNCOMPILED: &str = "the route cannot be compiled";
 
 /// What an upstream answers.
 #[derive(Clone, Debug)]
@@ -24,11 +26,24 @@ pub struct Offer {
 
 /// Asks the upstream of a route what it speaks and offers, past all policies but those that prepare requests for it.
 pub async fn offer(plan: &Plan, route: &PlannedRoute, file: &Path, tools: &Toolbox) -> Result<Offer, String> {
-    let Some(edge) = upstream_only(&plan.checked, route, file, tools) else {
-        return Err("the route cannot be compiled".to_owned());
-    };
+    let edge = upstream_only(&plan.checked, route, file, tools).ok_or(UNCOMPILED)?;
     let looked = catalogue::look(&edge, PATIENCE).await.map(|(eras, catalogue)| Offer { eras, catalogue });
-    looked.ok_or_else(|| format!("it did not answer within {} s", PATIENCE.as_secs()))
+    looked.ok_or_else(silent)
+}
+
+/// Asks the upstream of a route in the same way what its tools are: their definitions, as it writes them.
+pub async fn definitions(
+    plan: &Plan,
+    route: &PlannedRoute,
+    file: &Path,
+    tools: &Toolbox,
+) -> Result<Vec<Value>, String> {
+    let edge = upstream_only(&plan.checked, route, file, tools).ok_or(UNCOMPILED)?;
+    catalogue::tools(&edge, PATIENCE).await.unwrap_or_else(|| Err(silent()))
+}
+
+fn silent() -> String {
+    format!("it did not answer within {} s", PATIENCE.as_secs())
 }
 
 /// What of a route's policies does not fit what its upstream has.

@@ -18,7 +18,6 @@ use portcullis_policies::kit::{
     catalogue::nearest,
     chain::{Arrival, ForeignOrigin, RequestId},
     clock::Clock,
-    credential::Connectable,
     edge::Handled,
     headers::has,
     refusal::{Addressee, Reason, Refusal},
@@ -156,15 +155,7 @@ impl Router {
         let mut access = Access::begin(this.access_log, &arrival);
         let span = this.watching.tracing.as_ref().map(|tracing| tracing.begin(path, request.headers_mut()));
         request.extensions_mut().insert(arrival);
-        if let Some((auth, target)) = &route.upstream_auth {
-            request.extensions_mut().insert(target.clone());
-            if let Some(served) = route.served {
-                request.extensions_mut().insert(served);
-            }
-            if auth.mode.is_connected_by_people() {
-                request.extensions_mut().insert(Connectable(Arc::clone(auth)));
-            }
-        }
+        route.tell(request.extensions_mut());
         let Handled { mut response, message } = edge.handle(request).await;
         let outcome = access::Outcome::of(&response, message.as_ref());
         let elapsed = access.end(&outcome);

@@ -167,6 +167,10 @@ impl Record for ApprovalDetails {
     }
 }
 
+/// What a call like this one is told.
+const OPEN: &str =
+    concat!("SELECT ", columns!(), " FROM approvals WHERE tenant = $1 AND call_digest = $2 AND open = 1");
+
 struct Number(i64);
 
 impl Record for Number {
@@ -201,6 +205,11 @@ impl Store {
     pub async fn approval(&self, tenant: &Tenant, number: i64) -> Result<Option<ApprovalDetails>, StoreError> {
         const READ: &str = "SELECT * FROM approvals WHERE tenant = $1 AND number = $2";
         self.one(tenant, READ, values![number]).await
+    }
+
+    /// What a call like this one would be told.
+    pub async fn open_approval(&self, tenant: &Tenant, call: &Digest) -> Result<Option<ApprovalRecord>, StoreError> {
+        self.one(tenant, OPEN, values![*call]).await
     }
 
     /// So many calls, the newest first: those with numbers below `before`, of whatever state.
@@ -252,9 +261,7 @@ impl Store {
 impl Work {
     /// What a call like this one is told.
     pub async fn open_approval(&mut self, call: &Digest) -> Result<Option<ApprovalRecord>, StoreError> {
-        const READ: &str =
-            concat!("SELECT ", columns!(), " FROM approvals WHERE tenant = $1 AND call_digest = $2 AND open = 1");
-        self.one(READ, values![*call]).await
+        self.one(OPEN, values![*call]).await
     }
 
     /// How many calls of somebody wait.

@@ -39,8 +39,16 @@ pub struct Eras {
 ///
 /// One session is opened for all of it, and ended, however long the rest took.
 pub async fn look(edge: &Edge, patience: Duration) -> Option<(Eras, Result<Catalogue, String>)> {
-    let mut client = Client { edge, session: None, version: HeaderValue::from_static(LEGACY), modern: true, next: 1 };
+    let mut client = Client::new(edge);
     let looked = timeout(patience, client.look()).await;
+    client.end().await;
+    looked.ok()
+}
+
+/// The definitions of the tools of the server behind `edge`, which must not translate, in the same way.
+pub async fn tools(edge: &Edge, patience: Duration) -> Option<Result<Vec<Value>, String>> {
+    let mut client = Client::new(edge);
+    let looked = timeout(patience, client.tools()).await;
     client.end().await;
     looked.ok()
 }
@@ -54,7 +62,19 @@ struct Client<'a> {
     next: u64,
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
+    fn new(edge: &'a Edge) -> Self {
+        Self { edge, session: None, version: HeaderValue::from_static(LEGACY), modern: true, next: 1 }
+    }
+
+    async fn tools(&mut self) -> Result<Vec<Value>, String> {
+        if let Ok(tools) = self.items("tools/list", "tools").await {
+            return Ok(tools);
+        }
+        self.initialize().await?;
+        self.items("tools/list", "tools").await
+    }
+
     async fn look(&mut self) -> (Eras, Result<Catalogue, String>) {
         let discovered = self.request("server/discover", json!({})).await;
         let modern = discovered.is_ok_and(|answer| answer["result"].is_object());
@@ -105,9 +125,15 @@ impl Client<'_> {
         let _ = timeout(GOODBYE, self.edge.handle(request)).await;
     }
 
-    /// All pages of a list; an empty one where the server has no such method.
+    /// What the items of a list are called.
     async fn list(&mut self, method: &str, member: &str, key: &str) -> Result<Option<Vec<String>>, String> {
-        let mut names = Vec::new();
+        let items = self.items(method, member).await?;
+        Ok(Some(items.iter().filter_map(|item| item[key].as_str().map(ToOwned::to_owned)).collect()))
+    }
+
+    /// All pages of a list; an empty one where the server has no such method.
+    async fn items(&mut self, method: &str, member: &str) -> Result<Vec<Value>, String> {
+        let mut items = Vec::new();
         let mut cursor = Value::Null;
         for _ in 0..PAGES {
             let params = if cursor.is_null() { json!({}) } else { json!({ "cursor": cursor }) };
@@ -118,14 +144,15 @@ impl Client<'_> {
             if let Some(error) = answer.get("error") {
                 return Err(format!("{method}: {}", error["message"].as_str().unwrap_or("an error")));
             }
-            let items = answer["result"][member].as_array().into_iter().flatten();
-            names.extend(items.filter_map(|item| item[key].as_str().map(ToOwned::to_owned)));
+            if let Value::Array(page) = answer["result"][member].take() {
+                items.extend(page);
+            }
             cursor = answer["result"]["nextCursor"].take();
             if cursor.is_null() {
                 break;
             }
         }
-        Ok(Some(names))
+        Ok(items)
     }
 
     async fn request(&mut self, method: &str, mut params: Value) -> Result<Value, String> {

@@ -26,6 +26,7 @@ mod list;
 mod made;
 mod obtain;
 mod refresh;
+mod rehearsed;
 mod seams;
 mod setup;
 mod slot;
@@ -51,6 +52,7 @@ pub use self::{
     handle::Handle,
     json::ConnectionJson,
     list::{document_url, redirect_uri},
+    rehearsed::Rehearsed,
     seams::{NoSubjectToken, SubjectTokens, UpstreamRoute, UpstreamRoutes},
     view::{ConnectError, Connected, ConnectionView, Departure, LinkView},
 };

@@ -86,7 +86,7 @@ impl Connections for ConnectionBook {
 }
 
 /// Whose credential it is; empty where all share one.
-fn subject<'a>(wanted: &Wanted<'a>) -> Result<&'a str, Refusal> {
+pub(super) fn subject<'a>(wanted: &Wanted<'a>) -> Result<&'a str, Refusal> {
     if !wanted.auth.mode.is_personal() {
         return Ok("");
     }
@@ -185,7 +185,7 @@ pub(super) fn is_stored(mode: &AuthMode) -> bool {
     matches!(mode, AuthMode::UserOAuth(_) | AuthMode::SharedOAuth(_) | AuthMode::UserKey(_))
 }
 
-fn message(name: &str, state: ConnectState, because: &str) -> String {
+pub(super) fn message(name: &str, state: ConnectState, because: &str) -> String {
     match state {
         ConnectState::Authenticating => format!("Connect to {name} first: {because}."),
         ConnectState::ReconsentRequired => format!("Connect to {name} once more: {because}."),

@@ -1,0 +1,99 @@
+//! The desk for calls that are only rehearsed: nobody is asked, and no approval is used up.
+
+use std::sync::Arc;
+
+use portcullis_policies::kit::{
+    approval::{Answering, Approvals, Approver, Bindings, Held, Standing, Taken, Ticket},
+    clock::Clock,
+    pattern::Pattern,
+    refusal::Refusal,
+    rehearsal::{Trace, WOULD_WAIT},
+};
+
+use super::{
+    handle::unavailable,
+    propose::{call, standing},
+};
+use crate::store::{ApprovalRecord, Store, Tenant};
+
+/// Reads what became of calls. Where there is no store yet, none was ever made.
+#[derive(Debug)]
+pub struct Rehearsed {
+    store: Option<Store>,
+    tenant: Tenant,
+    clock: Arc<dyn Clock>,
+    trace: Trace,
+}
+
+impl Rehearsed {
+    /// What `store` says by `clock`, to whoever looks at `trace`.
+    pub fn new(store: Option<Store>, tenant: Tenant, clock: Arc<dyn Clock>, trace: Trace) -> Self {
+        Self { store, tenant, clock, trace }
+    }
+
+    async fn found(&self, bound: &Bindings) -> Result<Option<ApprovalRecord>, Refusal> {
+        let Some(store) = &self.store else { return Ok(None) };
+        store.open_approval(&self.tenant, &call(bound)).await.map_err(|error| unavailable(&error))
+    }
+
+    async fn ask(&self, held: &Held) -> Result<Ticket, Refusal> {
+        let Some(record) = self.found(&held.bound).await? else { return Err(would_wait(held, None)) };
+        let ticket = Ticket {
+            number: record.number,
+            id: record.id.as_str().into(),
+            url: None,
+            standing: standing(&record, &held.bound, self.clock.now()),
+            expires_at: record.expires_at,
+        };
+        match ticket.standing {
+            Standing::Proposed => Err(would_wait(held, Some(ticket.number))),
+            Standing::Approved => {
+                let by = record.decided_by.unwrap_or_default();
+                self.trace.note(format!("would use up the approval #{}, which {by} gave", ticket.number));
+                Ok(ticket)
+            }
+            _ => Ok(ticket),
+        }
+    }
+}
+
+impl Approvals for Rehearsed {
+    fn propose<'a>(&'a self, held: &'a Held) -> Answering<'a, Ticket> {
+        Box::pin(self.ask(held))
+    }
+
+    /// Nobody is faster where nothing happens.
+    fn take<'a>(&'a self, _: &'a Ticket, _: &'a Bindings) -> Answering<'a, Taken> {
+        Box::pin(async { Ok(Taken::Yes) })
+    }
+
+    fn settled<'a>(&'a self, ticket: &'a Ticket) -> Answering<'a, Ticket> {
+        Box::pin(async { Ok(ticket.clone()) })
+    }
+
+    fn withdraw(&self, _: &Ticket, _: &str) {}
+
+    fn configuration(&self) -> u64 {
+        0
+    }
+}
+
+fn would_wait(held: &Held, number: Option<i64>) -> Refusal {
+    let who = held.approvers.iter().map(named).collect::<Vec<_>>().join(", or ");
+    let own = if held.own_calls { "" } else { ", and not by the caller" };
+    let waits = number.map_or_else(|| "would wait".to_owned(), |number| format!("waits as #{number}"));
+    let why = format!("By the rule {:?} it {waits} until it is approved by {who}{own}.", held.rule);
+    Refusal::new(WOULD_WAIT, why).with_data("rule", &*held.rule)
+}
+
+fn named(approver: &Approver) -> String {
+    let names = |list: &[Pattern]| {
+        let names = list.iter().map(|pattern| match pattern {
+            Pattern::Exact(name) => name.as_str(),
+            Pattern::Glob(glob) => glob.glob.as_str(),
+        });
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let lists = approver.lists().map(|(name, list)| format!("{name} {}", names(list)));
+    lists.collect::<Vec<_>>().join(" with ")
+}

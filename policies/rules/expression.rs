@@ -74,9 +74,6 @@ impl Expression {
     /// An error, such as a member that is not there or text compared with a number, is no answer. Nor is one about what is not
     /// known: CEL has an answer to each comparison with nothing.
     pub(super) fn fits(&self, call: &Call<'_>) -> Truth {
-        if self.asks.arguments && call.arguments.is_none() {
-            return Truth::Depends;
-        }
         let is_unknown = (self.asks.annotations && call.annotations == Annotations::Unknown)
             || (self.asks.caller && call.caller.is_none());
         if is_unknown {
@@ -84,6 +81,8 @@ impl Expression {
         }
         match self.context(call).map(|context| self.program.execute(&context)) {
             Some(Ok(Cel::Bool(fits))) => fits.into(),
+            // What is false or true without any arguments stays so with them: CEL has no answer that a missing value changes.
+            _ if self.asks.arguments && call.arguments.is_none() => Truth::Depends,
             _ => Truth::Undecided,
         }
     }
@@ -99,8 +98,8 @@ impl Expression {
         if self.asks.caller {
             context.add_variable_from_value("caller", value(&call.caller.map(|caller| json!(**caller))?));
         }
-        if self.asks.arguments {
-            context.add_variable_from_value("arguments", value(call.arguments?));
+        if let Some(arguments) = call.arguments.filter(|_| self.asks.arguments) {
+            context.add_variable_from_value("arguments", value(arguments));
         }
         Some(context)
     }

@@ -122,7 +122,7 @@ impl Rules {
         for rule in self.rules.iter().filter(|rule| rule.mode == Mode::Enforce) {
             match (rule.action, rule.condition.fits(call)) {
                 (Action::Allow | Action::RequireApproval, Truth::Yes | Truth::Depends)
-                | (Action::RequireApproval, Truth::Undecided) => return true,
+                | (Action::RequireApproval, Truth::Undecided | Truth::Doubtful) => return true,
                 (Action::Deny, Truth::Yes | Truth::Undecided) => return false,
                 _ => {}
             }
@@ -173,7 +173,7 @@ impl Compiled {
         match fits {
             Truth::Yes => true,
             Truth::Undecided => self.action != Action::Allow,
-            Truth::No | Truth::Depends => false,
+            Truth::No | Truth::Depends | Truth::Doubtful => false,
         }
     }
 }

@@ -1,3 +1,4 @@
+mod agreement;
 mod approvals;
 
 use std::sync::{
@@ -5,7 +6,6 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -320,104 +320,4 @@ fn mistakes_are_named_where_they_are() {
             "/rules/9/match/when",
         ]
     );
-}
-
-// List and call.
-
-fn any_match() -> impl Strategy<Value = Value> {
-    let pattern = prop_oneof![
-        Just(json!("get_note")),
-        Just(json!("odd")),
-        Just(json!({ "glob": "*_note" })),
-        Just(json!({ "glob": "*" })),
-    ];
-    let tools = prop::option::of(prop::collection::vec(pattern, 1..3));
-    let annotation = prop_oneof![Just("readOnlyHint"), Just("destructiveHint"), Just("idempotentHint")];
-    let annotations = prop::option::of((annotation, any::<bool>()));
-    let users = prop::option::of(prop_oneof![Just("ada"), Just("bob")]);
-    let amount = prop::option::of(prop_oneof![
-        Just(json!({ "atMost": 5 })),
-        Just(json!({ "greaterThan": 5 })),
-        Just(json!(5)),
-        Just(json!({ "exists": false })),
-    ]);
-    // To read an expression takes as long as all the rest of a rule set.
-    let when = prop::option::weighted(
-        0.1,
-        prop_oneof![
-            Just("tool == 'odd'"),
-            Just("annotations.readOnlyHint"),
-            Just("arguments.amount > 3"),
-            Just("caller.email.size() > 3"),
-            Just("caller.nothing"),
-        ],
-    );
-    (tools, annotations, users, amount, when).prop_map(|(tools, annotations, users, amount, when)| {
-        let mut fits = json!({});
-        if let Some(tools) = tools {
-            fits["tools"] = tools.into();
-        }
-        if let Some((name, value)) = annotations {
-            fits["annotations"] = json!({ name: value });
-        }
-        if let Some(user) = users {
-            fits["users"] = json!([user]);
-        }
-        if let Some(amount) = amount {
-            fits["arguments"] = json!({ "/amount": amount });
-        }
-        if let Some(when) = when {
-            fits["when"] = when.into();
-        }
-        fits
-    })
-}
-
-fn any_rules() -> impl Strategy<Value = Value> {
-    let action = prop_oneof![3 => Just("allow"), 3 => Just("deny"), 1 => Just("log")];
-    let mode = prop_oneof![4 => Just("enforce"), 1 => Just("shadow")];
-    let rule = (any_match(), action, mode);
-    let default = prop_oneof![Just("allow"), Just("deny")];
-    (prop::collection::vec(rule, 0..6), default).prop_map(|(all, default)| {
-        let named = all.iter().enumerate();
-        let named: Vec<_> = named
-            .map(|(at, (fits, action, mode))| {
-                json!({ "name": at.to_string(), "match": fits, "action": action, "mode": mode })
-            })
-            .collect();
-        json!({ "rules": named, "default": default })
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// A tool that is not listed is refused whatever its arguments; one that is listed is allowed with some arguments if no
-    /// rule asks for them.
-    #[test]
-    fn what_is_listed_and_what_can_be_called_never_disagree(options in any_rules()) {
-        let parsed: RulesOptions = serde_json::from_value(options.clone()).unwrap();
-        let rules = Rules::new(&parsed).unwrap();
-        let asks_arguments = options.to_string().contains("amount");
-        for who in ["ada", "bob"] {
-            let caller = caller(who);
-            for tool in tools().as_array().unwrap() {
-                let call = Call {
-                    route: "/mcp",
-                    upstream: "demo",
-                    tool: tool["name"].as_str().unwrap(),
-                    annotations: Annotations::of(tool),
-                    caller: Some(&caller),
-                    arguments: None,
-                    now: Timestamp::default(),
-                };
-                let is_listed = rules.list(&call);
-                for arguments in [json!({}), json!({ "amount": 4 }), json!({ "amount": 6 }), json!({ "amount": [] })] {
-                    let is_allowed = rules.judge(&Call { arguments: Some(&arguments), ..call }).is_allowed;
-                    prop_assert!(is_listed || !is_allowed, "hidden, and {arguments} is allowed");
-                    prop_assert!(asks_arguments || is_listed == is_allowed, "{is_listed} and {is_allowed}");
-                }
-            }
-        }
-    }
 }

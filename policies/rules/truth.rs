@@ -9,6 +9,8 @@ pub(super) enum Truth {
     No,
     /// It depends on what the call will say; there is only a list yet.
     Depends,
+    /// The same, but that nobody could tell that it fits, whatever the call will say: at best it is certain not to.
+    Doubtful,
     /// Nobody can tell. What denies is taken to fit, and what allows is not.
     Undecided,
 }
@@ -18,6 +20,10 @@ impl Truth {
     pub(super) fn all(truths: impl IntoIterator<Item = Self>) -> Self {
         truths.into_iter().fold(Self::Yes, |all, one| match (all, one) {
             (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Doubtful, _)
+            | (_, Self::Doubtful)
+            | (Self::Depends, Self::Undecided)
+            | (Self::Undecided, Self::Depends) => Self::Doubtful,
             (Self::Depends, _) | (_, Self::Depends) => Self::Depends,
             (Self::Undecided, _) | (_, Self::Undecided) => Self::Undecided,
             (Self::Yes, Self::Yes) => Self::Yes,
@@ -30,7 +36,7 @@ impl Truth {
     pub(super) fn any(truths: impl IntoIterator<Item = Self>) -> Self {
         truths.into_iter().fold(Self::No, |any, one| match (any, one) {
             (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
-            (Self::Depends, _) | (_, Self::Depends) => Self::Depends,
+            (Self::Depends | Self::Doubtful, _) | (_, Self::Depends | Self::Doubtful) => Self::Depends,
             (Self::Undecided, _) | (_, Self::Undecided) => Self::Undecided,
             (Self::No, Self::No) => Self::No,
         })

@@ -27,7 +27,7 @@ const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// Keeps one call for each that somebody makes, as a program would.
 #[derive(Debug)]
-struct Desk {
+pub(super) struct Desk {
     clock: Arc<ManualClock>,
     calls: Mutex<Vec<(Held, Ticket, bool)>>,
     broken: AtomicBool,
@@ -35,6 +35,11 @@ struct Desk {
 }
 
 impl Desk {
+    pub(super) fn new(clock: &Arc<ManualClock>) -> Self {
+        let (broken, configuration) = (AtomicBool::new(false), AtomicU64::new(1));
+        Self { clock: Arc::clone(clock), calls: Mutex::default(), broken, configuration }
+    }
+
     fn decide(&self, standing: Standing) {
         self.calls.lock().unwrap().last_mut().expect("a call that waits").1.standing = standing;
     }
@@ -133,13 +138,7 @@ struct Story {
 impl Story {
     fn new(rules: &Value) -> Self {
         let clock = Arc::new(ManualClock::new(START));
-        let desk = Desk {
-            clock: Arc::clone(&clock),
-            calls: Mutex::default(),
-            broken: AtomicBool::new(false),
-            configuration: AtomicU64::new(1),
-        };
-        let (desk, description) = (Arc::new(desk), Arc::new(Mutex::new("Deletes a note.")));
+        let (desk, description) = (Arc::new(Desk::new(&clock)), Arc::new(Mutex::new("Deletes a note.")));
         let made = Arc::new(AtomicUsize::new(0));
         let bench = bench(rules, &desk, &clock, &description, &made);
         Self { desk, clock, description, made, bench }

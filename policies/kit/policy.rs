@@ -14,7 +14,7 @@ use crate::kit::{
     chain::RouteLayer,
     credential::UpstreamAuth,
     host::Host,
-    rehearsal::{Rehearsal, Stage},
+    rehearsal::{Rehearsal, Rehearsing, Stage},
     sign_in::{Outside, SignIn},
 };
 
@@ -215,7 +215,7 @@ pub struct PolicyKind {
     needs_store: fn(&Value) -> bool,
     prepares_upstream: fn(&Value) -> bool,
     layer: fn(&Value, &Host) -> Result<RouteLayer, Vec<Problem>>,
-    rehearse: fn(&Value, &Stage) -> Option<Result<RouteLayer, Vec<Problem>>>,
+    rehearse: fn(&Value, &Stage) -> Rehearsing,
     sign_in: fn(&Value) -> Option<SignIn>,
     outside: fn(&Value) -> Option<Outside>,
     upstream_auth: fn(&Value) -> Option<UpstreamAuth>,
@@ -245,11 +245,10 @@ impl PolicyKind {
                 parse::<P>(options).map_or(P::PREPARES_UPSTREAM, |options| P::prepares_upstream(&options))
             },
             layer: |options, host| P::layer(parse::<P>(options)?, host),
-            rehearse: |options, stage| match (P::REHEARSAL, parse::<P>(options)) {
-                (Rehearsal::Aside, _) => None,
-                (_, Err(problems)) => Some(Err(problems)),
-                (Rehearsal::AsItIs, Ok(options)) => Some(P::layer(options, &stage.host)),
-                (Rehearsal::Instead(layer), Ok(options)) => Some(layer(options, stage)),
+            rehearse: |options, stage| match P::REHEARSAL {
+                Rehearsal::Aside => Ok(None),
+                Rehearsal::AsItIs => P::layer(parse::<P>(options)?, &stage.host).map(Some),
+                Rehearsal::Instead(layer) => layer(parse::<P>(options)?, stage).map(Some),
             },
             sign_in: |options| parse::<P>(options).ok().and_then(|options| P::sign_in(&options)),
             outside: |options| parse::<P>(options).ok().and_then(|options| P::outside(&options)),
@@ -296,7 +295,7 @@ impl PolicyKind {
     }
 
     /// Builds what stands in a chain that is only rehearsed; none where the policy stands aside.
-    pub fn rehearse(&self, options: &Value, stage: &Stage) -> Option<Result<RouteLayer, Vec<Problem>>> {
+    pub fn rehearse(&self, options: &Value, stage: &Stage) -> Rehearsing {
         (self.rehearse)(options, stage)
     }
 

@@ -53,6 +53,9 @@ impl<O> fmt::Debug for Rehearsal<O> {
     }
 }
 
+/// What stands in the chain of a rehearsal for a policy; nothing where it stands aside.
+pub type Rehearsing = Result<Option<RouteLayer>, Vec<Problem>>;
+
 /// What the chain of a rehearsal is built with.
 #[derive(Clone, Debug)]
 pub struct Stage {

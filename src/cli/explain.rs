@@ -17,7 +17,7 @@ use portcullis_policies::{
 use serde_json::{Value, json};
 
 pub(super) use self::rehearsal::Options as Rehearsal;
-use self::{eras::Translation, rehearsal::Theatre};
+use self::{eras::Translation, rehearsal::Setting};
 use super::{no_route, read_config};
 use crate::{
     config::{Link, PlannedRoute, Report},
@@ -44,8 +44,8 @@ pub(super) fn run(
     let routes = choose(&plan, path)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if let (true, [route]) = (rehearsal.is_some(), routes.as_slice()) {
-        let theatre = Theatre { plan: &plan, route, file, tools };
-        return runtime.block_on(rehearsal::run(&theatre, rehearsal, offline, json));
+        let setting = Setting { plan: &plan, route, file, tools };
+        return runtime.block_on(rehearsal::run(&setting, rehearsal, offline, json));
     }
     let mut explained = Vec::new();
     for route in routes {

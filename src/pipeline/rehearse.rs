@@ -23,9 +23,9 @@ pub fn rehearse(
     let mut layers = Vec::new();
     for (_, link) in plan.checked.links(route) {
         let Some(options) = &link.options else { continue };
-        match link.kind.rehearse(options, stage) {
+        match link.kind.rehearse(options, stage)? {
             None => stage.trace.aside(NO_PART),
-            Some(layer) => layers.push(stage.trace.watch(layer?)),
+            Some(layer) => layers.push(stage.trace.watch(layer)),
         }
     }
     let last = stage.trace.watch(compile::last(&plan.checked, route));

@@ -13,6 +13,7 @@ mod connections;
 mod decide;
 mod doctor;
 mod eras;
+mod explain;
 mod first_call;
 mod headers;
 mod limits;

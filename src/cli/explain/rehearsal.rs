@@ -86,7 +86,7 @@ impl Options {
 }
 
 /// What is there to rehearse with.
-pub(super) struct Theatre<'a> {
+pub(super) struct Setting<'a> {
     pub(super) plan: &'a Plan,
     pub(super) route: &'a PlannedRoute,
     pub(super) file: &'a Path,
@@ -95,46 +95,45 @@ pub(super) struct Theatre<'a> {
 
 /// Rehearses, and says what came of it.
 pub(super) async fn run(
-    theatre: &Theatre<'_>,
+    setting: &Setting<'_>,
     options: &Options,
     offline: bool,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let definitions = match offline {
-        true => Err("what the upstream says of the tool is not known: run without --offline".to_owned()),
-        false => {
-            let asked = definitions(theatre.plan, theatre.route, theatre.file, theatre.tools).await;
-            asked.map_err(|why| format!("the upstream could not be asked what its tools are: {why}"))
-        }
+    let definitions = if offline {
+        Err("what the upstream says of the tool is not known: run without --offline".to_owned())
+    } else {
+        let asked = definitions(setting.plan, setting.route, setting.file, setting.tools).await;
+        asked.map_err(|why| format!("the upstream could not be asked what its tools are: {why}"))
     };
-    let props = Props { store: theatre.store().await?, definitions, visitor: theatre.visitor(options) };
+    let known = Known { store: setting.store().await?, definitions, visitor: setting.visitor(options) };
     let rehearsed = match &options.call {
         Some(tool) => {
             let arguments = options.args.clone().unwrap_or_default();
             let params = json!({ "name": tool, "arguments": arguments });
-            theatre.rehearse(options, &props, "tools/call", params).await?
+            setting.rehearse(options, &known, "tools/call", params).await?
         }
         None => {
-            let mut rehearsed = theatre.rehearse(options, &props, "tools/list", json!({})).await?;
-            rehearsed.list = Some(theatre.compare(options, &props, &rehearsed).await?);
+            let mut rehearsed = setting.rehearse(options, &known, "tools/list", json!({})).await?;
+            rehearsed.list = Some(setting.compare(options, &known, &rehearsed).await?);
             rehearsed
         }
     };
-    if let Some(store) = &props.store {
+    if let Some(store) = &known.store {
         store.close().await;
     }
-    rehearsed.show(&theatre.plan.document.secrets, json)?;
+    rehearsed.show(&setting.plan.document.secrets, json)?;
     Ok(rehearsed.code())
 }
 
 /// What all rehearsals of one command share.
-struct Props {
+struct Known {
     store: Option<Store>,
     definitions: Result<Vec<Value>, String>,
     visitor: Option<Visitor>,
 }
 
-impl<'a> Theatre<'a> {
+impl<'a> Setting<'a> {
     fn links(&self) -> impl Iterator<Item = &'a Link> {
         self.plan.checked.links(self.route).map(|(_, link)| link)
     }
@@ -183,8 +182,8 @@ impl<'a> Theatre<'a> {
         own.or_else(outside)
     }
 
-    fn stage(&self, options: &Options, props: &Props) -> Stage {
-        let (store, tenant, trace) = (&props.store, Tenant::DEFAULT, Trace::default());
+    fn stage(&self, options: &Options, known: &Known) -> Stage {
+        let (store, tenant, trace) = (&known.store, Tenant::DEFAULT, Trace::default());
         let mut host = self.tools.host.clone();
         if let Some(at) = options.at {
             host.clock = Arc::new(ManualClock::new(at));
@@ -196,18 +195,18 @@ impl<'a> Theatre<'a> {
         host.approvals = Some(Arc::new(desk));
         let book = connections::Rehearsed::new(store.clone(), tenant, clock, trace.clone());
         host.connections = Some(Arc::new(book));
-        Stage { host, visitor: props.visitor.clone(), trace }
+        Stage { host, visitor: known.visitor.clone(), trace }
     }
 
     async fn rehearse(
         &self,
         options: &Options,
-        props: &Props,
+        known: &Known,
         method: &'static str,
         params: Value,
     ) -> anyhow::Result<Rehearsed> {
-        let stage = self.stage(options, props);
-        let Ok(route) = rehearse(self.plan, self.route, &stage, props.definitions.clone()) else {
+        let stage = self.stage(options, known);
+        let Ok(route) = rehearse(self.plan, self.route, &stage, known.definitions.clone()) else {
             bail!("{} cannot be rehearsed; `portcullis check` may know why", self.route.path)
         };
         let mut request = request(self.route.era, method, &params)?;
@@ -224,7 +223,7 @@ impl<'a> Theatre<'a> {
             path: self.route.path.clone(),
             method,
             target: params["name"].as_str().map(ToOwned::to_owned),
-            caller: props.visitor.as_ref().map(|visitor| visitor.caller.clone()),
+            caller: known.visitor.as_ref().map(|visitor| visitor.caller.clone()),
             layers: self.links().map(|link| (link.name.clone(), link.kind.name)).collect(),
             unread: unread(&steps, &response),
             steps,
@@ -235,12 +234,12 @@ impl<'a> Theatre<'a> {
     }
 
     /// What becomes of each tool of the upstream's list: a tool that is hidden is called, to be told by which rule.
-    async fn compare(&self, options: &Options, props: &Props, list: &Rehearsed) -> anyhow::Result<Listed> {
-        let Ok(all) = &props.definitions else { return Ok(Listed::default()) };
+    async fn compare(&self, options: &Options, known: &Known, list: &Rehearsed) -> anyhow::Result<Listed> {
+        let Ok(all) = &known.definitions else { return Ok(Listed::default()) };
         let all = all.iter().filter_map(|tool| tool["name"].as_str());
         let mut listed = Listed { shown: list.shown(), hidden: Vec::new() };
         for tool in all.filter(|tool| !listed.shown.iter().any(|shown| shown == tool)).take(EXPLAINED) {
-            let call = self.rehearse(options, props, "tools/call", json!({ "name": tool, "arguments": {} })).await?;
+            let call = self.rehearse(options, known, "tools/call", json!({ "name": tool, "arguments": {} })).await?;
             let refused =
                 call.steps.iter().enumerate().find_map(|(index, step)| Some((index, step.verdict.said()?.clone())));
             listed.hidden.push(Hidden { tool: tool.to_owned(), by: list.hides(tool), refused });

@@ -162,13 +162,10 @@ impl Rehearsed {
                 let params: Value =
                     message.params().and_then(|params| serde_json::from_str(params).ok()).unwrap_or_default();
                 let tool = params["name"].as_str().map(|name| format!(" {name:?} with {}", params["arguments"]));
-                let mut line =
-                    format!("  → would be sent to {}: {}{}", self.upstream, self.method, tool.unwrap_or_default());
-                if !headers.is_empty() {
-                    let names: Vec<_> = headers.keys().map(http::HeaderName::as_str).collect();
-                    line += &format!("; headers of policies: {}", names.join(", "));
-                }
-                vec![line]
+                let names: Vec<_> = headers.keys().map(http::HeaderName::as_str).collect();
+                let set = (!names.is_empty()).then(|| format!("; headers of policies: {}", names.join(", ")));
+                let (tool, set) = (tool.unwrap_or_default(), set.unwrap_or_default());
+                vec![format!("  → would be sent to {}: {}{tool}{set}", self.upstream, self.method)]
             }
         };
         if self.outcome() == Outcome::NotJudged {
@@ -181,9 +178,9 @@ impl Rehearsed {
     fn of_list(&self, list: &Listed) -> Vec<String> {
         let mut lines = vec![String::new(), format!("  listed: {}", list.shown.join(", "))];
         for Hidden { tool, by, refused } in &list.hidden {
-            let call = refused.as_ref().map(|(index, said)| match Some(*index) == *by {
-                true => format!(": {}", sentence(said)),
-                false => format!("; a call by {}: {}", self.layer(Some(*index)), sentence(said)),
+            let call = refused.as_ref().map(|(index, said)| {
+                let by = if Some(*index) == *by { "" } else { &format!("; a call by {}", self.layer(Some(*index))) };
+                format!("{by}: {}", sentence(said))
             });
             lines.push(format!("  hidden: {tool} by {}{}", self.layer(*by), call.unwrap_or_default()));
         }

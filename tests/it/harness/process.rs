@@ -65,6 +65,11 @@ impl Process {
         self.folder.path()
     }
 
+    /// The same, for as long as somebody has it.
+    pub(crate) fn keep_folder(&self) -> Arc<TempDir> {
+        Arc::clone(&self.folder)
+    }
+
     /// Where it listens; the world knows it as `gateway.publicUrl`, if there is one.
     pub(crate) async fn place(&self) -> Place {
         let address = self.address().await;

@@ -30,8 +30,10 @@ pub(crate) enum Personal {
     Connected,
     /// That, rules and pinned tools.
     Judged,
-    /// All of it, and a row in the store for each call, without which there is no answer to it.
-    Audited,
+    /// All of it, and a row in the store for each call.
+    Counted,
+    /// The same, and no call before there is a row of it, so that each has two.
+    FailClosed,
 }
 
 impl Setup {
@@ -57,27 +59,25 @@ impl Personal {
 
     fn chain(self, upstream: SocketAddr) -> Vec<Value> {
         let sign_in = json!({ "policy": "dev-login" });
-        let (retry, credential) =
-            (json!("upstream-auth-retry"), json!({ "policy": "mcp-token-exchange", "options": by_oauth(upstream) }));
-        let (rate, filter) = (json!("fair-use"), json!("some-tools"));
-        let judging = || {
-            vec![
-                sign_in.clone(),
-                rate.clone(),
-                json!("rules"),
-                json!("tool-pinning"),
-                filter.clone(),
-                retry.clone(),
-                credential.clone(),
-            ]
-        };
+        let credential = json!({ "policy": "mcp-token-exchange", "options": by_oauth(upstream) });
+        let (retry, rate, filter) = (json!("upstream-auth-retry"), json!("fair-use"), json!("some-tools"));
+        let audit = self.promise().map(|promise| json!({ "policy": "audit-log", "options": { "promise": promise } }));
         match self {
             Self::SignedIn => vec![sign_in, rate, filter],
             Self::Connected => vec![sign_in, retry, credential, rate, filter],
-            Self::Judged => judging(),
-            Self::Audited => {
-                [vec![json!({ "policy": "audit-log", "options": { "promise": "fail-closed" } })], judging()].concat()
+            Self::Judged | Self::Counted | Self::FailClosed => {
+                let judging = [sign_in, rate, json!("rules"), json!("tool-pinning"), filter, retry, credential];
+                audit.into_iter().chain(judging).collect()
             }
+        }
+    }
+
+    /// What the audit promises, where there is one.
+    fn promise(self) -> Option<&'static str> {
+        match self {
+            Self::Counted => Some("counted"),
+            Self::FailClosed => Some("fail-closed"),
+            Self::SignedIn | Self::Connected | Self::Judged => None,
         }
     }
 }

@@ -5,14 +5,14 @@
     tests/interop/run.py --install --gateway target/debug/portcullis
     tests/interop/run.py --direct        # the same clients without the gateway: whose fault is a failure?
 
-Eight parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
-way in which a client can be known (sign_in.py); signed-in clients connect their people to servers that want each one's
-own credential (connect.py); the official conformance suite judges the authorization server (conformance.py), the gateway
-as a client of upstreams (conformance_client.py), and servers behind it (conformance_server.py); clients of both eras
-meet servers of both (matrix.py, which keeps MATRIX.md); `portcullis doctor` examines all of these servers, and others
-behind nginx (doctor.py). Python's standard library only; clients and servers are pinned
-in package-lock.json and requirements-*.txt and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache beside
-this file).
+Nine parts: clients that need not sign in tell one story on every route (stories.py); OAuth clients sign in, in every
+way in which a client can be known (sign_in.py); signed-in clients connect their people to servers that want each
+one's own credential (connect.py); clients ask for calls that somebody else approves (decide.py); the official
+conformance suite judges the authorization server (conformance.py), the gateway as a client of upstreams
+(conformance_client.py), and servers behind it (conformance_server.py); clients of both eras meet servers of both
+(matrix.py, which keeps MATRIX.md); `portcullis doctor` examines all of these servers, and others behind nginx
+(doctor.py). Python's standard library only; clients and servers are pinned in package-lock.json and
+requirements-*.txt and live in a cache folder ($PORTCULLIS_INTEROP_CACHE, else .cache beside this file).
 """
 
 import argparse
@@ -30,6 +30,7 @@ import conformance
 import conformance_client
 import conformance_server
 import connect
+import decide
 import doctor
 import matrix
 import matrix_page
@@ -70,6 +71,7 @@ def run_all(options, work):
         connected = connect.Ports.free()
         one_by_one.append(connect.first_check(ports, connected, conformance.CLIENT, work))
         together = sign_in.checks(ports, node, newer, work) + connect.checks(ports, connected, node, work)
+        together += decide.checks(options.gateway, node, work)
         judged = Group(conformance_client.checks(options.gateway, newer, work), conformance_client.AT_A_TIME)
         world = conformance_server.World(options.gateway, newer, work)
         scored = Group(conformance_server.checks(world), conformance_server.AT_A_TIME)

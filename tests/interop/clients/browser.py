@@ -75,7 +75,7 @@ class Browser:
 
 
 class Form(html.parser.HTMLParser):
-    """The first form of a page, and what pressing its first button sends."""
+    """The first form of a page, and what pressing its first button sends; none, if there is nothing to press."""
 
     def __init__(self):
         super().__init__()
@@ -85,7 +85,7 @@ class Form(html.parser.HTMLParser):
     def first_in(cls, page):
         form = cls()
         form.feed(page)
-        return form if form.action is not None else None
+        return form if form.action is not None and form.pressed else None
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)

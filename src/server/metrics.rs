@@ -8,7 +8,7 @@ use std::{
 use http::StatusCode;
 use opentelemetry::{
     KeyValue,
-    metrics::{BoundHistogram, Counter, Histogram, Meter, MeterProvider, UpDownCounter},
+    metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter, MeterProvider, UpDownCounter},
 };
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use portcullis_policies::kit::{
@@ -36,7 +36,7 @@ pub(super) struct Counted<'a> {
 #[derive(Clone)]
 pub(super) struct Metrics {
     refusals: Counter<u64>,
-    decisions: Counter<u64>,
+    decisions: Decisions,
     seconds: Seconds,
     reloads: Counter<u64>,
     connections: UpDownCounter<i64>,
@@ -55,10 +55,12 @@ impl Metrics {
                 .u64_counter("portcullis.refusals")
                 .with_description("Requests that the gateway itself answered with no")
                 .build(),
-            decisions: meter
-                .u64_counter("portcullis.rule.decisions")
-                .with_description("What rules decided about calls, and what rules would have that are tried out")
-                .build(),
+            decisions: Decisions::new(
+                meter
+                    .u64_counter("portcullis.rule.decisions")
+                    .with_description("What rules decided about calls, and what rules would have that are tried out")
+                    .build(),
+            ),
             seconds: Seconds::new(
                 meter
                     .f64_histogram("portcullis.request.duration")
@@ -83,14 +85,14 @@ impl Metrics {
         if let Some(reason) = outcome.reason {
             self.refused(reason);
         }
-        outcome.decisions.iter().for_each(|decided| count(&self.decisions, route, decided));
+        outcome.decisions.iter().for_each(|decided| self.decisions.count(route, decided));
     }
 
     /// Counts what is still to be decided about the events of a stream.
     pub(super) fn will_decide(&self, route: &Arc<str>, late: LateDecisions) {
         for undecided in late.0 {
-            let (counter, route) = (self.decisions.clone(), Arc::clone(route));
-            undecided.listen(move |decided| count(&counter, &route, &decided));
+            let (decisions, route) = (self.decisions.clone(), Arc::clone(route));
+            undecided.listen(move |decided| decisions.count(&route, &decided));
         }
     }
 
@@ -114,18 +116,6 @@ impl Metrics {
         }
         text
     }
-}
-
-fn count(decisions: &Counter<u64>, route: &Arc<str>, Decided { policy, rule, outcome }: &Decided) {
-    decisions.add(
-        1,
-        &[
-            KeyValue::new("route", Arc::clone(route)),
-            KeyValue::new("policy", *policy),
-            KeyValue::new("rule", Arc::clone(rule)),
-            KeyValue::new("outcome", *outcome),
-        ],
-    );
 }
 
 /// Reads what the end of chains has counted whenever somebody asks: a call costs no more than the counting.
@@ -186,16 +176,12 @@ fn labels(of: Use) -> Vec<KeyValue> {
     }
 }
 
-/// The histogram of requests. Each set of labels is looked up by OpenTelemetry only once: hashing and comparing them takes
-/// it longer than everything else about a measurement.
+/// The histogram of requests.
 #[derive(Clone)]
 struct Seconds {
     histogram: Histogram<f64>,
-    bound: Arc<RwLock<NameMap<Arc<str>, OfRoute>>>,
+    bound: PerRoute<Labels, BoundHistogram<f64>>,
 }
-
-/// The few kinds of requests to one route.
-type OfRoute = Vec<(Labels, BoundHistogram<f64>)>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Labels {
@@ -205,29 +191,77 @@ struct Labels {
 
 impl Seconds {
     fn new(histogram: Histogram<f64>) -> Self {
-        Self { histogram, bound: Arc::default() }
+        Self { histogram, bound: PerRoute::default() }
     }
 
     fn record(&self, route: &Arc<str>, labels: Labels, elapsed: Duration) {
-        let seconds = elapsed.as_secs_f64();
-        let known = self.bound.read().unwrap_or_else(PoisonError::into_inner);
-        match known.get(route).and_then(|known| known.iter().find(|(known, _)| *known == labels)) {
-            Some((_, bound)) => bound.record(seconds),
-            None => {
-                drop(known);
-                let bound = self.bind(route, labels);
-                bound.record(seconds);
-                let mut known = self.bound.write().unwrap_or_else(PoisonError::into_inner);
-                known.entry(Arc::clone(route)).or_default().push((labels, bound));
-            }
-        }
+        let bind = || {
+            self.histogram.bind(&[
+                KeyValue::new("route", Arc::clone(route)),
+                KeyValue::new("method", labels.method),
+                KeyValue::new("status", i64::from(labels.status.as_u16())),
+            ])
+        };
+        self.bound.with(route, &labels, bind, |bound| bound.record(elapsed.as_secs_f64()));
+    }
+}
+
+/// The counter of what rules decide.
+#[derive(Clone)]
+struct Decisions {
+    counter: Counter<u64>,
+    bound: PerRoute<Decided, BoundCounter<u64>>,
+}
+
+impl Decisions {
+    fn new(counter: Counter<u64>) -> Self {
+        Self { counter, bound: PerRoute::default() }
     }
 
-    fn bind(&self, route: &Arc<str>, labels: Labels) -> BoundHistogram<f64> {
-        self.histogram.bind(&[
-            KeyValue::new("route", Arc::clone(route)),
-            KeyValue::new("method", labels.method),
-            KeyValue::new("status", i64::from(labels.status.as_u16())),
-        ])
+    fn count(&self, route: &Arc<str>, decided: &Decided) {
+        let Decided { policy, rule, outcome } = decided;
+        let bind = || {
+            self.counter.bind(&[
+                KeyValue::new("route", Arc::clone(route)),
+                KeyValue::new("policy", *policy),
+                KeyValue::new("rule", Arc::clone(rule)),
+                KeyValue::new("outcome", *outcome),
+            ])
+        };
+        self.bound.with(route, decided, bind, |bound| bound.add(1));
+    }
+}
+
+/// An instrument for each of the few sets of labels of a route. OpenTelemetry looks each of them up only once: hashing and
+/// comparing them takes it longer than everything else about a measurement.
+struct PerRoute<L, B>(Arc<RwLock<Known<L, B>>>);
+
+type Known<L, B> = NameMap<Arc<str>, Vec<(L, B)>>;
+
+impl<L, B> Default for PerRoute<L, B> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<L, B> Clone for PerRoute<L, B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<L: Clone + PartialEq, B> PerRoute<L, B> {
+    fn with(&self, route: &Arc<str>, labels: &L, bind: impl FnOnce() -> B, measure: impl FnOnce(&B)) {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        match known.get(route).and_then(|known| known.iter().find(|(known, _)| known == labels)) {
+            Some((_, bound)) => measure(bound),
+            None => {
+                drop(known);
+                let bound = bind();
+                measure(&bound);
+                let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+                known.entry(Arc::clone(route)).or_default().push((labels.clone(), bound));
+            }
+        }
     }
 }

@@ -132,6 +132,11 @@ impl Condition {
         !self.annotations.is_empty() || self.expression.as_ref().is_some_and(|expression| expression.asks_annotations())
     }
 
+    /// Does it look at the arguments?
+    pub(super) fn asks_arguments(&self) -> bool {
+        !self.places.is_empty() || self.expression.as_ref().is_some_and(|expression| expression.asks_arguments())
+    }
+
     pub(super) fn fits(&self, call: &Call<'_>) -> Truth {
         let is = |names: &Option<Names>, name: &str| names.as_ref().is_none_or(|names| names.fit(name));
         if !(is(&self.route, call.route) && is(&self.upstream, call.upstream) && is(&self.tool, call.tool)) {

@@ -67,6 +67,10 @@ impl Expression {
         self.asks.annotations
     }
 
+    pub(super) fn asks_arguments(&self) -> bool {
+        self.asks.arguments
+    }
+
     pub(super) fn asks_caller(&self) -> bool {
         self.asks.caller
     }

@@ -77,6 +77,11 @@ impl Rules {
         self.rules.iter().any(|rule| rule.condition.asks_annotations())
     }
 
+    /// Does some rule look at arguments?
+    pub(super) fn asks_arguments(&self) -> bool {
+        self.rules.iter().any(|rule| rule.condition.asks_arguments())
+    }
+
     /// Does some rule ask for approvals?
     pub(super) fn hold_calls(&self) -> bool {
         self.rules.iter().any(|rule| rule.mode == Mode::Enforce && rule.approval.is_some())

@@ -198,8 +198,8 @@ impl Judge {
     }
 
     fn decide(self: &Arc<Self>, request: Request, known: Option<Known>, inner: &RouteService) -> Answered {
-        let arguments = match arguments(&request) {
-            Ok(arguments) => arguments,
+        let arguments = match self.rules.asks_arguments().then(|| arguments(&request)).transpose() {
+            Ok(arguments) => arguments.unwrap_or_default(),
             Err(refusal) => return answered(refuse(&request, refusal)),
         };
         let asker = Asker::of(&request);

@@ -30,7 +30,7 @@ pub use self::{
     handle::Handle,
     json::VerdictJson,
     key::{AuditKey, PublicKey},
-    query::{Found, Page, Place, Wanted, page, query},
+    query::{DECISIONS, Found, Page, Place, Wanted, page, query},
     rehearsed::Rehearsed,
     sinks::Sink,
     verify::{AllRows, Finding, Kind, Verdict, Verifier},

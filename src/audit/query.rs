@@ -15,6 +15,10 @@ const REMEMBERED: usize = 100_000;
 const LONGEST_CALL: Duration = Duration::from_mins(15);
 const PAGES_OF_ENDS: usize = 20;
 
+/// What rows say was decided: by rules, and by people or nobody about what was held.
+pub const DECISIONS: [&str; 8] =
+    ["allowed", "denied", "held", "undecided", "approved", "withdrawn", "expired", "changed"];
+
 /// Which rows are wanted. What is not said fits every row.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
@@ -30,7 +34,7 @@ pub struct Wanted {
     pub tool: Option<String>,
     /// The reason code, or the class of the error.
     pub reason: Option<String>,
-    /// `allowed`, `denied`, `held` or `undecided`; of what became of held calls, `approved` and so on.
+    /// One of [`DECISIONS`].
     pub decision: Option<String>,
     /// `call`, or `decision`: what became of a held call.
     pub kind: Option<String>,

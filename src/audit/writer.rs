@@ -35,7 +35,7 @@ const LAST_ATTEMPTS: u32 = 8;
 const UNSIGNED_ROWS: u64 = 1000;
 const UNSIGNED_TIME: Duration = Duration::from_secs(10);
 /// Decisions of one commit.
-const DECISIONS: u32 = 64;
+const TURNS: u32 = 64;
 /// Chains whose ends the first row names.
 const OTHERS: u32 = 64;
 
@@ -209,9 +209,9 @@ impl Writer {
         let (mut chain, told) = (self.chain.clone(), self.counts.lost());
         let mut work = self.foundation.store.begin(&self.foundation.tenant).await?;
         // Their marks go in the same commit: each has one row, whoever writes it.
-        let turns = if self.looks { work.take_unaudited_approvals(DECISIONS).await? } else { Vec::new() };
+        let turns = if self.looks { work.take_unaudited_approvals(TURNS).await? } else { Vec::new() };
         let rows = self.rows(&mut chain, (&turns, group), told).await?;
-        self.looks = turns.len() == DECISIONS as usize;
+        self.looks = turns.len() == TURNS as usize;
         if rows.is_empty() {
             return Ok(());
         }

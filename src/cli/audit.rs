@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::stored::{self, Stored};
 use crate::{
-    audit::{AllRows, PublicKey, Verdict, VerdictJson, Verifier, Wanted, query},
+    audit::{AllRows, DECISIONS, PublicKey, Verdict, VerdictJson, Verifier, Wanted, query},
     store::AuditRow,
     wire::moment,
 };
@@ -78,8 +78,6 @@ pub(super) struct Filter {
     limit: usize,
 }
 
-/// What rows say was decided, by rules and by people.
-const DECISIONS: [&str; 8] = ["allowed", "denied", "held", "undecided", "approved", "withdrawn", "expired", "changed"];
 /// Bytes of one line at most.
 const LINE: u64 = 1 << 20;
 

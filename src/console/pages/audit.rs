@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     approvals::pretty,
-    audit::Found,
+    audit::{DECISIONS, Found},
     oauth::{
         Parameters, SEAL,
         pages::{plain, show},
@@ -51,11 +51,9 @@ pub(in crate::console) struct AuditEntry {
     what: String,
     route: String,
     outcome: String,
-    /// It was let through.
-    is_allowed: bool,
+    /// It was let through, or somebody approved it.
+    is_well: bool,
 }
-
-const DECISIONS: [&str; 4] = ["allowed", "denied", "held", "undecided"];
 
 impl Filter {
     pub(in crate::console) fn of(parameters: &Parameters) -> Self {
@@ -99,10 +97,10 @@ impl AuditEntry {
             what: if row["kind"] == "gap" {
                 format!("{} rows are missing here: they were lost", row["lost"])
             } else {
-                what
+                or_dash(Some(what).filter(|what| !what.is_empty()))
             },
             route: or_dash(text("/route").or_else(|| text("/path"))),
-            is_allowed: row["decision"] == "allowed",
+            is_well: row["decision"] == "allowed" || row["decision"] == "approved",
             outcome: outcome(found, &text),
         }
     }
@@ -113,12 +111,14 @@ fn outcome(found: &Found, text: &impl Fn(&str) -> Option<String>) -> String {
     if found.end_unknown {
         return "end unknown".to_owned();
     }
-    let by = text("/decidedBy/policy").map(|policy| {
+    let person = text("/person/name").or_else(|| text("/person/subject"));
+    let policy = text("/decidedBy/policy").map(|policy| {
         let rule = text("/decidedBy/rule").map(|rule| format!(" {rule}")).unwrap_or_default();
-        format!("by {policy}{rule}")
+        format!("{policy}{rule}")
     });
-    let error = text("/error/reason").or_else(|| text("/error/class"));
-    [text("/decision"), by, error].into_iter().flatten().collect::<Vec<_>>().join(" \u{b7} ")
+    let by = person.or(policy).map(|by| format!("by {by}"));
+    let why = text("/error/reason").or_else(|| text("/error/class")).or_else(|| text("/reason"));
+    [text("/decision"), by, why].into_iter().flatten().collect::<Vec<_>>().join(" \u{b7} ")
 }
 
 /// All of one row.
@@ -140,5 +140,35 @@ impl AuditRow {
 
     pub(in crate::console) fn show(&self) -> Response {
         show(StatusCode::OK, self, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entry(row: Value) -> AuditEntry {
+        AuditEntry::of(&Found { row, end_unknown: false })
+    }
+
+    #[test]
+    fn a_row_says_who_decided_a_person_before_a_rule() {
+        let decided_by = json!({ "policy": "mcp-rules", "rule": "deletions" });
+        let held = entry(json!({ "kind": "call", "decision": "held", "decidedBy": decided_by }));
+        assert_eq!((&*held.outcome, held.is_well), ("held \u{b7} by mcp-rules deletions", false));
+        let person = json!({ "name": "grace", "subject": "dev|grace" });
+        let approved = entry(json!({
+            "kind": "decision", "decision": "approved", "decidedBy": decided_by, "person": person,
+            "reason": "it is old", "caller": { "subject": "dev|ada" }, "target": { "name": "delete_note" },
+        }));
+        assert_eq!((&*approved.outcome, approved.is_well), ("approved \u{b7} by grace \u{b7} it is old", true));
+        assert_eq!((&*approved.who, &*approved.what), ("dev|ada", "delete_note"));
+    }
+
+    #[test]
+    fn a_request_without_a_message_is_shown_without_a_method() {
+        assert_eq!(entry(json!({ "kind": "call", "decision": "denied" })).what, "\u{2013}");
     }
 }

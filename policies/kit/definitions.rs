@@ -2,17 +2,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use moka::sync::Cache;
 use serde_json::Value;
 
 use crate::kit::{
     asking,
     chain::{Arrival, Request, RouteService},
     host::Caller,
+    memory::{Equivalent, Memory},
 };
 
 /// Tools that are remembered, and for how long.
-const REMEMBERED: u64 = 100_000;
+const REMEMBERED: usize = 100_000;
 const MEMORY: Duration = Duration::from_mins(10);
 /// An upstream that answered is not asked again sooner by the same caller: names that it does not have would each cost it a
 /// list.
@@ -41,32 +41,62 @@ impl Asker {
         }
     }
 
-    fn about(&self, tool: &str) -> Key {
+    fn about<'a>(&'a self, tool: &'a str) -> About<'a> {
+        About { route: &self.route, subject: self.caller.as_ref().map(|caller| &*caller.subject), tool }
+    }
+
+    fn key(&self, tool: &str) -> Key {
         let subject = self.caller.as_ref().map(|caller| Arc::clone(&caller.subject));
         Key { route: Arc::clone(&self.route), subject, tool: tool.into() }
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     route: Arc<str>,
     subject: Option<Arc<str>>,
     tool: Box<str>,
 }
 
+/// A key that owns nothing.
+#[derive(Hash)]
+struct About<'a> {
+    route: &'a str,
+    subject: Option<&'a str>,
+    tool: &'a str,
+}
+
+impl<'a> About<'a> {
+    fn of(request: &'a Request, tool: &'a str) -> Self {
+        let (arrival, caller) = (request.extensions().get::<Arrival>(), request.extensions().get::<Caller>());
+        let route = arrival.map_or("", |arrival| &*arrival.route);
+        About { route, subject: caller.map(|caller| &*caller.subject), tool }
+    }
+}
+
+impl Equivalent<Key> for About<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        (self.route, self.subject, self.tool) == (&*key.route, key.subject.as_deref(), &*key.tool)
+    }
+}
+
 /// What a policy makes of each definition. Upstreams may tell people different things, so what one was told is nobody else's.
 pub struct Definitions<T: Clone + Send + Sync + 'static> {
-    known: Cache<Key, T>,
-    asked: Cache<Key, ()>,
+    known: Memory<Key, T>,
+    asked: Memory<Key, ()>,
     read: Box<dyn Fn(&Value) -> T + Send + Sync>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Definitions<T> {
     /// `read` makes what is remembered of a definition.
     pub fn new(read: impl Fn(&Value) -> T + Send + Sync + 'static) -> Self {
-        let known = Cache::builder().max_capacity(REMEMBERED).time_to_live(MEMORY).build();
-        let asked = Cache::builder().max_capacity(REMEMBERED).time_to_live(PAUSE).build();
+        let (known, asked) = (Memory::new(REMEMBERED, MEMORY), Memory::new(REMEMBERED, PAUSE));
         Self { known, asked, read: Box::new(read) }
+    }
+
+    /// What is remembered of a tool, for whoever sent this request.
+    pub fn of(&self, request: &Request, tool: &str) -> Option<T> {
+        self.known.get(&About::of(request, tool))
     }
 
     /// What is remembered of a tool.
@@ -78,22 +108,20 @@ impl<T: Clone + Send + Sync + 'static> Definitions<T> {
     pub fn learn(&self, asker: &Asker, definition: &Value) -> T {
         let read = (self.read)(definition);
         if let Some(name) = definition["name"].as_str() {
-            self.known.insert(asker.about(name), read.clone());
+            self.known.insert(asker.key(name), read.clone());
         }
         read
     }
 
     /// Remembers what has been made of a definition already.
     pub fn note(&self, asker: &Asker, tool: &str, read: T) {
-        self.known.insert(asker.about(tool), read);
+        self.known.insert(asker.key(tool), read);
     }
 
     /// Asks the upstream, as the sender of `request` would, what it says about a tool. None where it says nothing.
     pub async fn ask(&self, request: &Request, inner: &RouteService, tool: &str) -> Option<T> {
-        let asker = Asker::of(request);
-        let nothing = asker.about("");
-        if self.asked.contains_key(&nothing) {
-            return self.get(&asker, tool);
+        if self.asked.contains(&About::of(request, "")) {
+            return self.of(request, tool);
         }
         self.ask_anew(request, inner, tool).await
     }
@@ -101,7 +129,7 @@ impl<T: Clone + Send + Sync + 'static> Definitions<T> {
     /// Asks although the upstream may have been asked just now. None where it says nothing, also if it once did.
     pub async fn ask_anew(&self, request: &Request, inner: &RouteService, tool: &str) -> Option<T> {
         let asker = Asker::of(request);
-        self.known.invalidate(&asker.about(tool));
+        self.known.remove(&asker.about(tool));
         for definition in self.list_now(request, inner).await.into_iter().flatten() {
             self.learn(&asker, &definition);
         }
@@ -110,7 +138,7 @@ impl<T: Clone + Send + Sync + 'static> Definitions<T> {
 
     /// All that the upstream says, as the sender of `request` would be told. None where it says nothing, or was asked just now.
     pub async fn list(&self, request: &Request, inner: &RouteService) -> Option<Vec<Value>> {
-        if self.asked.contains_key(&Asker::of(request).about("")) {
+        if self.asked.contains(&About::of(request, "")) {
             return None;
         }
         self.list_now(request, inner).await
@@ -121,7 +149,7 @@ impl<T: Clone + Send + Sync + 'static> Definitions<T> {
         let said = asking::tools(request, inner).await;
         // Whoever was told nothing, because they must connect first, say, may be told the next moment.
         if said.is_some() {
-            self.asked.insert(Asker::of(request).about(""), ());
+            self.asked.insert(Asker::of(request).key(""), ());
         }
         said
     }

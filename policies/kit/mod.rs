@@ -23,6 +23,7 @@ pub mod host;
 pub mod json;
 pub mod jwt;
 pub mod listing;
+pub mod memory;
 pub mod message;
 pub mod names;
 pub mod pattern;

@@ -123,7 +123,7 @@ impl Judge {
                 let arguments = arguments(&request).unwrap_or_default();
                 let mut judgement = self.rules.judge(&self.about(&asker, tool, known.annotations, Some(&arguments)));
                 judgement.is_allowed |= judgement.approval.is_some();
-                act(request, tool, &judgement, inner).await
+                act(request, &judgement, inner).await
             }
             Ok(Taken::ByAnother) => {
                 let ticket = Ticket { standing: Standing::Used, ..ticket.clone() };
@@ -170,7 +170,7 @@ impl Judge {
         let (mut response, decided) = match asked {
             // Other rules decide by now, since annotations or the time are other ones.
             Asked::NotNeeded if judgement.approval.is_none() => {
-                return act(request, tool, &judgement, inner).await;
+                return act(request, &judgement, inner).await;
             }
             Asked::NotNeeded => (refuse(&request, Reason::ApprovalChanged.into()), "refused"),
             Asked::Ticket(ticket) => match refusal(&ticket, tool) {

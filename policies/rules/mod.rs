@@ -35,9 +35,9 @@ use self::{
 use crate::kit::{
     answers::{Edit, EditResult, Verdict, edited},
     approval::{Approvals, Ticket},
-    call::{connects, tool},
+    call::{called, connects},
     canonical::Fingerprint,
-    chain::{Answer as Answered, Request, RouteLayer, RouteService, answered, direct, refuse},
+    chain::{Answer as Answered, Arrival, Request, Response, RouteLayer, RouteService, answered, direct, refuse},
     clock::Clock,
     decision::{Decided, Decisions},
     definitions::{Asker, Definitions},
@@ -174,14 +174,13 @@ impl Judge {
         if self.approvals.is_some() {
             self.take_back(&mut request);
         }
-        let tool = tool(&request);
-        let known = self.known.get(&Asker::of(&request), &tool);
+        let known = self.known.of(&request, called(&request));
         if known.is_some() || !self.rules.asks_annotations() {
             return self.decide(request, known, inner);
         }
         let (this, inner) = (Arc::clone(self), inner.clone());
         Box::pin(async move {
-            let known = this.known.ask(&request, &inner, &tool).await;
+            let known = this.known.ask(&request, &inner, called(&request)).await;
             this.decide(request, known, &inner).await
         })
     }
@@ -197,41 +196,53 @@ impl Judge {
         Call { route, upstream, tool, annotations, caller: caller.as_ref(), arguments, now: self.clock.now() }
     }
 
+    fn about_call<'a>(&self, request: &'a Request, annotations: Annotations, arguments: &'a Value) -> Call<'a> {
+        let (arrival, caller) = (request.extensions().get::<Arrival>(), request.extensions().get());
+        let (route, upstream) = arrival.map_or(("", ""), |arrival| (&*arrival.route, &*arrival.upstream));
+        let (tool, now) = (called(request), self.clock.now());
+        Call { route, upstream, tool, annotations, caller, arguments: Some(arguments), now }
+    }
+
     fn decide(self: &Arc<Self>, request: Request, known: Option<Known>, inner: &RouteService) -> Answered {
         let arguments = match self.rules.asks_arguments().then(|| arguments(&request)).transpose() {
             Ok(arguments) => arguments.unwrap_or_default(),
             Err(refusal) => return answered(refuse(&request, refusal)),
         };
-        let asker = Asker::of(&request);
-        let tool = tool(&request);
         let annotations = known.unwrap_or_default().annotations;
-        let judgement = self.rules.judge(&self.about(&asker, &tool, annotations, Some(&arguments)));
-        if !judgement.is_allowed && judgement.is_in_doubt && known.is_none() && judgement.approval.is_none() {
+        let judgement = self.rules.judge(&self.about_call(&request, annotations, &arguments));
+        if judgement.is_allowed {
+            return pass(request, &judgement, inner);
+        }
+        if judgement.is_in_doubt && known.is_none() && judgement.approval.is_none() {
             // Whoever is not connected yet cannot be told what the tool does, and must be able to connect.
-            let refusal = denied(&tool, &judgement);
+            let refusal = denied(called(&request), &judgement);
             return self.chain_end.refuse_last(request, refusal, decisions(&judgement), inner);
         }
         if judgement.approval.is_some() {
             let (this, inner) = (Arc::clone(self), inner.clone());
             return Box::pin(async move { this.hold(request, &inner).await });
         }
-        act(request, &tool, &judgement, inner)
+        answered(deny(&request, &judgement))
     }
 }
 
 /// Does what the rules say of a call that waits for nobody.
-fn act(mut request: Request, tool: &str, judgement: &Judgement<'_>, inner: &RouteService) -> Answered {
-    let decisions = decisions(judgement);
-    if !judgement.is_allowed {
-        let mut response = refuse(&request, denied(tool, judgement));
-        Decisions::add(&mut response, decisions);
-        return answered(response);
-    }
+fn act(request: Request, judgement: &Judgement<'_>, inner: &RouteService) -> Answered {
+    if judgement.is_allowed { pass(request, judgement, inner) } else { answered(deny(&request, judgement)) }
+}
+
+fn deny(request: &Request, judgement: &Judgement<'_>) -> Response {
+    let mut response = refuse(request, denied(called(request), judgement));
+    Decisions::add(&mut response, decisions(judgement));
+    response
+}
+
+fn pass(mut request: Request, judgement: &Judgement<'_>, inner: &RouteService) -> Answered {
     if let Err(refusal) = redact_arguments(&mut request, &judgement.arguments) {
         return answered(refuse(&request, refusal));
     }
     let paths = judgement.result.iter().map(|path| (*path).clone()).collect();
-    redacting(request, inner, paths, decisions)
+    redacting(request, inner, paths, decisions(judgement))
 }
 
 /// Passes a request on, and takes these places out of the result.

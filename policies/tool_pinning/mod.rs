@@ -24,7 +24,7 @@ use self::{
     seen::{Present, Reading},
 };
 use crate::kit::{
-    call::{connects, tool},
+    call::{called, connects, tool},
     chain::{
         Answer as Answered, Arrival, Request, RouteLayer, RouteService, UpstreamKey, answered, direct, refuse, then,
     },
@@ -110,16 +110,10 @@ impl Pinning {
     }
 
     fn call(self: &Arc<Self>, request: Request, inner: &RouteService) -> Answered {
+        if self.is_good(&request) {
+            return inner.run(request);
+        }
         let (upstream, tool) = (upstream(&request), tool(&request));
-        if self.options.except_tools.contains(&tool) {
-            return inner.run(request);
-        }
-        if let Some(pinned) = self.at_hand(&upstream)
-            && let Some(present) = self.known.get(&Asker::of(&request), &tool)
-            && judge(&self.options, pinned.tools.get(&*tool), Some(&present)).is_none()
-        {
-            return inner.run(request);
-        }
         let (this, inner) = (Arc::clone(self), inner.clone());
         Box::pin(async move {
             let pinned = match this.pinned(&request, &inner, &upstream).await {
@@ -132,6 +126,16 @@ impl Pinning {
             let fault = judge(&this.options, pinned.tools.get(&*tool), present.as_ref());
             this.decide(request, &inner, &tool, fault).await
         })
+    }
+
+    /// Is it known at once that the tool is what it was?
+    fn is_good(&self, request: &Request) -> bool {
+        let (tool, upstream) = (called(request), upstream_of(request));
+        let judged = |pinned: &Pinned| {
+            let present = self.known.of(request, tool);
+            present.is_some_and(|present| judge(&self.options, pinned.tools.get(tool), Some(&present)).is_none())
+        };
+        self.options.except_tools.contains(tool) || self.at_hand(upstream).is_some_and(|pinned| judged(&pinned))
     }
 
     /// Makes the call or refuses it.
@@ -258,9 +262,13 @@ impl Pinning {
 
 /// Which upstream the route leads to.
 fn upstream(request: &Request) -> Arc<str> {
-    let key = request.extensions().get::<UpstreamKey>().map(|UpstreamKey(key)| Arc::clone(key));
-    let host = || request.extensions().get::<Arrival>().map(|arrival| Arc::clone(&arrival.upstream));
-    key.or_else(host).unwrap_or_else(|| "".into())
+    upstream_of(request).into()
+}
+
+fn upstream_of(request: &Request) -> &str {
+    let key = request.extensions().get::<UpstreamKey>().map(|UpstreamKey(key)| &**key);
+    let host = || request.extensions().get::<Arrival>().map(|arrival| &*arrival.upstream);
+    key.or_else(host).unwrap_or_default()
 }
 
 fn decided(fault: Fault) -> Decided {

@@ -11,10 +11,10 @@ use std::{
 };
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use moka::sync::Cache;
 use portcullis_policies::kit::{
     clock::{Clock, Timestamp},
     host::{Caller, Identity},
+    memory::Memory,
     sign_in::{Access, ApiKeys, Denied, Judging},
 };
 
@@ -50,7 +50,7 @@ pub struct KeyRing {
     tenant: Tenant,
     clock: Arc<dyn Clock>,
     /// By id.
-    known: Cache<String, Arc<Known>>,
+    known: Memory<String, Arc<Known>>,
     used: Mutex<HashMap<String, Timestamp>>,
     feed: Feed,
 }
@@ -87,7 +87,7 @@ impl KeyRing {
     /// The keys of a tenant.
     pub fn new(store: Store, tenant: Tenant, clock: Arc<dyn Clock>) -> Self {
         let feed = Feed::new(clock.now());
-        let known = Cache::builder().max_capacity(100_000).time_to_live(KEPT).build();
+        let known = Memory::new(100_000, KEPT);
         Self { store, tenant, clock, known, used: Mutex::default(), feed }
     }
 
@@ -138,7 +138,7 @@ impl KeyRing {
     async fn listen(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         for changed in self.store.api_keys_changed_since(&self.tenant, self.feed.due()).await? {
-            self.known.invalidate(&changed.id);
+            self.known.remove(&changed.id);
         }
         self.feed.read_to(now);
         Ok(())

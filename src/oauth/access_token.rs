@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use moka::sync::Cache;
 use portcullis_policies::kit::{
     clock::Timestamp,
     jwt::{Claims, Rules, SigningError},
+    memory::Memory,
     random,
     sign_in::{Access, AccessTokens, Denied, Judging},
 };
@@ -35,16 +35,16 @@ struct Verified {
 /// Tokens that were verified before, by their digest: the signature is not checked again. What can change meanwhile is:
 /// time, and the grant.
 #[derive(Debug)]
-pub(super) struct VerifiedTokens(Cache<Digest, Arc<Verified>>);
+pub(super) struct VerifiedTokens(Memory<Digest, Arc<Verified>>);
 
 impl VerifiedTokens {
     pub(super) fn new() -> Self {
-        Self(Cache::builder().max_capacity(100_000).time_to_live(Duration::from_mins(15)).build())
+        Self(Memory::new(100_000, Duration::from_mins(15)))
     }
 
     /// Forgets all: the keys have changed.
     pub(super) fn clear(&self) {
-        self.0.invalidate_all();
+        self.0.clear();
     }
 }
 

@@ -17,6 +17,7 @@ use std::{
 use moka::sync::Cache;
 use portcullis_policies::kit::{
     clock::Clock,
+    memory::{Memory, Weighter},
     pins::{Definition, NoPins, Pinned, Pins, Recalling, Sighting},
 };
 use tokio::sync::Semaphore;
@@ -45,12 +46,25 @@ const MOST_SEEN: usize = 2_000;
 #[derive(Clone)]
 pub struct PinBook(Arc<Inner>);
 
+/// What is pinned of an upstream, with the revision.
+type Known = (i64, Arc<Pinned>);
+
+/// Upstreams count by their tools.
+#[derive(Clone, Copy)]
+struct Tools;
+
+impl Weighter<String, Known> for Tools {
+    fn weight(&self, _: &String, (_, pinned): &Known) -> u64 {
+        1 + pinned.tools.len() as u64
+    }
+}
+
 struct Inner {
     store: Store,
     tenant: Tenant,
     clock: Arc<dyn Clock>,
-    /// By upstream, with the revision.
-    known: Cache<String, (i64, Arc<Pinned>)>,
+    /// By upstream.
+    known: Memory<String, Known, Tools>,
     /// Of which upstreams something was written just now.
     written: Cache<String, ()>,
     writers: Arc<Semaphore>,
@@ -66,11 +80,7 @@ impl fmt::Debug for PinBook {
 impl PinBook {
     /// The pins of a tenant.
     pub fn new(store: Store, tenant: Tenant, clock: Arc<dyn Clock>) -> Self {
-        let known = Cache::builder()
-            .max_capacity(TOOLS)
-            .weigher(|_, (_, pinned): &(i64, Arc<Pinned>)| u32::try_from(1 + pinned.tools.len()).unwrap_or(u32::MAX))
-            .time_to_live(KEPT)
-            .build();
+        let known = Memory::weighed(TOOLS, KEPT, Tools);
         let written = Cache::builder().max_capacity(10_000).time_to_live(PAUSE).build();
         let (writers, feed) = (Arc::new(Semaphore::new(WRITERS)), Feed::new(clock.now()));
         Self(Arc::new(Inner { store, tenant, clock, known, written, writers, feed }))
@@ -109,7 +119,7 @@ impl Inner {
         let now = self.clock.now();
         for changed in self.store.changed_pins(&self.tenant, self.feed.due()).await? {
             if self.known.get(&changed.upstream).is_some_and(|(revision, _)| revision != changed.revision) {
-                self.known.invalidate(&changed.upstream);
+                self.known.remove(&changed.upstream);
             }
         }
         self.feed.read_to(now);

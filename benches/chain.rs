@@ -144,6 +144,7 @@ fn call_of_somebody() -> Request {
     facts.insert(Arrival {
         route: "/mcp/linear".into(),
         upstream: "mcp.linear.app".into(),
+        upstream_key: "https://mcp.linear.app/mcp".into(),
         client,
         request_id: RequestId::new(0, 1),
     });

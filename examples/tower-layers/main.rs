@@ -62,6 +62,7 @@ fn with_arrival(mut request: http::Request<Body>, next: &AtomicU64) -> http::Req
         request.extensions_mut().insert(Arrival {
             route: "/mcp".into(),
             upstream: "demo".into(),
+            upstream_key: "demo".into(),
             client: peer.ip(),
             request_id,
         });

@@ -137,6 +137,7 @@ impl<'a> Call<'a> {
         Self { bench, request }.fact(Arrival {
             route: "/mcp".into(),
             upstream: "demo".into(),
+            upstream_key: "demo".into(),
             client,
             request_id: RequestId::new(0, 1),
         })

@@ -54,13 +54,6 @@ impl Inbound {
     }
 }
 
-/// A fact: which upstream is behind the route, told apart from others on the same host, and safe to show. Given by the gateway
-/// to routes with a policy that keeps something about upstreams ([`Policy::KEEPS_BY_UPSTREAM`]).
-///
-/// [`Policy::KEEPS_BY_UPSTREAM`]: crate::kit::policy::Policy::KEEPS_BY_UPSTREAM
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamKey(pub Arc<str>);
-
 /// A fact about every request, given by the gateway: where it came from and what it is called in the log.
 #[derive(Clone, Debug)]
 pub struct Arrival {
@@ -68,6 +61,8 @@ pub struct Arrival {
     pub route: Arc<str>,
     /// What is behind it, as rules name it: the host of its URL, `demo` for the built-in server.
     pub upstream: Arc<str>,
+    /// The same, told apart from others on the same host, and safe to show: what is kept about upstreams is kept by this.
+    pub upstream_key: Arc<str>,
     /// The client's address: the peer's, or the one that a trusted proxy named.
     pub client: IpAddr,
     /// This request's id.

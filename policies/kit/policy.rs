@@ -42,8 +42,6 @@ pub trait Policy: 'static {
     const PREPARES_UPSTREAM: bool = false;
     /// Keeps something in the program's store, which is opened only if a policy needs it.
     const NEEDS_STORE: bool = false;
-    /// Keeps something about upstreams, so its routes are told which theirs is (`UpstreamKey`).
-    const KEEPS_BY_UPSTREAM: bool = false;
     /// How it takes part where a request is only rehearsed (`portcullis explain --as`): whoever does not say so stands aside.
     const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::Aside;
     /// How it is set up. Its doc comments are the schema's descriptions.
@@ -208,8 +206,6 @@ pub struct PolicyKind {
     pub before: &'static [Fact],
     /// [`Policy::OUTERMOST`].
     pub outermost: bool,
-    /// [`Policy::KEEPS_BY_UPSTREAM`].
-    pub keeps_by_upstream: bool,
     schema: fn(&mut SchemaGenerator) -> Schema,
     needs_with: fn(&Value) -> Vec<Fact>,
     needs_store: fn(&Value) -> bool,
@@ -235,7 +231,6 @@ impl PolicyKind {
             needs: P::NEEDS,
             before: P::BEFORE,
             outermost: P::OUTERMOST,
-            keeps_by_upstream: P::KEEPS_BY_UPSTREAM,
             schema: |generator| generator.subschema_for::<P::Options>(),
             needs_with: |options| {
                 serde_json::from_value(options.clone()).map_or_else(|_| P::NEEDS.to_vec(), |options| P::needs(&options))

@@ -212,6 +212,7 @@ async fn tools_and_routes_can_be_counted_apart() {
     let elsewhere = Arrival {
         route: "/other".into(),
         upstream: "demo".into(),
+        upstream_key: "demo".into(),
         client: [127, 0, 0, 1].into(),
         request_id: crate::kit::chain::RequestId::new(0, 2),
     };

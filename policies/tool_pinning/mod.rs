@@ -25,9 +25,7 @@ use self::{
 };
 use crate::kit::{
     call::{called, connects, tool},
-    chain::{
-        Answer as Answered, Arrival, Request, RouteLayer, RouteService, UpstreamKey, answered, direct, refuse, then,
-    },
+    chain::{Answer as Answered, Arrival, Request, RouteLayer, RouteService, answered, direct, refuse, then},
     credential::Connectable,
     decision::{Decided, Decisions},
     definitions::{Asker, Definitions},
@@ -54,7 +52,6 @@ impl Policy for ToolPinning {
         "holds tools back whose definitions are new or have changed, until somebody approves them";
     const BEFORE: &'static [Fact] = &[Fact::UPSTREAM_CREDENTIAL];
     const NEEDS_STORE: bool = true;
-    const KEEPS_BY_UPSTREAM: bool = true;
     const REHEARSAL: Rehearsal<Self::Options> = Rehearsal::AsItIs;
     type Options = ToolPinningOptions;
 
@@ -266,9 +263,7 @@ fn upstream(request: &Request) -> Arc<str> {
 }
 
 fn upstream_of(request: &Request) -> &str {
-    let key = request.extensions().get::<UpstreamKey>().map(|UpstreamKey(key)| &**key);
-    let host = || request.extensions().get::<Arrival>().map(|arrival| &*arrival.upstream);
-    key.or_else(host).unwrap_or_default()
+    request.extensions().get::<Arrival>().map_or("", |arrival| &arrival.upstream_key)
 }
 
 fn decided(fault: Fault) -> Decided {

@@ -73,7 +73,7 @@ async fn serve(
     let process = u32::try_from(random::seed() >> 32).unwrap_or_default();
     let assembly = server::assemble(Arc::clone(&live), services.clone(), folder, listening, &shutdown, process).await?;
     let (again, reloads) = mpsc::channel(1);
-    assembly.start_background(source.watched.then_some(source.file.as_path()), reloads)?;
+    assembly.start_background(source.watched.then_some(source.file.as_path()), reloads);
     listen_to_signals(stop, again)?;
     announce(&live, listening, chains);
     if let Some(notice) = &assembly.key_notice {

@@ -12,7 +12,7 @@ use portcullis_policies::{
     audit_log::AuditLog,
     kit::{
         audit::before_upstream,
-        chain::{ForeignOrigin, RouteLayer, RouteService, ServedEras, UpstreamKey, gate, stack},
+        chain::{ForeignOrigin, RouteLayer, RouteService, ServedEras, gate, stack},
         credential::UpstreamTarget,
         edge::{self, Edge, EdgeLimits},
         json::Limits,
@@ -159,12 +159,11 @@ pub(super) fn assemble(
     end: RouteService,
 ) -> Route {
     let links = || checked.links(route).map(|(_, link)| link);
-    let keeps_by_upstream = links().any(|link| link.kind.keeps_by_upstream);
-    let key = keeps_by_upstream.then(|| names_upstream(UpstreamKey(route.upstream.key().into())));
-    let layers = key.into_iter().chain(layers).chain([last]).collect();
+    let layers = layers.into_iter().chain([last]).collect();
     Route {
         path: route.path.as_str().into(),
         upstream: route.upstream.name().into(),
+        upstream_key: route.upstream.key().into(),
         edge: Edge::new(stack(layers).layer(end), edge_limits(route)),
         sign_in: links().find_map(Link::sign_in).map(Arc::new),
         outside: links().find_map(Link::outside).map(Arc::new),
@@ -184,14 +183,6 @@ pub(super) fn last(checked: &Checked, route: &PlannedRoute) -> RouteLayer {
 
 fn audits(checked: &Checked, route: &PlannedRoute) -> bool {
     checked.links(route).any(|(_, link)| link.kind == PolicyKind::of::<AuditLog>())
-}
-
-/// Tells the policies of a route which upstream is theirs.
-fn names_upstream(key: UpstreamKey) -> RouteLayer {
-    gate(move |request| {
-        request.extensions_mut().insert(key.clone());
-        Ok(())
-    })
 }
 
 /// What no policy has let through goes no further. A web page of another origin may call a route only if a policy, such as

@@ -31,6 +31,8 @@ pub struct Route {
     pub path: Arc<str>,
     /// What is behind it, as rules name it.
     pub upstream: Arc<str>,
+    /// The same, as what is kept about upstreams names it.
+    pub upstream_key: Arc<str>,
     /// The chain, with the reader in front.
     pub edge: Edge,
     /// How people sign in, if they must.

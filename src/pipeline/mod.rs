@@ -16,6 +16,7 @@ mod rehearse;
 mod reload;
 mod sign_in;
 mod trust;
+mod watch;
 
 use std::{collections::HashSet, path::Path};
 
@@ -33,8 +34,9 @@ pub use self::{
     order::order_problems,
     outside::{fetch_client, fetch_client_with, public_origin},
     rehearse::rehearse,
-    reload::{Live, Reloaded, Watcher, plan_file, watch},
+    reload::{Live, Reloaded, plan_file},
     trust::fetch_roots,
+    watch::{Watcher, watch},
 };
 use crate::{
     config::{self, ChainLink, Checked, Document, Era, PlannedRoute, Report, Surroundings},

@@ -6,15 +6,9 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use notify_debouncer_full::{
-    DebounceEventResult, Debouncer, RecommendedCache, new_debouncer,
-    notify::{RecommendedWatcher, RecursiveMode},
-};
-use tokio::sync::mpsc;
 
 use super::{Generation, Plan, Toolbox, plan};
 use crate::config::{Gateway, Report, Surroundings};
@@ -83,32 +77,4 @@ impl Live {
 pub fn plan_file(file: &Path, text: &str, tools: &Toolbox) -> Plan {
     let folder = file.parent().unwrap_or(Path::new("."));
     Surroundings::of_process(folder, |surroundings| plan(&file.display().to_string(), text, surroundings, tools))
-}
-
-/// Watches as long as it lives.
-pub struct Watcher(
-    #[expect(dead_code, reason = "watches until it is dropped")] Debouncer<RecommendedWatcher, RecommendedCache>,
-);
-
-/// Tells when a file in the folder of `file` has changed. Editors and orchestrators replace files instead of writing
-/// them, so the folder is watched and not the file.
-pub fn watch(file: &Path, changed: mpsc::Sender<()>) -> anyhow::Result<Watcher> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-    let name = file.file_name().map(ToOwned::to_owned);
-    let on_event = move |result: DebounceEventResult| {
-        let Ok(events) = result else { return };
-        let ours = |event: &notify_debouncer_full::DebouncedEvent| {
-            let touched = |path: &PathBuf| path.file_name() == name.as_deref() || path.is_symlink();
-            !event.kind.is_access() && event.paths.iter().any(touched)
-        };
-        if events.iter().any(ours) {
-            // A full channel means that a reload is due already.
-            let _ = changed.try_send(());
-        }
-    };
-    // A thread looks for changes at this pace, also while nothing happens: the default would be four times as often.
-    let pace = Duration::from_millis(200);
-    let mut watcher = new_debouncer(pace, Some(pace), on_event)?;
-    watcher.watch(&folder, RecursiveMode::NonRecursive)?;
-    Ok(Watcher(watcher))
 }

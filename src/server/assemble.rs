@@ -84,10 +84,10 @@ pub async fn assemble(
 impl Assembly {
     /// Starts what runs beside the requests: reloads when `file` or a certificate changes or `again` says so, and the
     /// closing of connections that nobody uses.
-    pub fn start_background(&self, file: Option<&Path>, again: mpsc::Receiver<()>) -> anyhow::Result<()> {
+    pub fn start_background(&self, file: Option<&Path>, again: mpsc::Receiver<()>) {
         tokio::spawn(sweep(Arc::clone(&self.live), self.services.shared.clone()));
         let (changed, changes) = mpsc::channel(1);
-        let watcher = file.map(|file| watch(file, changed)).transpose()?;
+        let watcher = file.map(|file| watch(file, changed));
         let reloader = Reloader {
             live: Arc::clone(&self.live),
             services: self.services.clone(),
@@ -98,10 +98,9 @@ impl Assembly {
         tokio::spawn(reloader.run(changes, again, watcher));
         if let Some(tls) = &self.tls {
             let (changed, changes) = mpsc::channel(1);
-            let watchers = [watch(tls.files()[0], changed.clone())?, watch(tls.files()[1], changed)?];
+            let watchers = [watch(tls.files()[0], changed.clone()), watch(tls.files()[1], changed)];
             tokio::spawn(reload_certificate(tls.clone(), changes, watchers));
         }
-        Ok(())
     }
 
     /// What sends the last traces and metrics; to be called when nothing is served any more, off the runtime.

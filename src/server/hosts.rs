@@ -80,7 +80,7 @@ impl Hosts {
     pub(super) fn notice(&self, uri: &Uri, headers: &HeaderMap) {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let Some(host) = host.or(uri.authority().map(http::uri::Authority::as_str)) else { return };
-        if !same(host, &self.public) && !self.noticed.swap(true, Ordering::Relaxed) {
+        if host != self.public && !same(host, &self.public) && !self.noticed.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 host,
                 public = self.public,

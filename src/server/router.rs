@@ -139,13 +139,14 @@ impl Router {
             request.extensions_mut().insert(request_id);
             return Ok(Box::pin(this.own(request, address, request_id, &known)).await);
         };
-        let Route { path, upstream, edge, .. } = route;
+        let Route { path, upstream, upstream_key, edge, .. } = route;
         if route.sign_in.is_some() {
             this.hosts.notice(request.uri(), request.headers());
         }
         let arrival = Arrival {
             route: Arc::clone(path),
             upstream: Arc::clone(upstream),
+            upstream_key: Arc::clone(upstream_key),
             client: this.client(request.headers(), peer),
             request_id,
         };

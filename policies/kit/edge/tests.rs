@@ -84,6 +84,7 @@ fn post<B>(body: B) -> http::Request<B> {
         .extension(Arrival {
             route: "/mcp".into(),
             upstream: "demo".into(),
+            upstream_key: "demo".into(),
             client: [127, 0, 0, 1].into(),
             request_id: RequestId::new(7, 42),
         })

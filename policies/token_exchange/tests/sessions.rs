@@ -186,6 +186,7 @@ async fn sb_05_tr_11_a_session_is_only_good_for_its_caller_and_route() {
     let elsewhere = crate::kit::chain::Arrival {
         route: "/mcp/other".into(),
         upstream: "demo".into(),
+        upstream_key: "demo".into(),
         client: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
         request_id: crate::kit::chain::RequestId::new(0, 2),
     };

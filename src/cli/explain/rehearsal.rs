@@ -213,6 +213,7 @@ impl<'a> Setting<'a> {
         request.extensions_mut().insert(Arrival {
             route: Arc::clone(&route.path),
             upstream: Arc::clone(&route.upstream),
+            upstream_key: Arc::clone(&route.upstream_key),
             client: options.address,
             request_id: RequestId::new(0, 0),
         });

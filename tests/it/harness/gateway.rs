@@ -180,7 +180,7 @@ impl Setup {
                 .unwrap();
         let (again, reloads) = mpsc::channel(1);
         if self.background {
-            assembly.start_background(Some(&file), reloads).unwrap();
+            assembly.start_background(Some(&file), reloads);
         }
         let serving = tokio::spawn(serve(listener, assembly, shutdown));
         Gateway { address, live, services, file, stop, serving, _again: again, _folder: self.folder }

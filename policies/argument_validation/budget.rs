@@ -1,34 +1,32 @@
 //! How much work it is to compare a value with a schema.
 //!
 //! A schema of a few lines can ask for more comparisons than there is time: each `$ref` may lead to two more. Validators cannot
-//! be stopped on their way, so the way is walked first, without comparing anything, and only as far as the budget reaches.
+//! be stopped on their way, so the way is walked first, without comparing anything but what can be stopped, and only as far as the
+//! budget reaches.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{pattern::steps, schema::Unusable};
+use super::{backtrack::Backtracking, schema::Unusable};
 
 /// How deep the way may lead, which bounds the stack of the validator.
 const DEPTH: u32 = 128;
-
-/// The budget does not reach.
-#[derive(Debug)]
-pub(super) struct Exhausted;
 
 /// A walk through a schema and a value at once. It counts no less than a validator does that stops nowhere early.
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Value,
     pub(super) anchors: &'a BTreeMap<String, String>,
+    pub(super) patterns: &'a Backtracking,
     pub(super) left: u64,
 }
 
 impl Walk<'_> {
     /// Pays for the comparison of `value` with `schema`.
-    pub(super) fn visit(&mut self, schema: &Value, value: &Value, depth: u32) -> Result<(), Exhausted> {
+    pub(super) fn visit(&mut self, schema: &Value, value: &Value, depth: u32) -> Result<(), Unusable> {
         let Value::Object(keywords) = schema else { return self.spend(1) };
         if depth == DEPTH {
-            return Err(Exhausted);
+            return Err(Unusable::TooCostly);
         }
         for (keyword, operand) in keywords {
             self.spend(1)?;
@@ -50,10 +48,10 @@ impl Walk<'_> {
         operand: &Value,
         value: &Value,
         depth: u32,
-    ) -> Result<(), Exhausted> {
+    ) -> Result<(), Unusable> {
         match (keyword, value) {
             ("enum" | "const", _) => self.spend(weight(operand)),
-            ("pattern", Value::String(text)) => self.spend(steps(operand.as_str().unwrap_or_default(), text)),
+            ("pattern", Value::String(text)) => self.pattern(operand.as_str().unwrap_or_default(), text),
             ("uniqueItems", Value::Array(_)) => self.spend(weight(value)),
             ("required", Value::Object(_)) => self.spend(operand.as_array().map_or(0, Vec::len) as u64),
             (_, Value::Object(members)) => self.members(keywords, keyword, operand, members, depth),
@@ -64,10 +62,10 @@ impl Walk<'_> {
     }
 
     /// Keywords that apply other schemas to the same value.
-    fn beside(&mut self, keyword: &str, operand: &Value, value: &Value, depth: u32) -> Result<(), Exhausted> {
+    fn beside(&mut self, keyword: &str, operand: &Value, value: &Value, depth: u32) -> Result<(), Unusable> {
         match (keyword, operand) {
             ("$ref", Value::String(reference)) => {
-                let target = target(self.root, self.anchors, reference).ok_or(Exhausted)?;
+                let target = target(self.root, self.anchors, reference).ok_or(Unusable::TooCostly)?;
                 self.visit(target, value, depth)
             }
             ("allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => {
@@ -88,7 +86,7 @@ impl Walk<'_> {
         operand: &Value,
         members: &Map<String, Value>,
         depth: u32,
-    ) -> Result<(), Exhausted> {
+    ) -> Result<(), Unusable> {
         match (keyword, operand) {
             ("properties", Value::Object(schemas)) => {
                 self.spend(schemas.len().min(members.len()) as u64)?;
@@ -98,7 +96,7 @@ impl Walk<'_> {
             ("patternProperties", Value::Object(schemas)) => {
                 for (pattern, schema) in schemas {
                     for (name, member) in members {
-                        self.spend(steps(pattern, name))?;
+                        self.pattern(pattern, name)?;
                         self.visit(schema, member, depth)?;
                     }
                 }
@@ -116,7 +114,7 @@ impl Walk<'_> {
         }
     }
 
-    fn items(&mut self, keyword: &str, operand: &Value, items: &[Value], depth: u32) -> Result<(), Exhausted> {
+    fn items(&mut self, keyword: &str, operand: &Value, items: &[Value], depth: u32) -> Result<(), Unusable> {
         match (keyword, operand) {
             ("items" | "prefixItems", Value::Array(schemas)) => {
                 schemas.iter().zip(items).try_for_each(|(schema, item)| self.visit(schema, item, depth))
@@ -128,8 +126,12 @@ impl Walk<'_> {
         }
     }
 
-    fn spend(&mut self, steps: u64) -> Result<(), Exhausted> {
-        self.left = self.left.checked_sub(steps).ok_or(Exhausted)?;
+    fn pattern(&mut self, pattern: &str, text: &str) -> Result<(), Unusable> {
+        self.patterns.pay(pattern, text, |steps| self.spend(steps))
+    }
+
+    fn spend(&mut self, steps: u64) -> Result<(), Unusable> {
+        self.left = self.left.checked_sub(steps).ok_or(Unusable::TooCostly)?;
         Ok(())
     }
 }

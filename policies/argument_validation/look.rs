@@ -14,22 +14,31 @@ use super::{
 /// How large all regular expressions of one schema may be together.
 const PATTERNS: u64 = 20_000;
 
-/// Looks through `schema`, which may be nested so deep. Gives where the names stand that references may use.
-pub(super) fn look_through(schema: &Value, depth: usize) -> Result<BTreeMap<String, String>, Unusable> {
+/// What was found on the way.
+pub(super) struct Looked {
+    /// Where the names stand that references may use.
+    pub(super) anchors: BTreeMap<String, String>,
+    /// Regular expressions.
+    pub(super) patterns: BTreeSet<String>,
+}
+
+/// Looks through `schema`, which may be nested so deep.
+pub(super) fn look_through(schema: &Value, depth: usize) -> Result<Looked, Unusable> {
     let mut look = Look { depth, ..Look::default() };
     look.schema(schema, "")?;
     look.references()?;
     if look.unevaluated {
         expand(schema, &look.anchors)?;
     }
-    Ok(look.anchors)
+    Ok(Looked { anchors: look.anchors, patterns: look.patterns })
 }
 
 #[derive(Default)]
 struct Look {
     depth: usize,
+    patterns: BTreeSet<String>,
     /// How large they are together.
-    patterns: u64,
+    size: u64,
     unevaluated: bool,
     /// Where there are schemas, and what is referred to.
     places: BTreeSet<String>,
@@ -107,8 +116,9 @@ impl Look {
     }
 
     fn pattern(&mut self, pattern: &str) -> Result<(), Unusable> {
-        self.patterns = self.patterns.saturating_add(size(pattern));
-        if self.patterns > PATTERNS { Err(Unusable::TooLarge("one with too large patterns")) } else { Ok(()) }
+        self.patterns.insert(pattern.to_owned());
+        self.size = self.size.saturating_add(size(pattern));
+        if self.size > PATTERNS { Err(Unusable::TooLarge("one with too large patterns")) } else { Ok(()) }
     }
 }
 

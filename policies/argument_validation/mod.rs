@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod backtrack;
 mod budget;
 mod known;
 mod look;

@@ -1,7 +1,7 @@
 //! How much work a regular expression is.
 //!
 //! The engine takes time in proportion to the text and, at worst, to what the expression becomes when its counts are written
-//! out: `(ab){100}` is 200 characters. It has no look-around and no back-references, with which it could not promise that.
+//! out: `(ab){100}` is 200 characters.
 
 /// A class of characters, and one that Unicode defines, may take this much.
 const CLASS: u64 = 2;

@@ -6,15 +6,13 @@ use jsonschema::{PatternOptions, ValidationError, Validator, error::ValidationEr
 use serde_json::Value;
 
 use super::{
+    backtrack::{Backtracking, CACHE_BYTES, LAST_TRY, PROGRAM_BYTES},
     budget::Walk,
-    look::look_through,
+    look::{Looked, look_through},
     misfit::{Misfit, clipped, misfits},
     options::ValidationLimits,
 };
 
-/// What the engine may make of one regular expression.
-const PROGRAM_BYTES: usize = 2 << 20;
-const CACHE_BYTES: usize = 256 << 10;
 /// What may be copied to say where a value does not fit: alternatives that fail keep a copy of the value each.
 const EXPLAINABLE: u64 = 32 << 20;
 
@@ -28,6 +26,7 @@ pub(super) struct Schema {
 struct Ready {
     validator: Validator,
     anchors: BTreeMap<String, String>,
+    patterns: Backtracking,
 }
 
 /// Why a value cannot be compared with a schema, or does not fit.
@@ -62,6 +61,8 @@ pub(super) enum Unusable {
     Value(&'static str),
     /// To compare this value with it is too much work.
     TooCostly,
+    /// Whether this pattern fits a text of the value does not turn out.
+    Undecided(String),
 }
 
 impl Schema {
@@ -82,10 +83,10 @@ impl Schema {
 
     /// Compares `value`, which is of this length as text.
     pub(super) fn compare(&self, value: &Value, bytes: usize, limits: &ValidationLimits) -> Result<(), Fault> {
-        let Ready { validator, anchors } = self.ready(limits).map_err(Fault::Uncomparable)?;
+        let Ready { validator, anchors, patterns } = self.ready(limits).map_err(Fault::Uncomparable)?;
         let budget = u64::from(limits.steps);
-        let mut walk = Walk { root: &self.source, anchors, left: budget };
-        walk.visit(&self.source, value, 0).map_err(|_| Fault::Uncomparable(Unusable::TooCostly))?;
+        let mut walk = Walk { root: &self.source, anchors, patterns, left: budget };
+        walk.visit(&self.source, value, 0).map_err(Fault::Uncomparable)?;
         if validator.is_valid(value) {
             return Ok(());
         }
@@ -101,11 +102,18 @@ impl Schema {
         if self.bytes > limits.schema_bytes {
             return Err(Unusable::TooLarge("longer than `limits.schemaBytes`"));
         }
-        let anchors = look_through(&self.source, limits.schema_depth)?;
-        let patterns = PatternOptions::regex().size_limit(PROGRAM_BYTES).dfa_size_limit(CACHE_BYTES);
-        let options = jsonschema::options().offline().should_validate_formats(false).with_pattern_options(patterns);
+        let Looked { anchors, patterns } = look_through(&self.source, limits.schema_depth)?;
+        let patterns = Backtracking::of(patterns);
+        let options = jsonschema::options().offline().should_validate_formats(false);
+        let options = if patterns.is_needed() {
+            let engine = PatternOptions::fancy_regex().backtrack_limit(LAST_TRY);
+            options.with_pattern_options(engine.size_limit(PROGRAM_BYTES).dfa_size_limit(CACHE_BYTES))
+        } else {
+            let engine = PatternOptions::regex();
+            options.with_pattern_options(engine.size_limit(PROGRAM_BYTES).dfa_size_limit(CACHE_BYTES))
+        };
         let validator = options.build(&self.source).map_err(|error| Unusable::Broken(broken(&error)))?;
-        Ok(Ready { validator, anchors })
+        Ok(Ready { validator, anchors, patterns })
     }
 }
 
@@ -128,6 +136,9 @@ impl fmt::Display for Unusable {
             Self::Broken(why) => write!(f, "it cannot be used {why}"),
             Self::Value(why) => f.write_str(why),
             Self::TooCostly => f.write_str("to compare this value with it takes more than `limits.steps`"),
+            Self::Undecided(pattern) => {
+                write!(f, "its pattern {pattern:?} is tried in too many ways on a text of this value")
+            }
         }
     }
 }
@@ -137,7 +148,7 @@ fn broken(error: &ValidationError<'_>) -> String {
     let at = clipped(error.schema_path().as_str());
     match error.kind() {
         Kind::Format { format } if format == "regex" => {
-            format!("at {at:?}: patterns have no look-around and no back-references here, and may not become too large")
+            format!("at {at:?}: no engine here reads the pattern, or it becomes too large")
         }
         _ => clipped(&format!("at {at:?}: {}", error.masked())),
     }

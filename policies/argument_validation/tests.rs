@@ -1,4 +1,5 @@
 mod hostile;
+mod zod;
 
 use std::sync::{
     Arc,

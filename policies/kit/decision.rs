@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::kit::chain::Response;
+use crate::kit::{chain::Response, reply::Reply};
 
 /// One decision of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,9 @@ pub struct Decided {
     pub policy: &'static str,
     /// The rule's name.
     pub rule: Arc<str>,
-    /// `allowed`, `denied`, `would_deny` (a rule that is tried out), `logged`, `masked`, `blocked`, `held` (it waits for
-    /// a person), `approved` (it was made, once), `refused` (nobody approved it), `would_hold`.
+    /// `allowed`, `denied`, `logged`, `masked`, `blocked`, `redacted_arguments`, `redacted_result`, `held` (it waits for a
+    /// person), `approved` (it was made, once), `refused` (nobody approved it). Of a rule that is tried out: `would_allow`,
+    /// `would_deny`, `would_log`, `would_hold`, `would_redact_arguments`, `would_redact_result`.
     pub outcome: &'static str,
 }
 
@@ -66,6 +67,14 @@ impl Undecided {
             Some(listener) => listener(decided),
             None if state.decided.len() < KEPT => state.decided.push(decided),
             None => {}
+        }
+    }
+
+    /// Adds all of it to an answer: at once where the answer is there, and as it comes in a stream.
+    pub fn join(self, response: &mut Response) {
+        match response.body() {
+            Reply::Events(_) => LateDecisions::add(response, self),
+            _ => Decisions::add(response, self.take()),
         }
     }
 

@@ -261,8 +261,8 @@ fn fingerprint(request: &Request, said: &Said) -> Result<Fingerprint, Refusal> {
 /// For people: the arguments, or everything where there is more than those; without what rules take out.
 fn shown(said: &Said, judgement: &Judgement<'_>) -> Result<String, Refusal> {
     let text = serde_json::to_string(said).map_err(unreadable)?;
-    let paths: Vec<_> = judgement.arguments.iter().map(|path| path.below(&["arguments"])).collect();
-    let text = redacted(&text, &paths.iter().collect::<Vec<_>>()).map_err(unreadable)?.unwrap_or(text);
+    let redactions: Vec<_> = judgement.arguments.iter().map(|redaction| redaction.below(&["arguments"])).collect();
+    let text = redacted(&text, &redactions).map_err(unreadable)?.text.unwrap_or(text);
     if text.len() > LONGEST {
         let why = format!("The call must be approved, and nobody can read more than {LONGEST} bytes of arguments.");
         return Err(Refusal::new(Reason::DeniedByRule, why).with_remedy("Make calls with shorter arguments."));

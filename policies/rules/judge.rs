@@ -6,16 +6,21 @@ use super::{
     approval::Approval,
     condition::{Call, Condition},
     options::{Action, Default, Mode, Rule, RulesOptions},
-    redact::Path,
+    redact::{Path, Redaction},
     truth::Truth,
 };
 use crate::kit::policy::Problem;
 
+/// What decided about a call that no rule decides: no rule can have this name.
+pub(super) const DEFAULT: &str = "(default)";
+
 /// Rules that can be applied.
 #[derive(Debug)]
 pub(super) struct Rules {
-    rules: Vec<Compiled>,
+    in_order: Vec<Compiled>,
     default: Default,
+    /// What the default is called where rules are named.
+    default_name: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -24,7 +29,7 @@ struct Compiled {
     condition: Condition,
     action: Action,
     mode: Mode,
-    redact: Vec<Path>,
+    redaction: Redaction,
     remedy: Option<Arc<str>>,
     /// For rules that require one.
     approval: Option<Approval>,
@@ -35,6 +40,8 @@ struct Compiled {
 pub(super) struct Judgement<'a> {
     /// Who decided; none if no rule did.
     pub(super) rule: Option<&'a Arc<str>>,
+    /// What the default is called; none if it did not decide.
+    pub(super) default: Option<&'a Arc<str>>,
     /// May it be made?
     pub(super) is_allowed: bool,
     /// Was there a rule of which it cannot be told whether it fits?
@@ -44,13 +51,11 @@ pub(super) struct Judgement<'a> {
     /// What it must wait for, before it is made.
     pub(super) approval: Option<&'a Approval>,
     /// What does not reach the upstream.
-    pub(super) arguments: Vec<&'a Path>,
+    pub(super) arguments: Vec<&'a Redaction>,
     /// What does not reach the client.
-    pub(super) result: Vec<&'a Path>,
-    /// Rules that are tried out and would have denied it.
-    pub(super) would_deny: Vec<&'a Arc<str>>,
-    /// Rules that are tried out and would have held it.
-    pub(super) would_hold: Vec<&'a Arc<str>>,
+    pub(super) result: Vec<&'a Redaction>,
+    /// Rules that are tried out, and what they would have done.
+    pub(super) tried_out: Vec<(&'a Arc<str>, &'static str)>,
     /// Rules that only log.
     pub(super) noted: Vec<&'a Arc<str>>,
 }
@@ -66,46 +71,58 @@ impl Rules {
                     let problem = Problem::new(format!("{at}/name"), format!("there are two rules {:?}", rule.name));
                     problems.push(problem.hint("give each a name of its own: refusals and metrics tell them by it"));
                 }
+                if rule.name == DEFAULT {
+                    let problem = Problem::new(format!("{at}/name"), format!("no rule can be called {DEFAULT:?}"));
+                    problems.push(problem.hint("metrics and the audit call so what `default` decides"));
+                }
                 Compiled::new(rule, &at, &mut problems)
             })
             .collect();
-        if problems.is_empty() { Ok(Self { rules, default: options.default }) } else { Err(problems) }
+        let default_name = DEFAULT.into();
+        if problems.is_empty() {
+            Ok(Self { in_order: rules, default: options.default, default_name })
+        } else {
+            Err(problems)
+        }
     }
 
     /// Does some rule ask what the upstream says about tools?
     pub(super) fn asks_annotations(&self) -> bool {
-        self.rules.iter().any(|rule| rule.condition.asks_annotations())
+        self.in_order.iter().any(|rule| rule.condition.asks_annotations())
     }
 
     /// Does some rule look at arguments?
     pub(super) fn asks_arguments(&self) -> bool {
-        self.rules.iter().any(|rule| rule.condition.asks_arguments())
+        self.in_order.iter().any(|rule| rule.condition.asks_arguments())
     }
 
     /// Does some rule ask for approvals?
     pub(super) fn hold_calls(&self) -> bool {
-        self.rules.iter().any(|rule| rule.mode == Mode::Enforce && rule.approval.is_some())
+        self.in_order.iter().any(|rule| rule.mode == Mode::Enforce && rule.approval.is_some())
     }
 
     /// Everything that some rule takes out of results.
-    pub(super) fn of_results(&self) -> impl Iterator<Item = &Path> {
-        let rules = self.rules.iter().filter(|rule| rule.mode == Mode::Enforce && rule.action == Action::RedactResult);
-        rules.flat_map(|rule| &rule.redact)
+    pub(super) fn of_results(&self) -> impl Iterator<Item = &Redaction> {
+        self.in_order.iter().filter(|rule| rule.action == Action::RedactResult).map(|rule| &rule.redaction)
     }
 
     /// What the rules say of a call.
     pub(super) fn judge(&self, call: &Call<'_>) -> Judgement<'_> {
         let mut judgement = Judgement::default();
-        for rule in &self.rules {
+        for rule in &self.in_order {
             let fits = rule.condition.fits(call);
             judgement.is_in_doubt |= fits == Truth::Undecided;
             if !rule.applies(fits) {
                 continue;
             }
             match (rule.mode, rule.action) {
-                (Mode::Shadow, Action::Deny) => judgement.would_deny.push(&rule.name),
-                (Mode::Shadow, Action::RequireApproval) => judgement.would_hold.push(&rule.name),
-                (Mode::Shadow, _) => {}
+                // Whether there is something to take out is seen when it would be.
+                (_, Action::RedactArguments) => judgement.arguments.push(&rule.redaction),
+                (_, Action::RedactResult) => judgement.result.push(&rule.redaction),
+                (Mode::Shadow, Action::Allow) => judgement.tried_out.push((&rule.name, "would_allow")),
+                (Mode::Shadow, Action::Deny) => judgement.tried_out.push((&rule.name, "would_deny")),
+                (Mode::Shadow, Action::RequireApproval) => judgement.tried_out.push((&rule.name, "would_hold")),
+                (Mode::Shadow, Action::Log) => judgement.tried_out.push((&rule.name, "would_log")),
                 (Mode::Enforce, Action::Allow | Action::Deny | Action::RequireApproval) => {
                     judgement.is_allowed = rule.action == Action::Allow;
                     judgement.approval = rule.approval.as_ref();
@@ -113,18 +130,17 @@ impl Rules {
                     judgement.remedy = rule.remedy.as_ref();
                     return judgement;
                 }
-                (Mode::Enforce, Action::RedactArguments) => judgement.arguments.extend(&rule.redact),
-                (Mode::Enforce, Action::RedactResult) => judgement.result.extend(&rule.redact),
                 (Mode::Enforce, Action::Log) => judgement.noted.push(&rule.name),
             }
         }
+        judgement.default = Some(&self.default_name);
         judgement.is_allowed = self.default == Default::Allow;
         judgement
     }
 
     /// Is a tool listed? `call` has no arguments. It is unless the same rules refuse every call of it.
     pub(super) fn list(&self, call: &Call<'_>) -> bool {
-        for rule in self.rules.iter().filter(|rule| rule.mode == Mode::Enforce) {
+        for rule in self.in_order.iter().filter(|rule| rule.mode == Mode::Enforce) {
             match (rule.action, rule.condition.fits(call)) {
                 (Action::Allow | Action::RequireApproval, Truth::Yes | Truth::Depends)
                 | (Action::RequireApproval, Truth::Undecided | Truth::Doubtful) => return true,
@@ -162,12 +178,13 @@ impl Compiled {
                 ),
             }
         }
+        let name: Arc<str> = rule.name.as_str().into();
         Self {
-            name: rule.name.as_str().into(),
+            redaction: Redaction { rule: Arc::clone(&name), paths: redact, is_tried_out: rule.mode == Mode::Shadow },
+            name,
             condition: Condition::new(&rule.fits, &format!("{at}/match"), problems),
             action: rule.action,
             mode: rule.mode,
-            redact,
             remedy: rule.remedy.as_deref().map(Into::into),
             approval,
         }

@@ -29,7 +29,7 @@ pub use self::options::{
 use self::{
     condition::{Annotations, Call},
     judge::{Judgement, Rules},
-    redact::{Path, redacted},
+    redact::{Redacted, Redaction, redacted},
     wait::CallName,
 };
 use crate::kit::{
@@ -37,9 +37,9 @@ use crate::kit::{
     approval::{Approvals, Ticket},
     call::{called, connects},
     canonical::Fingerprint,
-    chain::{Answer as Answered, Arrival, Request, Response, RouteLayer, RouteService, answered, direct, refuse},
+    chain::{Answer as Answered, Arrival, Request, Response, RouteLayer, RouteService, answered, direct, refuse, then},
     clock::Clock,
-    decision::{Decided, Decisions},
+    decision::{Decided, Decisions, Undecided},
     definitions::{Asker, Definitions},
     host::Host,
     json::{Flaw, FlawKind},
@@ -166,8 +166,8 @@ impl Judge {
 
     /// Nobody knows any more which call a task began with, so what any rule takes out of results is taken out of its.
     fn task(&self, request: Request, inner: &RouteService, below: &[&str]) -> Answered {
-        let paths: Vec<_> = self.rules.of_results().map(|path| path.below(below)).collect();
-        redacting(request, inner, paths, Vec::new())
+        let redactions = self.rules.of_results().map(|redaction| redaction.below(below)).collect();
+        redacting(request, inner, redactions, Vec::new())
     }
 
     fn call(self: &Arc<Self>, mut request: Request, inner: &RouteService) -> Answered {
@@ -238,17 +238,26 @@ fn deny(request: &Request, judgement: &Judgement<'_>) -> Response {
 }
 
 fn pass(mut request: Request, judgement: &Judgement<'_>, inner: &RouteService) -> Answered {
-    if let Err(refusal) = redact_arguments(&mut request, &judgement.arguments) {
-        return answered(refuse(&request, refusal));
-    }
-    let paths = judgement.result.iter().map(|path| (*path).clone()).collect();
-    redacting(request, inner, paths, decisions(judgement))
+    let mut decided = match redact_arguments(&mut request, &judgement.arguments) {
+        Ok(decided) => decided,
+        Err(refusal) => return answered(refuse(&request, refusal)),
+    };
+    decided.extend(decisions(judgement));
+    let redactions = judgement.result.iter().map(|redaction| (*redaction).clone()).collect();
+    redacting(request, inner, redactions, decided)
 }
 
-/// Passes a request on, and takes these places out of the result.
-fn redacting(request: Request, inner: &RouteService, paths: Vec<Path>, decisions: Vec<Decided>) -> Answered {
-    let edit = if paths.is_empty() { None } else { Edit::of(&request, |_| Some(Redactor { paths })) };
-    edited(request, inner, edit, decisions)
+/// Passes a request on, and takes out of the result what rules say.
+fn redacting(request: Request, inner: &RouteService, redactions: Vec<Redaction>, decisions: Vec<Decided>) -> Answered {
+    if redactions.is_empty() {
+        return edited::<Redactor>(request, inner, None, decisions);
+    }
+    let decided = Undecided::default();
+    let edit = Edit::of(&request, |_| Some(Redactor { redactions, decided: decided.clone() }));
+    then(edited(request, inner, edit, decisions), |mut response| {
+        decided.join(&mut response);
+        response
+    })
 }
 
 /// What a list becomes.
@@ -274,7 +283,9 @@ impl EditResult for Lister {
 
 /// What a result becomes.
 struct Redactor {
-    paths: Vec<Path>,
+    redactions: Vec<Redaction>,
+    /// In streams, what was taken out is known late.
+    decided: Undecided,
 }
 
 impl EditResult for Redactor {
@@ -283,12 +294,29 @@ impl EditResult for Redactor {
     fn result(&self, body: &[u8], answer: &Answer, _id: &str) -> Verdict {
         let result = answer.payload().map(|span| span.of(body)).unwrap_or_default();
         let text = std::str::from_utf8(result).map_err(|_| Flaw { kind: FlawKind::NotUtf8, at: 0 });
-        let paths: Vec<_> = self.paths.iter().collect();
-        match text.and_then(|text| redacted(text, &paths)) {
-            Ok(None) => Verdict::Keep,
-            Ok(Some(text)) => Verdict::with_result(body, answer, Ok(text.into_bytes())),
+        match text.and_then(|text| redacted(text, &self.redactions)) {
+            Ok(redacted) => {
+                OF_RESULT.decisions(&redacted).into_iter().for_each(|decided| self.decided.note(decided));
+                redacted.text.map_or(Verdict::Keep, |text| Verdict::with_result(body, answer, Ok(text.into_bytes())))
+            }
             Err(flaw) => Verdict::Refuse(flaw.to_string()),
         }
+    }
+}
+
+/// What it is called that something was taken out, or would have been.
+struct TakenOut {
+    was: &'static str,
+    would_be: &'static str,
+}
+
+const OF_ARGUMENTS: TakenOut = TakenOut { was: "redacted_arguments", would_be: "would_redact_arguments" };
+const OF_RESULT: TakenOut = TakenOut { was: "redacted_result", would_be: "would_redact_result" };
+
+impl TakenOut {
+    fn decisions(&self, redacted: &Redacted) -> Vec<Decided> {
+        let was = redacted.by.iter().map(|rule| decided(rule, self.was));
+        was.chain(redacted.tried_out.iter().map(|rule| decided(rule, self.would_be))).collect()
     }
 }
 
@@ -300,14 +328,18 @@ fn arguments(request: &Request) -> Result<Value, Refusal> {
     Ok(params["arguments"].take())
 }
 
-/// The message without these arguments. Headers that would repeat them go too.
-fn redact_arguments(request: &mut Request, paths: &[&Path]) -> Result<(), Refusal> {
-    let Some(message) = request.body().message().filter(|_| !paths.is_empty()) else { return Ok(()) };
-    let below: Vec<_> = paths.iter().map(|path| path.below(&["params", "arguments"])).collect();
+/// The message without the arguments that rules take out, and who took some. Headers that would repeat them go too.
+fn redact_arguments(request: &mut Request, redactions: &[&Redaction]) -> Result<Vec<Decided>, Refusal> {
+    let Some(message) = request.body().message().filter(|_| !redactions.is_empty()) else { return Ok(Vec::new()) };
+    let below: Vec<_> = redactions.iter().map(|redaction| redaction.below(&["params", "arguments"])).collect();
     let text = std::str::from_utf8(message.bytes()).unwrap_or_default();
     let unjudged = || Refusal::new(Reason::MessageTooComplex, "The arguments cannot be judged.");
-    let Some(text) = redacted(text, &below.iter().collect::<Vec<_>>()).map_err(|_| unjudged())? else { return Ok(()) };
-    rewrite(request, text).map_err(|_| unjudged())
+    let redacted = redacted(text, &below).map_err(|_| unjudged())?;
+    let decided = OF_ARGUMENTS.decisions(&redacted);
+    if let Some(text) = redacted.text {
+        rewrite(request, text).map_err(|_| unjudged())?;
+    }
+    Ok(decided)
 }
 
 fn decisions(judgement: &Judgement<'_>) -> Vec<Decided> {
@@ -321,16 +353,18 @@ fn decisions(judgement: &Judgement<'_>) -> Vec<Decided> {
 
 /// What the rules decided, of which the last decision came to this.
 fn with_last(judgement: &Judgement<'_>, last: &'static str) -> Vec<Decided> {
-    let decided = |rule: &Arc<str>, outcome| Decided { policy: McpRules::NAME, rule: Arc::clone(rule), outcome };
-    let would_deny = judgement.would_deny.iter().map(|rule| decided(rule, "would_deny"));
-    let would_hold = judgement.would_hold.iter().map(|rule| decided(rule, "would_hold"));
+    let tried_out = judgement.tried_out.iter().map(|(rule, would)| decided(rule, would));
     let noted = judgement.noted.iter().map(|rule| decided(rule, "logged"));
-    let last = judgement.rule.map(|rule| decided(rule, last));
-    let all: Vec<_> = would_deny.chain(would_hold).chain(noted).chain(last).collect();
-    for Decided { rule, outcome, .. } in all.iter().filter(|decided| decided.outcome != "allowed") {
+    let last = judgement.rule.or(judgement.default).map(|rule| decided(rule, last));
+    tried_out.chain(noted).chain(last).collect()
+}
+
+/// A decision, which the log has too unless it is the usual one.
+fn decided(rule: &Arc<str>, outcome: &'static str) -> Decided {
+    if outcome != "allowed" {
         tracing::info!(rule = &**rule, outcome, "mcp-rules");
     }
-    all
+    Decided { policy: McpRules::NAME, rule: Arc::clone(rule), outcome }
 }
 
 fn denied(tool: &str, judgement: &Judgement<'_>) -> Refusal {

@@ -43,7 +43,7 @@ pub struct Rule {
     pub fits: Match,
     /// What it does.
     pub action: Action,
-    /// Whether it does it, or is only tried out: what it would have denied is counted and logged.
+    /// Whether it does it, or is only tried out: what it would have done is counted and logged.
     #[serde(default)]
     pub mode: Mode,
     /// For `redact_arguments` and `redact_result`: what is taken out, as JSON pointers (RFC 6901) into the arguments or the

@@ -1,5 +1,7 @@
 //! Taking parts out of JSON, and leaving every other byte as it is.
 
+use std::sync::Arc;
+
 use super::spelling::is_like;
 use crate::kit::json::{Flaw, Limits, Reader, Span};
 
@@ -34,15 +36,43 @@ impl Path {
     }
 }
 
-/// The document with what is at these places replaced; none if there is nothing there.
-pub(super) fn redacted(document: &str, paths: &[&Path]) -> Result<Option<String>, Flaw> {
-    let mut reader = Reader::new(document, &Limits::ANSWER);
-    let mut places = Vec::new();
-    let steps: Vec<_> = paths.iter().map(|path| path.0.as_slice()).collect();
-    find(&mut reader, &steps, &mut places)?;
-    if places.is_empty() {
-        return Ok(None);
+/// What one rule takes out.
+#[derive(Clone, Debug)]
+pub(super) struct Redaction {
+    pub(super) rule: Arc<str>,
+    pub(super) paths: Vec<Path>,
+    /// Does it only say that it would?
+    pub(super) is_tried_out: bool,
+}
+
+impl Redaction {
+    /// The same in a document that has the one which is meant there.
+    pub(super) fn below(&self, names: &[&str]) -> Self {
+        Self { paths: self.paths.iter().map(|path| path.below(names)).collect(), ..self.clone() }
     }
+}
+
+/// What became of a document.
+#[derive(Debug, std::default::Default)]
+pub(super) struct Redacted {
+    /// The document without what was taken out; none if nothing was.
+    pub(super) text: Option<String>,
+    /// Who took something out.
+    pub(super) by: Vec<Arc<str>>,
+    /// Who would have.
+    pub(super) tried_out: Vec<Arc<str>>,
+}
+
+/// Takes out of a document what rules say.
+pub(super) fn redacted(document: &str, redactions: &[Redaction]) -> Result<Redacted, Flaw> {
+    let of = |is_tried_out: bool| redactions.iter().filter(move |redaction| redaction.is_tried_out == is_tried_out);
+    let (places, by) = look(document, of(false))?;
+    // What is only tried out stands in nobody's way, not even where it cannot be told.
+    let (_, tried_out) = look(document, of(true)).unwrap_or_default();
+    Ok(Redacted { text: (!places.is_empty()).then(|| without(document, &places)), by, tried_out })
+}
+
+fn without(document: &str, places: &[Span]) -> String {
     let (mut text, mut copied) = (String::with_capacity(document.len()), 0);
     for place in places {
         text.push_str(document.get(copied..place.start()).unwrap_or_default());
@@ -50,27 +80,66 @@ pub(super) fn redacted(document: &str, paths: &[&Path]) -> Result<Option<String>
         copied = place.end();
     }
     text.push_str(document.get(copied..).unwrap_or_default());
-    Ok(Some(text))
+    text
 }
 
-/// Steps over the next value; notes what in it is at the end of one of the paths. The reader bounds how deep this goes.
-fn find(reader: &mut Reader<'_>, paths: &[&[Step]], places: &mut Vec<Span>) -> Result<(), Flaw> {
-    if paths.iter().any(|path| path.is_empty()) {
-        places.push(reader.value()?);
+/// What is at the places that rules name, and which rules named something that is there.
+fn look<'a>(
+    document: &str,
+    redactions: impl Iterator<Item = &'a Redaction>,
+) -> Result<(Vec<Span>, Vec<Arc<str>>), Flaw> {
+    let ways = redactions.flat_map(|redaction| redaction.paths.iter().map(|path| Way { of: redaction, left: &path.0 }));
+    let ways: Vec<_> = ways.collect();
+    let mut found = Found::default();
+    if !ways.is_empty() {
+        find(&mut Reader::new(document, &Limits::ANSWER), &ways, &mut found)?;
+    }
+    Ok((found.places, found.by))
+}
+
+/// What is left of a path, and whose it is.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    of: &'a Redaction,
+    left: &'a [Step],
+}
+
+#[derive(std::default::Default)]
+struct Found {
+    places: Vec<Span>,
+    by: Vec<Arc<str>>,
+}
+
+impl Found {
+    fn note<'a>(&mut self, place: Span, ways: impl Iterator<Item = &'a Way<'a>>) {
+        self.places.push(place);
+        for rule in ways.map(|way| &way.of.rule) {
+            if !self.by.contains(rule) {
+                self.by.push(Arc::clone(rule));
+            }
+        }
+    }
+}
+
+/// Steps over the next value; notes what in it is at the end of one of the ways. The reader bounds how deep this goes.
+fn find(reader: &mut Reader<'_>, ways: &[Way<'_>], found: &mut Found) -> Result<(), Flaw> {
+    if ways.iter().any(|way| way.left.is_empty()) {
+        let place = reader.value()?;
+        found.note(place, ways.iter().filter(|way| way.left.is_empty()));
         return Ok(());
     }
     match reader.peek() {
-        _ if paths.is_empty() => reader.value().map(drop),
+        _ if ways.is_empty() => reader.value().map(drop),
         Some(b'{') => reader.object(|reader, key| {
             let name = key.text(reader.document());
-            find(reader, &beyond(paths, &name), places)
+            find(reader, &beyond(ways, &name), found)
         }),
         Some(b'[') => {
             let mut index = 0_usize;
             reader.array(|reader| {
-                let rest = beyond(paths, &index.to_string());
+                let rest = beyond(ways, &index.to_string());
                 index += 1;
-                find(reader, &rest, places)
+                find(reader, &rest, found)
             })
         }
         // Text that may be JSON once more: what is in it would be missed.
@@ -78,7 +147,7 @@ fn find(reader: &mut Reader<'_>, paths: &[&[Step]], places: &mut Vec<Span>) -> R
             let start = reader.offset();
             let text = reader.string()?.text(reader.document());
             if text.trim_start().starts_with(['{', '[']) {
-                places.push(reader.since(start));
+                found.note(reader.since(start), ways.iter());
             }
             Ok(())
         }
@@ -86,23 +155,27 @@ fn find(reader: &mut Reader<'_>, paths: &[&[Step]], places: &mut Vec<Span>) -> R
     }
 }
 
-/// What is left of the paths that lead through a member or item of this name.
-fn beyond<'a>(paths: &[&'a [Step]], name: &str) -> Vec<&'a [Step]> {
-    let through = |path: &&'a [Step]| match path.split_first() {
-        Some((Step::Every, rest)) => Some(rest),
-        Some((Step::One(step), rest)) if step == name || is_like(name, step) => Some(rest),
+/// What is left of the ways that lead through a member or item of this name.
+fn beyond<'a>(ways: &[Way<'a>], name: &str) -> Vec<Way<'a>> {
+    let through = |way: &Way<'a>| match way.left.split_first() {
+        Some((Step::Every, left)) => Some(Way { left, ..*way }),
+        Some((Step::One(step), left)) if step == name || is_like(name, step) => Some(Way { left, ..*way }),
         _ => None,
     };
-    paths.iter().filter_map(through).collect()
+    ways.iter().filter_map(through).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn redaction(rule: &str, is_tried_out: bool, pointers: &[&str]) -> Redaction {
+        let paths = pointers.iter().map(|pointer| Path::new(pointer).unwrap()).collect();
+        Redaction { rule: rule.into(), paths, is_tried_out }
+    }
+
     fn without(document: &str, pointers: &[&str]) -> Option<String> {
-        let paths: Vec<_> = pointers.iter().map(|pointer| Path::new(pointer).unwrap()).collect();
-        redacted(document, &paths.iter().collect::<Vec<_>>()).unwrap()
+        redacted(document, &[redaction("one", false, pointers)]).unwrap().text
     }
 
     #[test]
@@ -125,6 +198,29 @@ mod tests {
             without(text, &["/card/number"]).unwrap(),
             r#"{"Card":{"NUMBER":"[redacted]"},"card":"[redacted]","card2":"{}"}"#
         );
+    }
+
+    #[test]
+    fn it_is_told_who_took_something_out_and_who_only_would_have() {
+        let text = r#"{"pass":1,"card":{"n":2},"notes":"{\"pass\":1}"}"#;
+        let rules = [
+            redaction("pass", false, &["/pass", "/nothing"]),
+            redaction("idle", false, &["/nothing"]),
+            redaction("text", false, &["/notes/pass"]),
+            redaction("card", true, &["/card"]),
+            redaction("idle too", true, &["/nothing"]),
+        ];
+        let Redacted { text, by, tried_out } = redacted(text, &rules).unwrap();
+        assert_eq!(text.unwrap(), r#"{"pass":"[redacted]","card":{"n":2},"notes":"[redacted]"}"#);
+        assert_eq!((by, tried_out), (vec!["pass".into(), "text".into()], vec!["card".into()]));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_nothing_to_a_rule_that_is_tried_out() {
+        let text = r#"{"pass":1,"pass":"#;
+        let tried = redacted(text, &[redaction("one", true, &["/pass"])]).unwrap();
+        assert!(tried.text.is_none() && tried.by.is_empty() && tried.tried_out.is_empty());
+        assert!(redacted(text, &[redaction("one", false, &["/pass"])]).is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::*;
 use crate::kit::{
     bench::{Bench, Outcome, connectable, result, stream},
     clock::{ManualClock, Timestamp},
+    decision::LateDecisions,
     host::{Caller, Identity},
     policy::PolicyKind,
 };
@@ -197,17 +198,64 @@ async fn sec_an_expression_that_fails_allows_nothing_and_denies() {
     }
 }
 
+/// What was decided, and by whom, as metrics and the audit have it.
+fn decided(outcome: &Outcome) -> Vec<(String, &'static str)> {
+    let all = outcome.facts.get::<Decisions>().map(|all| all.0.clone()).unwrap_or_default();
+    let late = outcome.facts.get::<LateDecisions>().map(|late| late.0.clone()).unwrap_or_default();
+    let all = all.into_iter().chain(late.iter().flat_map(Undecided::take));
+    all.map(|decided| (decided.rule.to_string(), decided.outcome)).collect()
+}
+
+fn said(decided: &[(&str, &'static str)]) -> Vec<(String, &'static str)> {
+    decided.iter().map(|(rule, outcome)| ((*rule).to_owned(), *outcome)).collect()
+}
+
 #[tokio::test]
 async fn a_rule_that_is_tried_out_only_says_what_it_would_have_done() {
-    let bench = bench(&json!({ "default": "allow", "rules": [
-        { "name": "maybe", "match": { "tools": ["odd"] }, "action": "deny", "mode": "shadow" },
-        { "name": "seen", "match": { "tools": ["odd"] }, "action": "log" },
+    let tried = |name: &str, action: &str| json!({ "name": name, "match": { "tools": ["odd"] }, "action": action, "mode": "shadow" });
+    let tried_on = |name: &str, action: &str, place: &str| {
+        let mut rule = tried(name, action);
+        rule["redact"] = json!([place]);
+        rule
+    };
+    let bench = bench(&json!({ "default": "deny", "rules": [
+        tried("never", "deny"),
+        tried("ever", "allow"),
+        tried("seen", "log"),
+        tried_on("no password", "redact_arguments", "/password"),
+        tried_on("no pin", "redact_arguments", "/pin"),
+        tried_on("no token", "redact_result", "/structuredContent/token"),
+        tried_on("no key", "redact_result", "/structuredContent/key"),
+        { "name": "really seen", "match": { "tools": ["odd"] }, "action": "log" },
+        { "name": "odd", "match": { "tools": ["odd"] }, "action": "allow" },
     ] }));
-    let outcome = call(&bench, "ada", "odd", json!({})).await;
+    let outcome = call(&bench, "ada", "odd", json!({ "password": "s3cret" })).await;
     assert!(!is_denied(&outcome, None));
-    let decided: Vec<_> = outcome.facts.get::<Decisions>().unwrap().0.iter().map(|d| (&*d.rule, d.outcome)).collect();
-    assert_eq!(decided, [("maybe", "would_deny"), ("seen", "logged")]);
-    assert!(listed(&bench, "ada").await.contains(&"odd".to_owned()));
+    let expected = [
+        ("no password", "would_redact_arguments"),
+        ("never", "would_deny"),
+        ("ever", "would_allow"),
+        ("seen", "would_log"),
+        ("really seen", "logged"),
+        ("odd", "allowed"),
+        ("no token", "would_redact_result"),
+    ];
+    assert_eq!(decided(&outcome), said(&expected));
+    let sent = String::from_utf8_lossy(outcome.reached[0].message.bytes()).into_owned();
+    assert!(sent.contains("s3cret"), "nothing is taken out: {sent}");
+    assert_eq!(outcome.message()["result"]["structuredContent"]["token"], "s3cret");
+    assert_eq!(listed(&bench, "ada").await, ["odd"]);
+}
+
+#[tokio::test]
+async fn what_the_default_decides_is_counted_under_a_name_that_no_rule_has() {
+    for (default, outcome) in [("deny", "denied"), ("allow", "allowed")] {
+        let bench = bench(&json!({ "default": default, "rules": [] }));
+        assert_eq!(decided(&call(&bench, "ada", "odd", json!({})).await), said(&[("(default)", outcome)]));
+    }
+    let options = rules(&json!([{ "name": "(default)", "action": "allow" }]));
+    let problems = PolicyKind::of::<McpRules>().layer(&options, &Host::default()).unwrap_err();
+    assert_eq!((problems.len(), &*problems[0].at), (1, "/rules/0/name"));
 }
 
 #[tokio::test]
@@ -234,6 +282,30 @@ async fn what_is_redacted_reaches_neither_upstream_nor_client() {
     .upstream(|message| result(message, &json!({ "result": { "structuredContent": { "token": "s3cret" } } })));
     let outcome = bench.call("tasks/get", json!({ "taskId": "t1" })).fact(caller("ada")).send().await;
     assert_eq!(outcome.message()["result"]["result"]["structuredContent"]["token"], "[redacted]");
+}
+
+#[tokio::test]
+async fn who_took_something_out_is_known_afterwards_also_of_a_stream() {
+    let rules = json!({ "default": "allow", "rules": [
+        { "name": "in", "action": "redact_arguments", "redact": ["/password"] },
+        { "name": "out", "action": "redact_result", "redact": ["/structuredContent/token"] },
+    ] });
+    let bench = bench(&rules);
+    let outcome = call(&bench, "ada", "odd", json!({ "password": "s3cret" })).await;
+    let expected = said(&[("in", "redacted_arguments"), ("(default)", "allowed"), ("out", "redacted_result")]);
+    assert_eq!(decided(&outcome), expected);
+    let outcome = call(&bench, "ada", "odd", json!({ "n": 1 })).await;
+    assert_eq!(decided(&outcome), said(&[("(default)", "allowed"), ("out", "redacted_result")]), "nothing to take out");
+    let streamed = Bench::of::<McpRules>(&rules).upstream(|_| {
+        stream([
+            r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"token":"s3cret"}}}"#,
+        ])
+    });
+    let outcome = call(&streamed, "ada", "odd", json!({ "password": "s3cret" })).await;
+    assert_eq!((outcome.streamed, decided(&outcome)), (true, expected));
+    let task = bench.call("tasks/result", json!({ "taskId": "t1" })).fact(caller("ada")).send().await;
+    assert_eq!(decided(&task), said(&[("out", "redacted_result")]));
 }
 
 #[tokio::test]

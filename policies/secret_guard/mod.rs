@@ -24,7 +24,7 @@ use self::{
 use crate::kit::{
     answers::{Edit, EditResult, Verdict},
     chain::{Answer as Answered, Request, Response, RouteLayer, RouteService, answered, direct, refuse, then},
-    decision::{Decided, Decisions, LateDecisions, Undecided},
+    decision::{Decided, Decisions, Undecided},
     host::Host,
     json::{Flaw, FlawKind},
     message::{Kind as MessageKind, Message, header_text},
@@ -180,10 +180,7 @@ impl AnswerEdit {
     fn response(self, response: Response) -> Response {
         let Some(edit) = self.edit else { return self.guard.silence(response) };
         let mut response = edit.response(response);
-        match response.body() {
-            Reply::Events(_) => LateDecisions::add(&mut response, self.decided),
-            _ => Decisions::add(&mut response, self.decided.take()),
-        }
+        self.decided.join(&mut response);
         response
     }
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::kit::{
     bench::{self, Bench, Outcome, result, stream},
     clock::{ManualClock, Timestamp},
+    decision::LateDecisions,
     policy::PolicyKind,
 };
 

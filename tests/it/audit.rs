@@ -56,6 +56,39 @@ pub(crate) fn text(output: &Output) -> String {
 }
 
 #[tokio::test]
+async fn what_a_rule_took_out_of_a_call_stands_in_its_row_and_in_the_metrics() {
+    let rules = json!({ "rules": [
+        { "name": "no passwords", "action": "redact_arguments", "redact": ["/text"] },
+        { "name": "no answers", "action": "redact_result", "redact": ["/content/*/text"] },
+        { "name": "echoes", "match": { "tools": ["echo"] }, "action": "allow" },
+    ] });
+    let route = Route::demo().policy("audit-log", &json!({})).policy("dev-login", &json!({}));
+    let gateway = Setup::new().route("/mcp", route.policy("mcp-rules", &rules)).spawn();
+    let token = token(&gateway, "ada").await;
+    let echoed = gateway.ask(&signed(&token, &call(1, "echo", &json!({ "text": "s3cret" })))).await;
+    assert!(!echoed.text().contains("s3cret") && echoed.text().contains("[redacted]"), "{}", echoed.text());
+    assert_eq!(gateway.ask(&signed(&token, &call(2, "list_notes", &json!({})))).await.reason(), "denied_by_rule");
+    let rows = rows(&gateway, &[], 2).await;
+    let row = rows.iter().find(|row| row["target"]["name"] == "echo").unwrap();
+    assert_eq!((&row["decision"], &row["error"]), (&json!("allowed"), &Value::Null), "{row}");
+    assert_eq!(row["decidedBy"], json!({ "policy": "mcp-rules", "rule": "echoes" }));
+    let rule = |name: &str, outcome: &str| json!({ "policy": "mcp-rules", "rule": name, "outcome": outcome });
+    let expected =
+        [rule("no passwords", "redacted_arguments"), rule("echoes", "allowed"), rule("no answers", "redacted_result")];
+    assert_eq!(row["rules"], json!(expected), "{row}");
+    let row = rows.iter().find(|row| row["target"]["name"] == "list_notes").unwrap();
+    assert_eq!(row["decidedBy"], json!({ "policy": "mcp-rules", "rule": "(default)" }), "{row}");
+    let metrics = gateway.ask(&Request::get("/metrics")).await;
+    for wanted in [
+        r#"outcome="redacted_arguments",policy="mcp-rules",route="/mcp",rule="no passwords""#,
+        r#"outcome="redacted_result",policy="mcp-rules",route="/mcp",rule="no answers""#,
+        r#"outcome="denied",policy="mcp-rules",route="/mcp",rule="(default)""#,
+    ] {
+        assert!(metrics.text().contains(wanted), "{wanted}: {}", metrics.text());
+    }
+}
+
+#[tokio::test]
 async fn every_request_is_a_row_also_those_that_nobody_let_in() {
     let gateway = Setup::new().route("/mcp", audited(&json!({ "arguments": "redacted" }))).spawn();
     let stranger = gateway.ask(&Request::post("/mcp", &list_tools(1))).await;

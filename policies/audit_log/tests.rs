@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     kit::{
-        audit::{self, Decision, Entry, Keeping, Kept, NotKept, Origin, before_upstream, enter},
+        audit::{self, Decision, Entry, Fault, Keeping, Kept, NotKept, Origin, before_upstream, enter},
         bench::{Bench, body, result, slow_stream, stream},
         chain::{gate, stack},
         decision::{Decided, LateDecisions, Undecided},
@@ -269,4 +269,13 @@ async fn what_is_decided_about_events_is_in_the_row_and_others_still_hear_it() {
     assert_eq!(book.row().end.unwrap().decided[0].outcome, "masked");
     let LateDecisions(others) = outcome.facts.get::<LateDecisions>().unwrap();
     assert_eq!(others[0].take()[0].outcome, "masked");
+}
+
+#[test]
+fn every_policy_that_is_blamed_for_a_reason_is_one_that_there_is() {
+    let blamed: Vec<_> = Reason::ALL.iter().filter_map(|reason| Fault::refusal(*reason, None).policy).collect();
+    assert!(blamed.len() > 10);
+    for policy in blamed {
+        assert!(crate::STANDARD.iter().any(|kind| kind.name == policy), "{policy}");
+    }
 }

@@ -213,7 +213,7 @@ fn short(name: &str) -> &str {
     name.char_indices().nth(NAME).map_or(name, |(end, _)| &name[..end])
 }
 
-/// Whose side a reason is about, and which policy gives it, where only one does.
+/// Whose side a reason is about, and which policy gives it, where only one does. Each is named: a new one has to be thought of.
 fn blame(reason: Reason) -> (Origin, Option<&'static str>) {
     use Reason as R;
     let policy = |name| (Origin::Policy, Some(name));
@@ -255,6 +255,37 @@ fn blame(reason: Reason) -> (Origin, Option<&'static str>) {
         | R::ShuttingDown
         | R::Overloaded
         | R::Internal => (Origin::Gateway, None),
-        _ => (Origin::Client, None),
+        R::RouteNotFound
+        | R::MethodNotAllowed
+        | R::HostNotAllowed
+        | R::OriginNotAllowed
+        | R::BadRequest
+        | R::HeadersTooLarge
+        | R::UnsupportedMediaType
+        | R::EncodedBody
+        | R::NotAcceptable
+        | R::BodyTooLarge
+        | R::BodyTooSlow
+        | R::MalformedJson
+        | R::AmbiguousJson
+        | R::MessageTooComplex
+        | R::BatchNotSupported
+        | R::NotAMessage
+        | R::InvalidParams
+        | R::HeaderMismatch
+        | R::UnsupportedVersion
+        | R::RevisionNotServed
+        | R::UnknownMethod
+        | R::NotBridged
+        | R::CallNotWaiting
+        | R::UnusualName
+        | R::UnknownSession
+        | R::UnaskedResponse
+        | R::SessionRequired
+        | R::ClientLacks
+        | R::NoInput
+        | R::UnknownId
+        | R::Conflict
+        | R::BeyondKey => (Origin::Client, None),
     }
 }

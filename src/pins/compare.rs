@@ -70,10 +70,14 @@ fn lines(text: &str) -> Vec<String> {
 
 /// Of long texts only what is between the lines with which both begin and end.
 fn without_same_ends(mut was: Vec<String>, mut is: Vec<String>) -> (Vec<String>, Vec<String>) {
+    // Texts that are not the same and look so are shown whole.
+    if was == is {
+        return (was, is);
+    }
     let same = was.iter().zip(&is).take_while(|(one, other)| one == other).count();
     was.drain(..same);
     is.drain(..same);
-    while was.len() > 1 && is.len() > 1 && was.last() == is.last() {
+    while !was.is_empty() && was.last() == is.last() {
         was.pop();
         is.pop();
     }
@@ -118,6 +122,27 @@ mod tests {
         );
         assert_eq!(told(&was, &was), [""; 0]);
         assert_eq!(told(&is, &was)[0], "  /annotations\n    - {\"readOnlyHint\":true}");
+    }
+
+    #[test]
+    fn a_line_that_was_put_in_or_taken_out_is_the_only_one_that_is_shown() {
+        let text = |text: &str| json!({ "description": text });
+        for (was, is, shown) in [
+            ("Adds.\nFast.", "Adds.\nSafe.\nFast.", "+ \"Safe.\""),
+            ("Adds.\nSafe.\nFast.", "Adds.\nFast.", "- \"Safe.\""),
+            ("Fast.", "Adds.\nFast.", "+ \"Adds.\""),
+            ("Adds.", "Adds.\nFast.", "+ \"Fast.\""),
+            ("Adds.\nAdds.", "Adds.", "- \"Adds.\""),
+            ("Adds.\nFast.\n", "Adds.\nFast.", "- \"\""),
+        ] {
+            assert_eq!(told(&text(was), &text(is)), [format!("  /description\n    {shown}")], "{was:?} {is:?}");
+        }
+    }
+
+    #[test]
+    fn sec_texts_that_differ_and_look_the_same_are_shown_all_the_same() {
+        let (was, is) = (json!({ "description": "a⟨U+200B⟩b" }), json!({ "description": "a\u{200b}b" }));
+        assert_eq!(told(&was, &is), ["  /description\n    - \"a⟨U+200B⟩b\"\n    + \"a⟨U+200B⟩b\""]);
     }
 
     #[test]

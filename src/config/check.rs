@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::{
     Document, Pointer,
     file::{Batches, Era, Gateway, RouteClocks, RouteLimits, RouteOptions, RoutesFile, Upstream, network, no_options},
+    pointer::steps,
     shape::Shape,
 };
 
@@ -142,7 +143,7 @@ impl Check<'_> {
         self.problems.extend(Shape::of::<RoutesFile>().problems(value, &root));
         let date = value["compatibilityDate"].as_str();
         self.problems.extend(date.and_then(compatibility));
-        let gateway: Gateway = self.read(&value["gateway"], &root.join("gateway")).unwrap_or_default();
+        let gateway = self.read_gateway(&value["gateway"], &root.join("gateway"));
         self.gateway(&gateway, &value["gateway"]);
         let mut checked = Checked { gateway, ..Checked::default() };
         let mut named = BTreeMap::new();
@@ -185,6 +186,23 @@ impl Check<'_> {
                 None
             }
         }
+    }
+
+    /// Reads what is good of it, so that a mistake in one part does not hide those in the others.
+    fn read_gateway(&mut self, value: &Value, at: &Pointer) -> Gateway {
+        let mut good = value.clone();
+        for problem in &self.problems {
+            if let Some(place) = problem.at.strip_prefix(at.as_str()) {
+                cut(&mut good, place);
+            }
+        }
+        // One that is only misspelt is not a missing key.
+        if let Value::Object(parts) = &mut good
+            && KEY.iter().any(|part| parts.contains_key(*part) != value.get(part).is_some())
+        {
+            parts.retain(|part, _| !KEY.contains(&part.as_str()));
+        }
+        self.read(&good, at).unwrap_or_default()
     }
 
     fn gateway(&mut self, gateway: &Gateway, value: &Value) {
@@ -367,6 +385,23 @@ impl Check<'_> {
                     .push(problem.hint("add \"url\": \"https://…/mcp\", or \"demo\": true for the built-in server"));
             }
         }
+    }
+}
+
+/// Parts of `gateway` that are judged together.
+const KEY: [&str; 3] = ["store", "encryptionKey", "encryptionKeyCommand"];
+
+/// Takes out what is at a place. Of lists all goes, so that what is left of them stands where it stood.
+fn cut(value: &mut Value, place: &str) {
+    fn goes(value: &mut Value, mut steps: impl Iterator<Item = String>) -> bool {
+        let (Some(step), Value::Object(members)) = (steps.next(), value) else { return true };
+        if members.get_mut(&step).is_some_and(|member| goes(member, steps)) {
+            members.remove(&step);
+        }
+        false
+    }
+    if goes(value, steps(place)) {
+        *value = Value::Null;
     }
 }
 

@@ -58,7 +58,8 @@ impl Secrets {
         self.0.insert(value.to_owned(), written.to_owned());
         // How the value looks inside JSON text.
         let quoted = Value::from(value).to_string();
-        self.0.insert(quoted.trim_matches('"').to_owned(), written.to_owned());
+        let inside = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+        self.0.insert(inside.to_owned(), written.to_owned());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, BufWriter, Read, Write},
+    io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -173,7 +173,23 @@ async fn export(stored: &Stored, output: Option<&Path>) -> anyhow::Result<ExitCo
         Some(file) => Box::new(File::create(file).with_context(|| format!("{} cannot be written", file.display()))?),
         None => Box::new(std::io::stdout().lock()),
     };
-    let mut output = BufWriter::new(&mut *output);
+    match write_rows(stored, &mut output).await {
+        Ok(rows) => {
+            eprintln!("{rows} rows. `portcullis audit verify FILE` proves them, wherever it runs.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if is_closed(&error) => Ok(ExitCode::FAILURE),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whoever read the rows has gone.
+fn is_closed(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+async fn write_rows(stored: &Stored, output: &mut dyn Write) -> anyhow::Result<usize> {
+    let mut output = BufWriter::new(output);
     for key in PublicKey::of_store(&stored.store, &stored.tenant).await? {
         writeln!(output, "{}", json!({ "kind": "key", "key": key.to_jwk() }))?;
     }
@@ -184,8 +200,7 @@ async fn export(stored: &Stored, output: Option<&Path>) -> anyhow::Result<ExitCo
     })
     .await?;
     output.flush()?;
-    eprintln!("{rows} rows. `portcullis audit verify FILE` proves them, wherever it runs.");
-    Ok(ExitCode::SUCCESS)
+    Ok(rows)
 }
 
 async fn each_row(stored: &Stored, mut look: impl FnMut(&AuditRow) -> anyhow::Result<()>) -> anyhow::Result<()> {

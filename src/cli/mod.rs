@@ -1,5 +1,21 @@
 //! What people type.
 
+// All commands print with these, in the place of the standard ones.
+macro_rules! print {
+    ($($text:tt)*) => { $crate::cli::output::print(format_args!($($text)*)) };
+}
+macro_rules! println {
+    () => { print!("\n") };
+    ($($text:tt)*) => { print!("{}\n", format_args!($($text)*)) };
+}
+macro_rules! eprint {
+    ($($text:tt)*) => { $crate::cli::output::complain(format_args!($($text)*)) };
+}
+macro_rules! eprintln {
+    () => { eprint!("\n") };
+    ($($text:tt)*) => { eprint!("{}\n", format_args!($($text)*)) };
+}
+
 mod approvals;
 mod audit;
 mod check;
@@ -9,6 +25,7 @@ mod doctor;
 mod explain;
 mod grants;
 mod keys;
+mod output;
 mod pins;
 mod schema;
 mod serve;

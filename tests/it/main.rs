@@ -23,6 +23,7 @@ mod notebook;
 mod once;
 mod operators;
 mod pins;
+mod pipes;
 mod reload;
 mod rules;
 mod secrets;

@@ -31,7 +31,7 @@ pub(crate) use self::{
     notebook::Notebook,
     oauth::{CHALLENGE, OAuthClient, REDIRECT, Tokens, VERIFIER, address, parameters, register, say_yes},
     place::{Place, Reachable},
-    process::{Process, run},
+    process::{Process, Unread, run, run_unread},
     provider::{DISCOVERY, JWKS, Provider, SECRET, TOKEN},
     tls::Authority,
     upstream::{Received, Upstream},

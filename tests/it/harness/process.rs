@@ -2,7 +2,7 @@
 
 use std::{
     fs::DirEntry,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -195,4 +195,26 @@ fn collect(from: impl Read + Send + 'static, written: Arc<Mutex<Vec<String>>>) -
             written.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
         }
     })
+}
+
+/// Runs the program when nobody reads any more what it writes to standard output, or to standard error: the exit code, and what it
+/// wrote to the other one.
+pub(crate) fn run_unread(arguments: &[&str], unread: Unread) -> (Option<i32>, String) {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let mut command = command(&[]);
+    command.args(arguments);
+    match unread {
+        Unread::Output => command.stdout(writer).stderr(Stdio::piped()),
+        Unread::Errors => command.stderr(writer).stdout(Stdio::piped()),
+    };
+    let Output { status, stdout, stderr } = command.spawn().unwrap().wait_with_output().unwrap();
+    (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
+}
+
+/// What nobody reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unread {
+    Output,
+    Errors,
 }

@@ -1,12 +1,16 @@
 mod hostile;
 mod zod;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use serde_json::{Value, json};
+use tokio::{task::JoinSet, time::sleep};
 
 use super::*;
 use crate::kit::{
@@ -189,6 +193,36 @@ async fn the_upstream_is_asked_once_and_a_definition_that_changed_is_asked_for_b
     assert!(was_called(&call(&bench, "count", json!({ "n": "one" })).await));
     assert!(!was_called(&call(&bench, "count", json!({ "n": 1 })).await));
     assert_eq!(lists.load(Ordering::SeqCst), 2, "and not for each call that is refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_first_calls_at_once_one_asks_for_the_list_and_a_client_that_goes_away_takes_it_from_nobody() {
+    let lists = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&lists);
+    let bench = Bench::of::<ArgumentValidation>(&json!({})).slow_upstream(Duration::from_secs(1), move |message| {
+        if message.method() != Some(&Method::ListTools) {
+            return result(message, &json!({ "content": [] }));
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        result(message, &json!({ "tools": definitions() }))
+    });
+    let bench = Arc::new(bench);
+    let call_of = |who: &'static str| {
+        let bench = Arc::clone(&bench);
+        async move {
+            let who: Caller = Identity { subject: who.into(), ..Identity::default() }.into();
+            bench.call("tools/call", json!({ "name": "free", "arguments": {} })).fact(who).send().await
+        }
+    };
+    let first = tokio::spawn(call_of("ada"));
+    sleep(Duration::from_millis(500)).await;
+    let all: JoinSet<_> = (0..100).map(|_| call_of("ada")).collect();
+    sleep(Duration::from_millis(100)).await;
+    first.abort();
+    assert!(all.join_all().await.iter().all(was_called));
+    assert_eq!(lists.load(Ordering::SeqCst), 1, "that of the client that went away was never answered");
+    assert!(was_called(&call_of("bob").await));
+    assert_eq!(lists.load(Ordering::SeqCst), 2, "bob's own list is asked for");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::kit::{
     asking,
     chain::{Arrival, Request, RouteService},
+    flights::Flights,
     host::Caller,
     memory::{Equivalent, Memory},
 };
@@ -84,6 +85,8 @@ impl Equivalent<Key> for About<'_> {
 pub struct Definitions<T: Clone + Send + Sync + 'static> {
     known: Memory<Key, T>,
     asked: Memory<Key, ()>,
+    /// Route and caller of lists that are being asked for.
+    flights: Flights<(Arc<str>, Option<Arc<str>>)>,
     read: Box<dyn Fn(&Value) -> T + Send + Sync>,
 }
 
@@ -91,7 +94,7 @@ impl<T: Clone + Send + Sync + 'static> Definitions<T> {
     /// `read` makes what is remembered of a definition.
     pub fn new(read: impl Fn(&Value) -> T + Send + Sync + 'static) -> Self {
         let (known, asked) = (Memory::new(REMEMBERED, MEMORY), Memory::new(REMEMBERED, PAUSE));
-        Self { known, asked, read: Box::new(read) }
+        Self { known, asked, flights: Flights::new(), read: Box::new(read) }
     }
 
     /// What is remembered of a tool, for whoever sent this request.
@@ -123,17 +126,31 @@ impl<T: Clone + Send + Sync + 'static> Definitions<T> {
         if self.asked.contains(&About::of(request, "")) {
             return self.of(request, tool);
         }
-        self.ask_anew(request, inner, tool).await
+        self.alone(request, self.learn_all(request, inner, tool)).await;
+        self.of(request, tool)
+    }
+
+    /// Does `work`, which asks the upstream and remembers what it says; but if others do so for the same caller at this moment, waits
+    /// for them instead. None where they did, or nothing was said.
+    pub async fn alone<R>(&self, request: &Request, work: impl Future<Output = Option<R>>) -> Option<R> {
+        let Asker { route, caller, .. } = Asker::of(request);
+        self.flights.alone((route, caller.map(|caller| Arc::clone(&caller.subject))), work).await
     }
 
     /// Asks although the upstream may have been asked just now. None where it says nothing, also if it once did.
     pub async fn ask_anew(&self, request: &Request, inner: &RouteService, tool: &str) -> Option<T> {
+        self.learn_all(request, inner, tool).await;
+        self.of(request, tool)
+    }
+
+    /// None where nothing is said. What was known of `tool` is forgotten.
+    async fn learn_all(&self, request: &Request, inner: &RouteService, tool: &str) -> Option<()> {
         let asker = Asker::of(request);
         self.known.remove(&asker.about(tool));
-        for definition in self.list_now(request, inner).await.into_iter().flatten() {
+        for definition in self.list_now(request, inner).await? {
             self.learn(&asker, &definition);
         }
-        self.get(&asker, tool)
+        Some(())
     }
 
     /// All that the upstream says, as the sender of `request` would be told. None where it says nothing, or was asked just now.

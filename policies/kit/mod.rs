@@ -18,6 +18,7 @@ pub mod decision;
 pub mod definitions;
 pub mod edge;
 pub mod fetch;
+mod flights;
 pub mod headers;
 pub mod host;
 pub mod json;

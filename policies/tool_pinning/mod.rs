@@ -171,7 +171,20 @@ impl Pinning {
         if self.has_begun(&pinned) {
             return Ok(pinned);
         }
-        let Some(said) = self.known.list_now(request, inner).await else { return Ok(pinned) };
+        match self.known.alone(request, self.begin(request, inner, upstream)).await {
+            Some(begun) => begun,
+            None => self.pins.recall(upstream).recall().await,
+        }
+    }
+
+    /// None where the upstream says nothing.
+    async fn begin(
+        &self,
+        request: &Request,
+        inner: &RouteService,
+        upstream: &str,
+    ) -> Option<Result<Arc<Pinned>, NoPins>> {
+        let said = self.known.list_now(request, inner).await?;
         let tools = self.learn(request, &said);
         let clean = |present: &Present| match present {
             Present::One(seen) => seen.flags.is_empty() || self.options.on_flag == OnDifference::Log,
@@ -180,20 +193,23 @@ impl Pinning {
         let good = tools.iter().filter(|(_, (present, _))| clean(present));
         let first: Vec<_> = good.filter_map(|(name, (_, definition))| self.reading.kept(name, definition)).collect();
         // A list without tools is one of somebody who is not connected, or may do nothing.
-        if tools.is_empty() {
-            return Ok(pinned);
+        let recalling = if tools.is_empty() { self.pins.recall(upstream) } else { self.pins.begin(upstream, first) };
+        let pinned = recalling.recall().await;
+        if let Ok(pinned) = &pinned {
+            self.note(upstream, pinned, &tools);
         }
-        let pinned = self.pins.begin(upstream, first).recall().await?;
-        self.note(upstream, &pinned, &tools);
-        Ok(pinned)
+        Some(pinned)
     }
 
     /// Asks the upstream what its tools are now.
     async fn ask(&self, request: &Request, inner: &RouteService, upstream: &str, pinned: &Pinned) {
-        if let Some(said) = self.known.list(request, inner).await {
+        let ask = async {
+            let said = self.known.list(request, inner).await?;
             let tools = self.learn(request, &said);
             self.note(upstream, pinned, &tools);
-        }
+            Some(())
+        };
+        self.known.alone(request, ask).await;
     }
 
     /// Remembers what a whole list says to whoever sent `request`.

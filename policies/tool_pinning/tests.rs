@@ -1,8 +1,12 @@
 mod hostile;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::kit::{
@@ -372,4 +376,30 @@ async fn what_one_caller_was_told_does_not_speak_for_another() {
     assert_eq!(scene.call("add").await.reason(), Some("tool_changed"));
     scene.has(json!([add("Adds two numbers.")]));
     assert!(was_called(&scene.call("add").await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_first_calls_at_once_one_asks_for_the_list_that_is_pinned_and_all_are_compared_with_it() {
+    let (pins, lists) = (Arc::<Memory>::default(), Arc::<Mutex<usize>>::default());
+    let host = Host { pins: Some(Arc::clone(&pins) as Arc<dyn Pins>), ..Host::default() };
+    let layer = PolicyKind::of::<ToolPinning>().layer(&json!({}), &host).unwrap();
+    let count = Arc::clone(&lists);
+    let bench = Bench::with(layer).slow_upstream(Duration::from_secs(1), move |message| match message.method() {
+        Some(Method::ListTools) => {
+            *count.lock().unwrap() += 1;
+            result(message, &json!({ "tools": [add("Adds two numbers.")] }))
+        }
+        _ => result(message, &json!({ "content": [] })),
+    });
+    let bench = Arc::new(bench);
+    for (tool, passes) in [("add", true), ("none", false)] {
+        let calls = (0..100).map(|_| {
+            let bench = Arc::clone(&bench);
+            async move { bench.call("tools/call", json!({ "name": tool })).send().await.reason().is_none() }
+        });
+        let passed = calls.collect::<JoinSet<_>>().join_all().await;
+        assert!(passed.iter().all(|passed| *passed == passes), "{tool}");
+        assert_eq!(*lists.lock().unwrap(), 1, "{tool}");
+    }
+    assert_eq!(pins.noted(), ["first add"]);
 }

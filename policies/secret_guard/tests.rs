@@ -83,6 +83,14 @@ fn every_pattern_finds_its_examples_and_lets_pass_what_only_looks_like_them() {
 }
 
 #[test]
+fn what_every_pattern_lets_pass_is_a_near_miss() {
+    for Example { name, literals, passes, .. } in examples() {
+        let is_near = |text: &String| literals.is_empty() || literals.iter().any(|literal| text.contains(&**literal));
+        assert!(passes.iter().any(is_near), "{name} is not even tried on {passes:?}");
+    }
+}
+
+#[test]
 fn the_names_are_those_of_the_page_and_the_literals_can_be_looked_for_in_what_is_written() {
     let page = include_str!("README.md");
     let mut names = BTreeSet::new();
@@ -99,6 +107,15 @@ fn the_names_are_those_of_the_page_and_the_literals_can_be_looked_for_in_what_is
         assert!(!literals.is_empty() || set == "personal-data", "{name} would have to be looked for in every text");
     }
     assert!(page.contains(patterns::date()), "the page does not say when the patterns were looked through");
+}
+
+#[test]
+fn a_token_of_a_github_app_is_one_secret_although_there_is_a_jwt_in_it() {
+    let token = secret("ghs_<digits:7>_eyJ<url:33>.eyJ<url:300>.<url:86>");
+    let text = json!({ "token": token, "other": 1 }).to_string();
+    let finds = look::look(&text, &ALL_KINDS, None).unwrap();
+    assert_eq!(masked(&text, &finds), r#"{"token":"[masked: github-token]","other":1}"#);
+    assert_eq!(finds.len(), 1);
 }
 
 #[test]

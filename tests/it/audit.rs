@@ -1,6 +1,6 @@
 //! Who did what, and the proof of it.
 
-use std::{collections::HashSet, path::Path, process::Output};
+use std::{collections::HashSet, io::Write, path::Path, process::Output};
 
 use opentelemetry_proto::tonic::{
     collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse},
@@ -324,6 +324,84 @@ async fn fault_a_store_that_takes_no_rows_stops_calls_where_the_route_fails_clos
     let rows = rows(&gateway, &["--reason", "audit_unavailable"], 1).await;
     assert_eq!((&rows[0]["decision"], &rows[0]["sent"]), (&json!("denied"), &json!(0)));
     assert!(gateway.command(&["audit", "verify"]).status.success());
+}
+
+#[tokio::test]
+#[ignore = "needs PORTCULLIS_TEST_SMALL_DISK, a folder on a disk of a few megabytes, which .ci/run makes"]
+async fn fault_a_full_disk_loses_no_row_where_the_route_fails_closed_and_tells_of_each_elsewhere() {
+    let disk = std::env::var("PORTCULLIS_TEST_SMALL_DISK").expect(".ci/run sets PORTCULLIS_TEST_SMALL_DISK");
+    let upstream = Upstream::new(|received| Answer::json(&received.result(&json!({})))).await;
+    let route = |options| Route::to(&upstream).policy("audit-log", &options);
+    let setup = Setup::new().route("/mcp", route(json!({ "promise": "fail-closed" })));
+    let setup = setup.route("/counted", route(json!({})));
+    let gateway = setup.gateway("store", json!(format!("sqlite:{disk}/portcullis.db"))).spawn();
+    let mut client = gateway.client().await;
+    let (mut made, mut counted) = (Vec::new(), 0);
+
+    // Whatever the store has room for already must be used up first.
+    let ballast = Path::new(&disk).join("ballast");
+    fill(&ballast);
+    let mut refused = 0;
+    for number in 0..20_000 {
+        let name = format!("call-{number}");
+        let reply = client.ask(&Request::post("/mcp", &call(1, &name, &json!({})))).await;
+        match reply.status.as_u16() {
+            200 => made.push(name),
+            _ => assert_eq!((reply.status, reply.reason()), (503, "audit_unavailable".to_owned()), "{refused}"),
+        }
+        refused += usize::from(reply.status != 200);
+        let reply = client.ask(&Request::post("/counted", &call(1, "counted", &json!({})))).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        counted += 1;
+        if refused == 100 {
+            break;
+        }
+    }
+    assert_eq!(refused, 100, "the disk was never full: {} calls were made", made.len());
+    // More than the queue holds.
+    for _ in 0..10_000 {
+        client.ask(&Request::post("/counted", &call(1, "counted", &json!({})))).await;
+        counted += 1;
+    }
+
+    std::fs::remove_file(&ballast).unwrap();
+    soon("calls are made again", async {
+        while client.ask(&Request::post("/mcp", &call(1, "after", &json!({})))).await.status != 200 {
+            pause(20).await;
+        }
+    })
+    .await;
+    let mut log = Vec::new();
+    soon("what was counted is written", async {
+        loop {
+            log = export(&gateway);
+            let lost: u64 = log.iter().filter_map(|row| row["lost"].as_u64()).sum();
+            let rows = log.iter().filter(|row| row["route"] == "/counted").count() as u64;
+            if lost > 0 && rows + lost == counted {
+                return;
+            }
+            pause(100).await;
+        }
+    })
+    .await;
+    let sent = log.iter().filter(|row| row["route"] == "/mcp" && row["sent"] == 1);
+    let kept: HashSet<_> = sent.map(|row| row["target"]["name"].as_str().unwrap()).collect();
+    let missing: Vec<_> = made.iter().filter(|name| !kept.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(gateway.command(&["audit", "verify"]).status.success());
+}
+
+/// Writes a file until nothing more goes in.
+fn fill(ballast: &Path) {
+    let mut file = std::fs::File::create(ballast).unwrap();
+    for size in [1 << 16, 1 << 12, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+}
+
+fn export(gateway: &Process) -> Vec<Value> {
+    let log = text(&gateway.command(&["audit", "export"]));
+    log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 async fn sql(store: &Path, sql: &'static str) {

@@ -9,10 +9,9 @@ use serde_json::{Value, json, value::RawValue};
 use crate::kit::{
     json::{Flaw, Limits, Reader},
     message::Message,
+    pages::Page,
 };
 
-/// Whether clients say of themselves that they can send people to a page.
-const CAPABILITIES: &str = "/_meta/io.modelcontextprotocol~1clientCapabilities";
 const STATE: &str = "requestState";
 const RESPONSES: &str = "inputResponses";
 /// Bytes of the upstream's own state that are kept while a policy asks; beyond that the upstream has to ask again.
@@ -28,17 +27,6 @@ pub struct Marker {
     question: &'static str,
     prefix: Box<str>,
     finder: Finder<'static>,
-}
-
-/// A page that somebody is asked to open.
-#[derive(Clone, Copy, Debug)]
-pub struct Page<'a> {
-    /// Names the question.
-    pub id: &'a str,
-    /// Where it is.
-    pub url: &'a str,
-    /// Why, for people.
-    pub message: &'a str,
 }
 
 /// The own `requestState`: which question it was, and what the upstream had asked before.
@@ -71,18 +59,6 @@ impl Round {
     pub fn was_declined(&self) -> bool {
         matches!(&*self.action, "decline" | "cancel")
     }
-}
-
-/// Did this client of 2026-07-28 declare that it can send people to a page?
-pub fn opens_pages(message: &Message) -> bool {
-    let params = message.params().filter(|_| message.is_modern());
-    let params: Value = params.and_then(|params| serde_json::from_str(params).ok()).unwrap_or_default();
-    params.pointer(CAPABILITIES).is_some_and(declares_pages)
-}
-
-/// Do capabilities of a client, of either era, say so?
-pub fn declares_pages(capabilities: &Value) -> bool {
-    capabilities.pointer("/elicitation/url").is_some_and(Value::is_object)
 }
 
 impl Marker {

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::{
     ask::Ask,
-    unconnected::{Arrived, Session, Unconnected},
+    unconnected::{Arrived, Unconnected},
 };
 use crate::kit::{
     chain::{Answer, Arrival, Inbound, Request, Response, RouteService, refuse},
@@ -18,6 +18,7 @@ use crate::kit::{
     },
     host::Host,
     refusal::{Reason, Refusal},
+    session::OwnSession,
 };
 
 /// When somebody has just said that they open the page, the call waits for them: that long, then again, and so on.
@@ -173,7 +174,7 @@ impl Carrier {
         ask: &Ask,
         mut request: Request,
         credential: UpstreamCredential,
-        session: Option<&Session>,
+        session: Option<&OwnSession>,
         is_renewal: bool,
         inner: &RouteService,
     ) -> Response {
@@ -204,7 +205,7 @@ impl Carrier {
     }
 
     /// The upstream takes no credential of this connection.
-    async fn give_up(&self, ask: &Ask, refused: &CredentialRefused, session: Option<&Session>) -> Response {
+    async fn give_up(&self, ask: &Ask, refused: &CredentialRefused, session: Option<&OwnSession>) -> Response {
         match self.connections.give_up(ask.wanted(&self.auth), refused).await {
             NoCredential::Refused(refusal) => ask.refuse(refusal),
             NoCredential::Connect(required) => self.unconnected.answer(ask, &required, session, false, None).await,

@@ -12,6 +12,7 @@ use portcullis_policies::kit::{
     chain::{Request, Response},
     message::{FIRST_MODERN, Message},
     reply::{AnswerKind, Event, EventSource, Reply},
+    session::knows_pages,
 };
 use serde_json::{Value, json};
 
@@ -133,6 +134,8 @@ pub(super) struct Agreed {
     pub(super) version: Option<String>,
     /// May the upstream have something to say beside its answers?
     pub(super) has_asides: bool,
+    /// Can the client send people to a page?
+    pub(super) opens_pages: bool,
 }
 
 impl Agreed {
@@ -140,8 +143,15 @@ impl Agreed {
         let said = answer.pointer("/result/protocolVersion").and_then(Value::as_str);
         let version = said.and_then(revision_with_sessions).map(ToOwned::to_owned);
         let has_asides = answer.get("result").is_some_and(|result| speaks_aside(message.params(), result));
-        Self { version, has_asides }
+        let opens_pages = version.as_deref().is_some_and(|version| knows_pages(version, &capabilities(message)));
+        Self { version, has_asides, opens_pages }
     }
+}
+
+/// What the client declares in `initialize`.
+fn capabilities(message: &Message) -> Value {
+    let params = message.params().and_then(|params| serde_json::from_str::<Value>(params).ok());
+    params.unwrap_or_default()["capabilities"].take()
 }
 
 /// The id of the `ping` that an event is.

@@ -9,7 +9,13 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
-use portcullis_policies::kit::{chain::Request, credential::UpstreamCredential, host::Caller, message::FIRST_MODERN};
+use portcullis_policies::kit::{
+    chain::Request,
+    credential::UpstreamCredential,
+    host::Caller,
+    message::FIRST_MODERN,
+    session::{marked, unmarked},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,6 +56,9 @@ pub(super) struct Session {
     /// May the upstream have something to say in it beside its answers?
     #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) has_asides: bool,
+    /// Did the client declare that it can send people to a page?
+    #[serde(rename = "p", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) opens_pages: bool,
 }
 
 /// Who else knows of a session.
@@ -99,12 +108,13 @@ impl Sessions {
     /// The id under which the client knows a session.
     pub(super) fn seal(&self, owner: Owner<'_>, session: &Session) -> Option<HeaderValue> {
         let plain = serde_json::to_vec(session).ok()?;
-        HeaderValue::try_from(self.seal.seal(PURPOSE, &self.place(owner), &plain)).ok()
+        let sealed = self.seal.seal(PURPOSE, &self.place(owner), &plain);
+        HeaderValue::try_from(marked(sealed, session.opens_pages)).ok()
     }
 
     /// The session that an id means, on this route, to this caller.
     pub(super) fn open(&self, owner: Owner<'_>, id: &HeaderValue) -> Option<Session> {
-        let plain = self.seal.open(PURPOSE, &self.place(owner), id.to_str().ok()?)?;
+        let plain = self.seal.open(PURPOSE, &self.place(owner), unmarked(id.to_str().ok()?))?;
         serde_json::from_slice(&plain).ok()
     }
 
@@ -133,7 +143,7 @@ mod tests {
     use super::*;
 
     fn held(id: &str) -> Session {
-        Session { version: None, held: Held::ByUpstream(id.to_owned()), has_asides: false }
+        Session { version: None, held: Held::ByUpstream(id.to_owned()), has_asides: false, opens_pages: false }
     }
 
     #[test]
@@ -164,5 +174,16 @@ mod tests {
         assert_eq!(Sessions::new(seal, "/mcp/mail".into()).open(owner(&one, "ada"), &adas), None);
         assert_eq!(sessions.open(nobody, &HeaderValue::from_static("session-1")), None);
         assert!(!adas.to_str().unwrap().contains("session-1"));
+    }
+
+    #[test]
+    fn tr_31_an_id_says_openly_whether_its_client_opens_pages_and_means_the_same_session() {
+        let sessions = Sessions::new(Seal::new(), "/mcp/notes".into());
+        let nobody = Owner { credential: None, subject: "" };
+        let session = Session { opens_pages: true, ..held("session-1") };
+        let id = sessions.seal(nobody, &session).unwrap();
+        assert!(id.to_str().unwrap().ends_with(".pages") && sessions.open(nobody, &id) == Some(session));
+        let other = sessions.seal(nobody, &held("session-1")).unwrap();
+        assert!(!other.to_str().unwrap().contains('.'), "where it is not so, nothing is said: {other:?}");
     }
 }

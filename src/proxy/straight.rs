@@ -153,8 +153,8 @@ impl<'a> Opens<'a> {
     fn session(&self, id: &str) -> Option<Session> {
         let held = Held::ByUpstream(id.to_owned());
         match self {
-            Self::Begun(Agreed { version, has_asides }) => {
-                Some(Session { version: version.clone(), held, has_asides: *has_asides })
+            Self::Begun(Agreed { version, has_asides, opens_pages }) => {
+                Some(Session { version: version.clone(), held, has_asides: *has_asides, opens_pages: *opens_pages })
             }
             Self::GoesOn(session) if session.held == held => None,
             Self::GoesOn(session) => Some(Session { held, ..(*session).clone() }),

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use http::HeaderMap;
 use serde_json::json;
 
-pub(super) use self::session::Session;
 use self::{
     catalogue::Catalogues,
     session::Sessions,
@@ -24,8 +23,10 @@ use crate::kit::{
     credential::{ConnectRequired, UpstreamAuth, UpstreamCredential},
     host::Host,
     message::{Kind, Message, Method},
+    pages::declared_in,
     refusal::{Reason, Refusal},
-    round::{self, Marker, Page, Round},
+    round::{Marker, Round},
+    session::{OwnSession, is_own},
 };
 
 pub(super) struct Unconnected {
@@ -39,7 +40,7 @@ pub(super) struct Unconnected {
 /// What of a request is the gateway's own.
 pub(super) struct Arrived {
     /// A session that the gateway opened, because the person was not connected then.
-    pub(super) session: Option<Session>,
+    pub(super) session: Option<OwnSession>,
     /// The answer to the gateway's request to connect.
     pub(super) round: Option<Round>,
 }
@@ -59,19 +60,19 @@ impl Unconnected {
     pub(super) fn concerns(&self, message: &Message, headers: &HeaderMap) -> bool {
         message.method() == Some(&Method::Discover)
             || message.tool() == Some(&self.words.tool)
-            || session::is_named_by(headers)
+            || is_own(headers)
             || self.marker.is_in(message)
     }
 
     pub(super) fn arrive(&self, ask: &Ask, headers: &HeaderMap) -> Result<Arrived, Refusal> {
         // 2026-07-28 has no sessions: a header that names one means nothing there.
         let session =
-            if ask.message.is_modern() { None } else { Session::named_by(headers, ask.subject(), ask.route())? };
+            if ask.message.is_modern() { None } else { OwnSession::named_by(headers, ask.subject(), ask.route())? };
         Ok(Arrived { session, round: self.marker.round(&ask.message) })
     }
 
     /// What the gateway itself answers to somebody who is connected.
-    pub(super) fn answer_connected(&self, ask: &Ask, session: Option<&Session>) -> Option<Response> {
+    pub(super) fn answer_connected(&self, ask: &Ask, session: Option<&OwnSession>) -> Option<Response> {
         if ask.message.tool() == Some(&self.words.tool) {
             let result = ask.result_text(&self.words.already_connected(ask));
             return Some(changed_lists(result, ask.message.is_modern()));
@@ -85,7 +86,7 @@ impl Unconnected {
         &self,
         ask: &Ask,
         request: Request,
-        session: &Session,
+        session: &OwnSession,
         credential: &UpstreamCredential,
         inner: &RouteService,
     ) -> Response {
@@ -102,7 +103,7 @@ impl Unconnected {
         &self,
         ask: &Ask,
         required: &ConnectRequired,
-        session: Option<&Session>,
+        session: Option<&OwnSession>,
         declined: bool,
         upstream: Option<(Request, &RouteService)>,
     ) -> Response {
@@ -129,13 +130,13 @@ impl Unconnected {
     }
 
     /// In the form that the client understands (TR-31).
-    fn ask_to_connect(&self, ask: &Ask, required: &ConnectRequired, session: Option<&Session>) -> Response {
+    fn ask_to_connect(&self, ask: &Ask, required: &ConnectRequired, session: Option<&OwnSession>) -> Response {
         let opens_pages = opens_pages(ask, session);
         let mut response = match ask.message.method() {
             Some(Method::CallTool | Method::GetPrompt | Method::ReadResource)
                 if ask.message.is_modern() && opens_pages =>
             {
-                ask.result(&self.marker.input_required(&ask.message, page(required)))
+                ask.result(&self.marker.input_required(&ask.message, words::page(required)))
             }
             _ if opens_pages && !ask.message.is_modern() => ask.refuse(words::elicitation_required(required)),
             Some(Method::CallTool) => ask.result(&self.words.tool_result(ask, required)),
@@ -154,13 +155,9 @@ impl Unconnected {
 }
 
 /// Did the client declare URL elicitation? Older ones declare it once, when their session begins.
-fn opens_pages(ask: &Ask, session: Option<&Session>) -> bool {
+fn opens_pages(ask: &Ask, session: Option<&OwnSession>) -> bool {
     if ask.message.is_modern() {
-        return round::opens_pages(&ask.message);
+        return declared_in(&ask.message);
     }
-    session.is_some_and(|session| session.knows_pages() && round::declares_pages(&session.capabilities))
-}
-
-fn page(required: &ConnectRequired) -> Page<'_> {
-    Page { id: &required.elicitation_id, url: &required.url, message: &required.message }
+    session.is_some_and(OwnSession::opens_pages)
 }

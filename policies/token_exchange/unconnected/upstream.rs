@@ -9,10 +9,7 @@ use moka::sync::Cache;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{
-    Ask,
-    session::{SESSION, Session},
-};
+use super::Ask;
 use crate::kit::{
     chain::{Inbound, Request, Response, RouteService},
     credential::{UpstreamChallenge, UpstreamCredential},
@@ -20,6 +17,7 @@ use crate::kit::{
     message::{Message, Method},
     refusal::{Reason, Refusal},
     reply::Reply,
+    session::{OwnSession, SESSION},
 };
 
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -59,7 +57,7 @@ impl Upstreams {
         &self,
         ask: &Ask,
         request: Request,
-        session: &Session,
+        session: &OwnSession,
         credential: &UpstreamCredential,
         inner: &RouteService,
     ) -> Response {
@@ -92,7 +90,7 @@ impl Upstreams {
 async fn through(
     ask: &Ask,
     mut request: Request,
-    session: &Session,
+    session: &OwnSession,
     opening: &OnceCell<Opened>,
     inner: &RouteService,
 ) -> Response {
@@ -138,7 +136,7 @@ impl Failed {
 }
 
 /// The handshake, in the client's name.
-async fn open(request: &Request, session: &Session, inner: &RouteService) -> Result<Opened, Failed> {
+async fn open(request: &Request, session: &OwnSession, inner: &RouteService) -> Result<Opened, Failed> {
     let params = json!({
         "protocolVersion": session.version,
         "capabilities": session.capabilities,

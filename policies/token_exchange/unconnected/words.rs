@@ -13,6 +13,7 @@ use super::Ask;
 use crate::kit::{
     chain::Response,
     credential::{ConnectRequired, UpstreamAuth},
+    pages::Page,
     refusal::{Reason, Refusal, code},
     reply::{Event, EventSource, Reply},
 };
@@ -109,15 +110,12 @@ fn text_result(ask: &Ask, text: &str, is_error: bool) -> Value {
 
 /// `-32042`, which MCP has in 2025-11-25.
 pub(super) fn elicitation_required(required: &ConnectRequired) -> Refusal {
-    let elicitation = json!({
-        "mode": "url",
-        "elicitationId": required.elicitation_id,
-        "url": required.url,
-        "message": required.message,
-    });
-    Refusal::new(Reason::ConnectRequired, required.message.clone())
-        .with_data("elicitations", json!([elicitation]))
-        .with_data("connectRequired", connect_required(required))
+    page(required).required(Reason::ConnectRequired).with_data("connectRequired", connect_required(required))
+}
+
+/// The page on which people connect.
+pub(super) fn page(required: &ConnectRequired) -> Page<'_> {
+    Page { id: &required.elicitation_id, url: &required.url, message: &required.message }
 }
 
 /// An error with the link in its words, for where there is nothing better.

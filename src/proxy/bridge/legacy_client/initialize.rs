@@ -5,6 +5,7 @@ use portcullis_policies::kit::{
     chain::{Request, Response},
     message::{FIRST_MODERN, Message, Method},
     refusal::{Reason, Refusal},
+    session::knows_pages,
 };
 use serde_json::{Value, json};
 
@@ -49,6 +50,7 @@ pub(in crate::proxy) async fn initialize(
     let owner = Owner::of(request);
     let session = Session {
         version: Some(version.to_owned()),
+        opens_pages: knows_pages(version, &declared.capabilities),
         held: Held::ByGateway(declared),
         has_asides: has_news(&discovered["capabilities"]),
     };

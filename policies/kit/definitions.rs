@@ -139,18 +139,24 @@ impl<T: Clone + Send + Sync + 'static> Definitions<T> {
 
     /// Asks although the upstream may have been asked just now. None where it says nothing, also if it once did.
     pub async fn ask_anew(&self, request: &Request, inner: &RouteService, tool: &str) -> Option<T> {
-        self.learn_all(request, inner, tool).await;
-        self.of(request, tool)
+        self.learn_all(request, inner, tool).await.flatten()
     }
 
-    /// None where nothing is said. What was known of `tool` is forgotten.
-    async fn learn_all(&self, request: &Request, inner: &RouteService, tool: &str) -> Option<()> {
+    /// What is said of `tool`, if it is; none where nothing is said at all.
+    async fn learn_all(&self, request: &Request, inner: &RouteService, tool: &str) -> Option<Option<T>> {
         let asker = Asker::of(request);
-        self.known.remove(&asker.about(tool));
-        for definition in self.list_now(request, inner).await? {
-            self.learn(&asker, &definition);
+        let (said, mut found) = (self.list_now(request, inner).await, None);
+        // What is remembered stays until something else was said: others may ask at the same time.
+        for definition in said.iter().flatten() {
+            let read = self.learn(&asker, definition);
+            if definition["name"] == tool {
+                found = Some(read);
+            }
         }
-        Some(())
+        if found.is_none() {
+            self.known.remove(&asker.about(tool));
+        }
+        said.map(|_| found)
     }
 
     /// All that the upstream says, as the sender of `request` would be told. None where it says nothing, or was asked just now.
@@ -165,8 +171,9 @@ impl<T: Clone + Send + Sync + 'static> Definitions<T> {
     pub async fn list_now(&self, request: &Request, inner: &RouteService) -> Option<Vec<Value>> {
         let said = asking::tools(request, inner).await;
         // Whoever was told nothing, because they must connect first, say, may be told the next moment.
-        if said.is_some() {
-            self.asked.insert(Asker::of(request).key(""), ());
+        match said {
+            Some(_) => self.asked.insert(Asker::of(request).key(""), ()),
+            None => self.asked.remove(&About::of(request, "")),
         }
         said
     }

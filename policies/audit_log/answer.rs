@@ -56,7 +56,9 @@ fn reason_of(error: &[u8], own: Option<RequestId>) -> Option<Reason> {
     }
     let error: Error<'_> = serde_json::from_slice(error).ok()?;
     let is_ours = own.is_some_and(|own| own.as_str() == error.data.request_id);
-    Reason::ALL.iter().copied().find(|reason| is_ours && reason.code() == error.data.reason)
+    let reason = Reason::ALL.iter().copied().find(|reason| is_ours && reason.code() == error.data.reason);
+    // Whoever waits has not been refused.
+    reason.filter(|reason| *reason != Reason::ApprovalRequired)
 }
 
 fn is_tool_error(result: &[u8]) -> bool {

@@ -57,6 +57,12 @@ impl Approver {
         }
     }
 
+    fn named(&self) -> String {
+        let names = |list: &[Pattern]| list.iter().map(Pattern::as_str).collect::<Vec<_>>().join(" ");
+        let lists = self.lists().map(|(name, list)| format!("{name} {}", names(list)));
+        lists.collect::<Vec<_>>().join(" with ")
+    }
+
     /// Is it this person? What is not known of them does not fit.
     pub fn is(&self, person: &Identity) -> bool {
         let any = |list: &Option<Vec<Pattern>>, all: &[String]| {
@@ -70,6 +76,11 @@ impl Approver {
         let says_something = self.lists().next().is_some();
         says_something && user && email && any(&self.groups, &person.groups) && any(&self.roles, &person.roles)
     }
+}
+
+/// Who these are, for people to read.
+pub fn named(approvers: &[Approver]) -> String {
+    approvers.iter().map(Approver::named).collect::<Vec<_>>().join(", or ")
 }
 
 /// May this person decide about a call of `subject`?
@@ -142,6 +153,8 @@ pub struct Ticket {
     pub standing: Standing,
     /// When it is too late.
     pub expires_at: Timestamp,
+    /// Did it begin to wait just now?
+    pub is_new: bool,
 }
 
 /// Where a call stands.

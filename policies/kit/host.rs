@@ -96,6 +96,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Is it a program that signed in by itself? Then nobody opens pages for it with a browser.
+    pub fn is_program(&self) -> bool {
+        ["client|", "key|"].iter().any(|kind| self.subject.starts_with(kind))
+    }
+
     /// Who it is, for people to read: by what they call themselves, and by the subject.
     pub fn shown(&self) -> String {
         match self.email.as_ref().or(self.name.as_ref()) {

@@ -29,6 +29,7 @@ pub mod message;
 pub mod names;
 pub mod pages;
 pub mod pattern;
+pub mod permit;
 pub mod pins;
 pub mod policy;
 pub mod random;

@@ -24,6 +24,16 @@ pub struct Glob {
     pub glob: String,
 }
 
+impl Pattern {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Exact(name) => name,
+            Self::Glob(glob) => &glob.glob,
+        }
+    }
+}
+
 /// What one of several names must be like.
 #[derive(Debug)]
 pub struct Names {

@@ -167,6 +167,9 @@ reasons! {
     DeniedByRule = "denied_by_rule", 200, code::INVALID_REQUEST,
         "A rule of this route denies the call, or none allows it.",
         "Make another call, or ask the operator: `data.rule` names the rule.";
+    ApprovalRequired = "approval_required", 200, code::URL_ELICITATION_REQUIRED,
+        "The call waits until somebody approves it, and its client can show people the page about it.",
+        "Open the link, or hand it to whoever may approve. Then repeat the same call to get its result.";
     ApprovalDenied = "approval_denied", 200, code::INVALID_REQUEST,
         "Somebody was asked whether this call may be made, and said no.",
         "Do not repeat the call. The message says who decided, and why.";

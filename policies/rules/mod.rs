@@ -9,12 +9,14 @@ mod judge;
 mod options;
 mod page;
 mod redact;
+mod says;
 mod spelling;
 #[cfg(test)]
 mod tests;
 mod time;
 mod truth;
 mod wait;
+mod words;
 
 use std::{
     collections::HashMap,
@@ -37,7 +39,7 @@ use crate::kit::{
     approval::{Approvals, Ticket},
     call::{called, connects},
     canonical::Fingerprint,
-    chain::{Answer as Answered, Arrival, Request, Response, RouteLayer, RouteService, answered, direct, refuse, then},
+    chain::{Answer as Answered, Arrival, Request, RouteLayer, RouteService, answered, direct, refuse, then},
     clock::Clock,
     decision::{Decided, Decisions, Undecided},
     definitions::{Asker, Definitions},
@@ -210,10 +212,7 @@ impl Judge {
         };
         let annotations = known.unwrap_or_default().annotations;
         let judgement = self.rules.judge(&self.about_call(&request, annotations, &arguments));
-        if judgement.is_allowed {
-            return pass(request, &judgement, inner);
-        }
-        if judgement.is_in_doubt && known.is_none() && judgement.approval.is_none() {
+        if !judgement.is_allowed && judgement.is_in_doubt && known.is_none() && judgement.approval.is_none() {
             // Whoever is not connected yet cannot be told what the tool does, and must be able to connect.
             let refusal = denied(called(&request), &judgement);
             return self.chain_end.refuse_last(request, refusal, decisions(&judgement), inner);
@@ -222,27 +221,28 @@ impl Judge {
             let (this, inner) = (Arc::clone(self), inner.clone());
             return Box::pin(async move { this.hold(request, &inner).await });
         }
-        answered(deny(&request, &judgement))
+        act(request, &judgement, inner)
     }
 }
 
 /// Does what the rules say of a call that waits for nobody.
 fn act(request: Request, judgement: &Judgement<'_>, inner: &RouteService) -> Answered {
-    if judgement.is_allowed { pass(request, judgement, inner) } else { answered(deny(&request, judgement)) }
+    let decisions = decisions(judgement);
+    if judgement.is_allowed {
+        return pass(request, judgement, inner, decisions);
+    }
+    let mut response = refuse(&request, denied(called(&request), judgement));
+    Decisions::add(&mut response, decisions);
+    answered(response)
 }
 
-fn deny(request: &Request, judgement: &Judgement<'_>) -> Response {
-    let mut response = refuse(request, denied(called(request), judgement));
-    Decisions::add(&mut response, decisions(judgement));
-    response
-}
-
-fn pass(mut request: Request, judgement: &Judgement<'_>, inner: &RouteService) -> Answered {
+/// Passes a call on that may be made, without what rules take out of it and of its result.
+fn pass(mut request: Request, judgement: &Judgement<'_>, inner: &RouteService, decisions: Vec<Decided>) -> Answered {
     let mut decided = match redact_arguments(&mut request, &judgement.arguments) {
         Ok(decided) => decided,
         Err(refusal) => return answered(refuse(&request, refusal)),
     };
-    decided.extend(decisions(judgement));
+    decided.extend(decisions);
     let redactions = judgement.result.iter().map(|redaction| (*redaction).clone()).collect();
     redacting(request, inner, redactions, decided)
 }
@@ -343,12 +343,7 @@ fn redact_arguments(request: &mut Request, redactions: &[&Redaction]) -> Result<
 }
 
 fn decisions(judgement: &Judgement<'_>) -> Vec<Decided> {
-    let last = match judgement.approval {
-        Some(_) => "approved",
-        None if judgement.is_allowed => "allowed",
-        None => "denied",
-    };
-    with_last(judgement, last)
+    with_last(judgement, if judgement.is_allowed { "allowed" } else { "denied" })
 }
 
 /// What the rules decided, of which the last decision came to this.

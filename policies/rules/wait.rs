@@ -16,7 +16,10 @@ use tokio::time::{Interval, interval, timeout};
 
 use super::{
     Judge, McpRules,
-    hold::{Said, pending, refusal},
+    hold::Case,
+    page::is_shown,
+    says::Said,
+    words::{pending, refusal},
 };
 use crate::kit::{
     approval::{Standing, Ticket},
@@ -25,6 +28,7 @@ use crate::kit::{
     decision::{Decided, Decisions, LateDecisions, Undecided},
     definitions::Asker,
     message::Message,
+    pages::complete,
     policy::Policy,
     refusal::Reason,
     reply::{Event, EventSource, Reply},
@@ -61,20 +65,23 @@ impl Judge {
     pub(super) fn wait(
         self: &Arc<Self>,
         request: Request,
+        case: &Case<'_>,
         ticket: Ticket,
-        (rule, patience): (Arc<str>, Duration),
+        patience: Duration,
         inner: &RouteService,
     ) -> Response {
         let late = Undecided::default();
         let reminder = Reminder::of(&request, &ticket);
         let absence = self.absence(&request, &ticket);
+        let closing = page_is_done(&request, &ticket).filter(|_| is_shown(&request, case));
+        let rule = Arc::clone(&case.held.rule);
         let (this, inner, later) = (Arc::clone(self), inner.clone(), late.clone());
         let answer: Answer = Box::pin(async move {
             let Ok(mut response) = this.when_decided(request, ticket, patience, &inner).await;
             tell(&mut response, &later);
             Ok(response)
         });
-        let waiting = Waiting { state: State::Undecided(answer), reminder, absence };
+        let waiting = Waiting { state: State::Undecided(answer), reminder, absence, closing };
         let mut response = Response::new(Reply::Events(Box::new(waiting)));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         Decisions::add(&mut response, vec![Decided { policy: McpRules::NAME, rule, outcome: "held" }]);
@@ -95,9 +102,10 @@ impl Judge {
         let tool = tool(&request);
         let before = approvals.configuration();
         let settled = timeout(patience, approvals.settled(&ticket)).await;
+        let is_settled = matches!(settled, Ok(Ok(_)));
         // These may not be the rules that are in force by now: those judge the call when it is repeated.
         let is_outdated = approvals.configuration() != before;
-        match settled {
+        let answer = match settled {
             Ok(Ok(settled)) if settled.standing != Standing::Approved => {
                 let refusal = refusal(&settled, &tool).unwrap_or_else(|| Reason::ApprovalChanged.into());
                 Ok(refuse(&request, refusal))
@@ -106,7 +114,13 @@ impl Judge {
             Ok(Ok(settled)) => self.dispatch(request, &tool, &settled, inner).await,
             Ok(Err(refusal)) => Ok(refuse(&request, refusal)),
             Err(_) => self.answer_now(request, &tool, inner).await,
-        }
+        };
+        answer.map(|mut response| {
+            if is_settled {
+                response.extensions_mut().insert(Settled);
+            }
+            response
+        })
     }
 
     /// Sees to it that a call is taken back if its client gives it up.
@@ -150,45 +164,63 @@ fn tell(response: &mut Response, late: &Undecided) {
     }
 }
 
+/// On an answer: somebody has decided.
+#[derive(Clone, Copy)]
+struct Settled;
+
 /// A stream whose answer is still to come.
 struct Waiting {
     state: State,
     reminder: Reminder,
     absence: Option<Absence>,
+    /// What is said once somebody has decided, before the answer.
+    closing: Option<Event>,
 }
 
 enum State {
     Undecided(Answer),
     /// The upstream's own stream.
     Answering(Box<dyn EventSource>),
-    Over,
+    /// The answer is one message, if that.
+    Answered(Option<Event>),
 }
 
 impl EventSource for Waiting {
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         loop {
             match &mut self.state {
-                State::Over => return Poll::Ready(None),
-                State::Answering(source) => return source.poll_event(context),
                 State::Undecided(answer) => match answer.as_mut().poll(context) {
                     Poll::Pending => return self.reminder.poll(context).map(Some),
-                    Poll::Ready(Ok(response)) => {
-                        if let Some(mut absence) = self.absence.take() {
-                            absence.is_given_up = false;
-                        }
-                        match response.into_body() {
-                            Reply::Events(source) => self.state = State::Answering(source),
-                            Reply::Full(body) => {
-                                self.state = State::Over;
-                                return Poll::Ready(Some(Event::message(&body)));
-                            }
-                            Reply::Empty => self.state = State::Over,
-                        }
-                    }
+                    Poll::Ready(Ok(response)) => self.decided(response),
                 },
+                _ if self.closing.is_some() => return Poll::Ready(self.closing.take()),
+                State::Answering(source) => return source.poll_event(context),
+                State::Answered(event) => return Poll::Ready(event.take()),
             }
         }
     }
+}
+
+impl Waiting {
+    fn decided(&mut self, response: Response) {
+        if let Some(mut absence) = self.absence.take() {
+            absence.is_given_up = false;
+        }
+        if response.extensions().get::<Settled>().is_none() {
+            self.closing = None;
+        }
+        self.state = match response.into_body() {
+            Reply::Events(source) => State::Answering(source),
+            Reply::Full(body) => State::Answered(Some(Event::message(&body))),
+            Reply::Empty => State::Answered(None),
+        };
+    }
+}
+
+/// Tells a client of 2025-11-25 that the page which it was asked to open is done with.
+fn page_is_done(request: &Request, ticket: &Ticket) -> Option<Event> {
+    let is_modern = request.body().message().is_none_or(Message::is_modern);
+    (!is_modern).then(|| Event::message(complete(&ticket.id).as_bytes()))
 }
 
 /// What a stream says while it waits: progress to clients that asked for it, to others only that it is alive.

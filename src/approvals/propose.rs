@@ -87,7 +87,7 @@ impl ApprovalDesk {
         new.record.number = number;
         let Bindings { subject, route, tool, .. } = &held.bound;
         tracing::info!(approval = number, rule = &*held.rule, %subject, %route, %tool, "approval proposed");
-        Ok(Some(self.ticket(&new.record, Standing::Proposed)))
+        Ok(Some(Ticket { is_new: true, ..self.ticket(&new.record, Standing::Proposed) }))
     }
 
     /// Uses an approval up, if it was given for exactly this.
@@ -163,7 +163,7 @@ impl ApprovalDesk {
     fn ticket(&self, record: &ApprovalRecord, standing: Standing) -> Ticket {
         let ApprovalRecord { number, id, expires_at, .. } = record;
         let url = self.page(*number);
-        Ticket { number: *number, id: id.as_str().into(), url, standing, expires_at: *expires_at }
+        Ticket { number: *number, id: id.as_str().into(), url, standing, expires_at: *expires_at, is_new: false }
     }
 }
 

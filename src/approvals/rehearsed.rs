@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use portcullis_policies::kit::{
-    approval::{Answering, Approvals, Approver, Bindings, Held, Standing, Taken, Ticket},
+    approval::{Answering, Approvals, Bindings, Held, Standing, Taken, Ticket, named},
     clock::Clock,
-    pattern::Pattern,
     refusal::Refusal,
     rehearsal::{Trace, WOULD_WAIT},
 };
@@ -44,6 +43,7 @@ impl Rehearsed {
             url: None,
             standing: standing(&record, &held.bound, self.clock.now()),
             expires_at: record.expires_at,
+            is_new: false,
         };
         match ticket.standing {
             Standing::Proposed => Err(would_wait(held, Some(ticket.number))),
@@ -79,21 +79,9 @@ impl Approvals for Rehearsed {
 }
 
 fn would_wait(held: &Held, number: Option<i64>) -> Refusal {
-    let who = held.approvers.iter().map(named).collect::<Vec<_>>().join(", or ");
+    let who = named(&held.approvers);
     let own = if held.own_calls { "" } else { ", and not by the caller" };
     let waits = number.map_or_else(|| "would wait".to_owned(), |number| format!("waits as #{number}"));
     let why = format!("By the rule {:?} it {waits} until it is approved by {who}{own}.", held.rule);
     Refusal::new(WOULD_WAIT, why).with_data("rule", &*held.rule)
-}
-
-fn named(approver: &Approver) -> String {
-    let names = |list: &[Pattern]| {
-        let names = list.iter().map(|pattern| match pattern {
-            Pattern::Exact(name) => name.as_str(),
-            Pattern::Glob(glob) => glob.glob.as_str(),
-        });
-        names.collect::<Vec<_>>().join(" ")
-    };
-    let lists = approver.lists().map(|(name, list)| format!("{name} {}", names(list)));
-    lists.collect::<Vec<_>>().join(" with ")
 }

@@ -108,6 +108,6 @@ pub const SYMPTOMS: &[Symptom] = &[
     ),
     seen(
         "A call waits until somebody approves it, or nobody did",
-        &["approval_denied", "approval_expired", "approval_changed", "approval_unavailable"],
+        &["approval_required", "approval_denied", "approval_expired", "approval_changed", "approval_unavailable"],
     ),
 ];

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    iter,
     sync::Arc,
     time::Duration,
 };
@@ -16,6 +15,7 @@ use portcullis_policies::{
         credential::UpstreamTarget,
         edge::{self, Edge, EdgeLimits},
         json::Limits,
+        permit::use_permits,
         policy::{PolicyKind, Problem},
         refusal::Reason,
         reply::EventLimits,
@@ -178,7 +178,7 @@ pub(super) fn assemble(
 
 /// What stands at the end of a chain, next to the upstream.
 pub(super) fn last(checked: &Checked, route: &PlannedRoute) -> RouteLayer {
-    stack(iter::once(last_gate()).chain(audits(checked, route).then(before_upstream)).collect())
+    stack([last_gate(), use_permits()].into_iter().chain(audits(checked, route).then(before_upstream)).collect())
 }
 
 fn audits(checked: &Checked, route: &PlannedRoute) -> bool {

@@ -30,17 +30,17 @@ fn setup() -> Setup {
     Setup::new().route("/mcp", route)
 }
 
-struct Caller {
+pub(crate) struct Caller {
     place: Place,
     token: String,
 }
 
 impl Caller {
-    async fn at(gateway: &Process, name: &str) -> Self {
+    pub(crate) async fn at(gateway: &Process, name: &str) -> Self {
         Self::of(&gateway.place().await, name).await
     }
 
-    async fn of(gateway: &impl Reachable, name: &str) -> Self {
+    pub(crate) async fn of(gateway: &impl Reachable, name: &str) -> Self {
         let place = gateway.place();
         let token = OAuthClient::register(&place).await.sign_in(&place, "/mcp", name).await.access;
         Self { place, token }
@@ -51,15 +51,19 @@ impl Caller {
     }
 
     async fn call(&self, tool: &str, arguments: &Value) -> Reply {
-        self.place.ask(&Request::post("/mcp", &call(1, tool, arguments)).bearer(&self.token)).await
+        self.ask(Request::post("/mcp", &call(1, tool, arguments))).await
+    }
+
+    pub(crate) async fn ask(&self, request: Request) -> Reply {
+        self.place.ask(&request.bearer(&self.token)).await
     }
 }
 
-fn is_pending(reply: &Reply) -> bool {
+pub(crate) fn is_pending(reply: &Reply) -> bool {
     reply.json()["result"]["_meta"]["portcullis/approval"]["state"] == "pending"
 }
 
-fn said(gateway: &Process, command: &[&str]) -> String {
+pub(crate) fn said(gateway: &Process, command: &[&str]) -> String {
     let output = gateway.command(&[&["approvals"], command].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

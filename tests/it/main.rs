@@ -4,6 +4,7 @@
 mod harness;
 
 mod api;
+mod approval_pages;
 mod approvals;
 mod audit;
 mod bad_answers;

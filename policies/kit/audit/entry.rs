@@ -221,6 +221,7 @@ fn blame(reason: Reason) -> (Origin, Option<&'static str>) {
         R::RateLimited => policy("rate-limit"),
         R::NotExposed => policy("mcp-capability-filter"),
         R::DeniedByRule
+        | R::ApprovalRequired
         | R::ApprovalDenied
         | R::ApprovalExpired
         | R::ApprovalChanged

@@ -114,6 +114,7 @@ fn every_reason_has_a_code_of_its_own_and_words_for_people() {
             reason,
             Reason::NotExposed
                 | Reason::DeniedByRule
+                | Reason::ApprovalRequired
                 | Reason::ApprovalDenied
                 | Reason::ApprovalExpired
                 | Reason::ApprovalChanged

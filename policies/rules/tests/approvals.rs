@@ -1,5 +1,8 @@
 //! Calls that wait for a person, with a program that keeps them in memory.
 
+mod pages;
+mod permits;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -21,6 +24,7 @@ use crate::kit::{
     decision::{LateDecisions, Undecided},
     host::Host,
     policy::PolicyKind,
+    unjudged::ChainEnd,
 };
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -81,9 +85,10 @@ impl Approvals for Desk {
                 url: Some(format!("https://gw.example/approvals/{number}")),
                 standing: Standing::Proposed,
                 expires_at,
+                is_new: false,
             };
             calls.push((held.clone(), ticket.clone(), false));
-            Ok(ticket)
+            Ok(Ticket { is_new: true, ..ticket })
         })
     }
 
@@ -165,12 +170,21 @@ fn bench(
     description: &Arc<Mutex<&'static str>>,
     made: &Arc<AtomicUsize>,
 ) -> Bench {
+    behind(layer(rules, desk, clock, ChainEnd::Open), description, made)
+}
+
+fn layer(rules: &Value, desk: &Arc<Desk>, clock: &Arc<ManualClock>, chain_end: ChainEnd) -> RouteLayer {
     let host = Host {
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         approvals: Some(Arc::clone(desk) as Arc<dyn Approvals>),
+        chain_end,
         ..Host::default()
     };
-    let layer = PolicyKind::of::<McpRules>().layer(rules, &host).unwrap();
+    PolicyKind::of::<McpRules>().layer(rules, &host).unwrap()
+}
+
+/// An upstream with a tool that deletes.
+fn behind(layer: RouteLayer, description: &Arc<Mutex<&'static str>>, made: &Arc<AtomicUsize>) -> Bench {
     let (description, made) = (Arc::clone(description), Arc::clone(made));
     Bench::with(layer).upstream(move |message| match message.method() {
         Some(Method::ListTools) => {
@@ -557,91 +571,4 @@ async fn a_client_of_2026_07_28_that_goes_away_takes_its_call_back_and_an_older_
         tokio::time::timeout(Duration::from_secs(5), call).await.unwrap_err();
         assert_eq!(story.desk.calls.lock().unwrap()[0].1.standing, standing, "{meta}");
     }
-}
-
-/// A call of a client of 2026-07-28 with these capabilities, and what else stands in its parameters.
-async fn modern(story: &Story, capabilities: &str, more: &str) -> Outcome {
-    let text = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"delete_note","arguments":{{"id":7}}{more},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{capabilities}}}}}}}"#
-    );
-    story.bench.post(text).fact(caller("bob")).send().await
-}
-
-const OPENS_PAGES: &str = r#"{"elicitation":{"form":{},"url":{}}}"#;
-
-/// The call once more, after its client was asked to open a page.
-async fn returning(story: &Story, asked: &Outcome, action: &str) -> Outcome {
-    let state = &asked.message()["result"]["requestState"];
-    let more = format!(r#","requestState":{state},"inputResponses":{{"approval":{{"action":"{action}"}}}}"#);
-    modern(story, OPENS_PAGES, &more).await
-}
-
-#[tokio::test]
-async fn tr_31_a_client_that_opens_pages_is_asked_to_open_that_of_the_approval_and_its_retry_is_the_same_call() {
-    let story = Story::new(&rules());
-    let asked = modern(&story, OPENS_PAGES, "").await;
-    let result = &asked.message()["result"];
-    assert_eq!((&result["resultType"], outcomes(&asked)), (&json!("input_required"), vec!["held"]));
-    let question = &result["inputRequests"]["approval"];
-    assert_eq!((&question["method"], &question["params"]["mode"]), (&json!("elicitation/create"), &json!("url")));
-    assert_eq!(question["params"]["url"], "https://gw.example/approvals/1");
-    let still = returning(&story, &asked, "accept").await;
-    assert!(is_pending(&still), "nobody is asked twice in one call: {still:?}");
-    assert_eq!((story.desk.held().len(), story.made()), (1, 0), "and there is one approval");
-    assert_eq!(story.desk.held()[0].shown, r#"{"id":7}"#, "the answer is no part of the call");
-    story.desk.decide(Standing::Approved);
-    let done = returning(&story, &asked, "accept").await;
-    assert_eq!(done.message()["result"]["structuredContent"]["done"], true);
-    let call = done.reached.last().unwrap().message.params().unwrap();
-    assert!(!call.contains("requestState") && !call.contains("inputResponses"), "{call}");
-    assert_eq!(story.made(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn tr_31_a_client_that_opened_the_page_waits_for_what_is_decided_there() {
-    let mut rules = rules();
-    rules["rules"][0]["waitSeconds"] = 20.into();
-    let story = Story::new(&rules);
-    let asked = modern(&story, OPENS_PAGES, "").await;
-    assert_eq!(asked.message()["result"]["resultType"], "input_required");
-    let (returned, ()) = tokio::join!(returning(&story, &asked, "accept"), async {
-        sleep(Duration::from_secs(5)).await;
-        story.desk.decide(Standing::Approved);
-    });
-    let last = returned.message();
-    assert_eq!(last["result"]["structuredContent"]["done"], true, "{last}");
-    let began = Instant::now();
-    let asked = modern(&story, OPENS_PAGES, "").await;
-    assert!(is_pending(&returning(&story, &asked, "decline").await));
-    assert_eq!(began.elapsed(), Duration::ZERO, "who does not want to look does not wait either");
-    let decision = Decision { by: "grace".to_owned(), at: START, reason: None };
-    story.desk.decide(Standing::Denied(decision));
-    assert_eq!(returning(&story, &asked, "accept").await.reason(), Some("approval_denied"));
-    assert_eq!(story.made(), 1);
-}
-
-#[tokio::test]
-async fn tr_31_who_cannot_open_pages_is_told_in_words_and_a_state_of_others_is_part_of_the_call() {
-    let story = Story::new(&rules());
-    for capabilities in ["{}", r#"{"elicitation":{}}"#, r#"{"elicitation":{"form":{}}}"#] {
-        assert!(is_pending(&modern(&story, capabilities, "").await), "{capabilities}");
-    }
-    assert_eq!(story.desk.held().len(), 1);
-    modern(&story, "{}", r#","requestState":"theirs""#).await;
-    let shown = &story.desk.held()[1].shown;
-    assert!(shown.contains("theirs"), "what answers the upstream is shown to whoever approves: {shown}");
-}
-
-#[tokio::test]
-async fn sb_04_what_a_state_says_is_not_believed() {
-    let story = Story::new(&rules());
-    let asked = modern(&story, OPENS_PAGES, "").await;
-    story.desk.decide(Standing::Approved);
-    let state = asked.message()["result"]["requestState"].clone();
-    let text = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"delete_note","arguments":{{"id":8}},"requestState":{state},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
-    );
-    let other = story.bench.post(text).fact(caller("bob")).send().await;
-    assert!(is_pending(&other), "another call waits by itself, whatever it says it was asked");
-    assert_eq!((story.desk.held().len(), story.made()), (2, 0));
 }

@@ -1,5 +1,6 @@
 //! Stories about connecting to an upstream: the link, our page, the upstream's sign-in, and the way back.
 
+mod approved;
 mod audience;
 mod callback;
 mod command;

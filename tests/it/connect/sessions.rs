@@ -13,13 +13,20 @@ fn tools(reply: &Reply) -> Vec<String> {
 }
 
 /// Sends a message in a session.
-async fn say(person: &Person, session: &str, message: &Value) -> Reply {
+pub(super) async fn say(person: &Person, session: &str, message: &Value) -> Reply {
     let request = Request::post("/mcp", message).header("Mcp-Protocol-Version", "2025-11-25");
     person.ask(request.header("Mcp-Session-Id", session)).await
 }
 
 async fn begin(person: &Person) -> String {
-    let hello = person.ask(Request::post("/mcp", &initialize(1))).await;
+    begin_as(person, &json!({})).await
+}
+
+/// Begins a session of a client that declares this.
+pub(super) async fn begin_as(person: &Person, capabilities: &Value) -> String {
+    let mut hello = initialize(1);
+    hello["params"]["capabilities"] = capabilities.clone();
+    let hello = person.ask(Request::post("/mcp", &hello)).await;
     assert_eq!(hello.status, 200, "{hello:?}");
     let session = hello.header("mcp-session-id").unwrap().to_owned();
     assert_eq!(say(person, &session, &notification("notifications/initialized")).await.status, 202);

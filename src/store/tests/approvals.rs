@@ -7,7 +7,7 @@ use super::{
     nodes::{CALLERS, at_once},
     samples::{approval, digest},
 };
-use crate::store::{ApprovalDetails, ApprovalRecord, ApprovalState, ApprovalTurn, Decider, Store};
+use crate::store::{ApprovalDetails, ApprovalMessage, ApprovalRecord, ApprovalState, ApprovalTurn, Decider, Store};
 
 const GRACE: Decider<'static> = Decider { name: Some("grace"), subject: None };
 
@@ -197,6 +197,57 @@ pub(super) async fn fault_of_64_that_look_at_once_each_turn_is_handed_to_one(ben
     });
     let mut numbers: Vec<_> = taken.await.into_iter().flatten().map(|turn| turn.number).collect();
     numbers.extend(turns(&bench).await.into_iter().map(|turn| turn.number));
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
+}
+
+/// A call of which somebody gets messages.
+async fn propose_telling(bench: &Bench, name: &str) -> i64 {
+    let mut call = approval(name, "ada");
+    call.record.told.webhook = true;
+    propose(bench, &call).await.unwrap()
+}
+
+async fn messages(store: &Store, minute: u64, limit: u32) -> Vec<ApprovalMessage> {
+    let (now, until) = (in_minutes(minute), in_minutes(minute + 1));
+    super::bench::write(store, &T, async |work| work.take_approval_messages(now, until, limit).await).await
+}
+
+pub(super) async fn a_message_is_handed_out_until_it_has_arrived_and_not_before_it_is_due(bench: Bench) {
+    propose_telling(&bench, "told").await;
+    propose(&bench, &approval("not told", "ada")).await.unwrap();
+    assert!(decide(&bench, 1, true, 1).await && decide(&bench, 2, true, 1).await);
+    let due = async |minute| bench.store.has_approval_messages(&T, in_minutes(minute)).await.unwrap();
+    assert!(due(0).await);
+    let first = messages(&bench.store, 1, 10).await;
+    let mut told: Vec<_> =
+        first.iter().map(|message| (message.turn.number, message.turn.state, message.tries)).collect();
+    told.sort_by_key(|(_, state, _)| state.name());
+    assert_eq!(told, [(1, ApprovalState::Approved, 1), (1, ApprovalState::Proposed, 1)]);
+    assert!(messages(&bench.store, 1, 10).await.is_empty() && !due(1).await, "somebody has them");
+    let find = |state| &first.iter().find(|message| message.turn.state == state).unwrap().turn;
+    let (approved, proposed) = (find(ApprovalState::Approved), find(ApprovalState::Proposed));
+    bench.write(async |work| work.forget_approval_message(proposed).await).await;
+    bench.write(async |work| work.delay_approval_message(approved, in_minutes(5)).await).await;
+    assert!(messages(&bench.store, 4, 10).await.is_empty(), "it is not due yet");
+    let again = messages(&bench.store, 5, 10).await;
+    assert_eq!((again.len(), again[0].tries, &again[0].turn), (1, 2, approved));
+    let after_death = messages(&bench.store, 6, 10).await;
+    assert_eq!(after_death[0].tries, 3, "whoever had it did not say what became of it");
+    bench.write(async |work| work.forget_approval_message(approved).await).await;
+    assert!(messages(&bench.store, 9, 10).await.is_empty() && !due(9).await);
+    assert_eq!(turns(&bench).await.len(), 2, "what the audit log is to hear of is another thing");
+}
+
+pub(super) async fn fault_of_64_that_look_at_once_each_message_is_handed_to_one(bench: Bench) {
+    for number in 1..=20 {
+        propose_telling(&bench, &number.to_string()).await;
+    }
+    let taken = at_once(&bench, |store, _| async move { messages(&store, 1, 3).await });
+    let mut taken: Vec<_> = taken.await.into_iter().flatten().collect();
+    taken.extend(messages(&bench.store, 1, 20).await);
+    assert!(taken.iter().all(|message| message.tries == 1), "nobody gets what another one has");
+    let mut numbers: Vec<_> = taken.iter().map(|message| message.turn.number).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
 }

@@ -101,7 +101,9 @@ on_both! {
         ten_thousand_calls_that_wait_survive_a_restart
         who_approved_what_is_kept_for_ninety_days
         each_turn_of_a_call_is_handed_out_once_for_the_audit_log
-        fault_of_64_that_look_at_once_each_turn_is_handed_to_one;
+        fault_of_64_that_look_at_once_each_turn_is_handed_to_one
+        a_message_is_handed_out_until_it_has_arrived_and_not_before_it_is_due
+        fault_of_64_that_look_at_once_each_message_is_handed_to_one;
     claims:
         cl_14_of_64_that_would_refresh_at_once_one_does
         fault_a_refresh_that_wakes_up_after_another_began_keeps_nothing

@@ -12,6 +12,7 @@ mod handle;
 mod json;
 mod listen;
 mod messages;
+mod names;
 mod propose;
 mod rehearsed;
 mod shown;

@@ -8,7 +8,7 @@ use portcullis_policies::kit::{
     refusal::{Reason, Refusal},
 };
 
-use super::{ApprovalDesk, handle::unavailable, view::Asked};
+use super::{ApprovalDesk, handle::unavailable, names::CallNames, view::Asked};
 use crate::store::{ApprovalDetails, ApprovalRecord, ApprovalState, Digest, StoreError, TurnReaders, Work};
 
 /// Calls of one person that may wait.
@@ -48,8 +48,9 @@ impl ApprovalDesk {
 
     /// What a call like this one is told, if something is known of it. What is over is told once.
     async fn find(&self, work: &mut Work, bound: &Bindings, now: Timestamp) -> Result<Option<Ticket>, StoreError> {
-        let Some(record) = work.open_approval(&call(bound)).await? else { return Ok(None) };
-        let standing = standing(&record, bound, now);
+        let names = self.names(bound);
+        let Some(record) = open(work, &names).await? else { return Ok(None) };
+        let standing = standing(&record, &names, bound, now);
         let over = match standing {
             Standing::Expired => Some(ApprovalState::Expired),
             Standing::Changed(_) => Some(ApprovalState::Changed),
@@ -70,7 +71,8 @@ impl ApprovalDesk {
     async fn over(&self, number: i64, bound: &Bindings) -> Result<Option<Ticket>, StoreError> {
         let Self(inner) = self;
         let found = inner.store.approval(&inner.tenant, number).await?.map(|found| found.record);
-        let over = found.filter(|record| record.call == call(bound) && !record.is_open);
+        let names = self.names(bound);
+        let over = found.filter(|record| names.count(&record.call) && !record.is_open);
         Ok(over.map(|record| self.ticket(&record, settled(&record))))
     }
 
@@ -94,9 +96,10 @@ impl ApprovalDesk {
     pub(super) async fn take(&self, ticket: &Ticket, bound: &Bindings) -> Result<Taken, StoreError> {
         let Self(inner) = self;
         let Some(found) = inner.store.approval(&inner.tenant, ticket.number).await? else { return Ok(Taken::No) };
+        let names = self.names(bound);
         let wanted = ApprovalRecord {
             id: ticket.id.to_string(),
-            call: call(bound),
+            call: Some(found.record.call).filter(|name| names.count(name)).unwrap_or(names.current()),
             subject: bound.subject.to_string(),
             route: bound.route.to_string(),
             upstream: bound.upstream.to_string(),
@@ -131,7 +134,7 @@ impl ApprovalDesk {
         let record = ApprovalRecord {
             number: 0,
             id: random::id(),
-            call: call(&held.bound),
+            call: self.names(&held.bound).current(),
             subject: subject.to_string(),
             route: route.to_string(),
             upstream: upstream.to_string(),
@@ -160,6 +163,10 @@ impl ApprovalDesk {
         ApprovalDetails { record, call: serde_json::to_vec(&asked).unwrap_or_default() }
     }
 
+    fn names(&self, bound: &Bindings) -> CallNames {
+        CallNames::of(bound, self.0.store.sealer())
+    }
+
     fn ticket(&self, record: &ApprovalRecord, standing: Standing) -> Ticket {
         let ApprovalRecord { number, id, expires_at, .. } = record;
         let url = self.page(*number);
@@ -167,16 +174,15 @@ impl ApprovalDesk {
     }
 }
 
-/// Of who calls, on which route, which tool, with what. Lengths keep names apart.
-pub(super) fn call(bound: &Bindings) -> Digest {
-    let Bindings { subject, route, tool, arguments, .. } = bound;
-    let mut text = Vec::new();
-    for name in [subject, route, tool] {
-        text.extend_from_slice(&name.len().to_be_bytes());
-        text.extend_from_slice(name.as_bytes());
+/// The call of one of these names that is told what became of it.
+async fn open(work: &mut Work, names: &CallNames) -> Result<Option<ApprovalRecord>, StoreError> {
+    for name in names.all() {
+        let found = work.open_approval(name).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
     }
-    text.extend_from_slice(arguments.as_bytes());
-    Digest::of(&text)
+    Ok(None)
 }
 
 fn digest(fingerprint: Fingerprint) -> Digest {
@@ -184,8 +190,9 @@ fn digest(fingerprint: Fingerprint) -> Digest {
 }
 
 /// How a call stands that was proposed once, for one with these bindings.
-pub(super) fn standing(record: &ApprovalRecord, bound: &Bindings, now: Timestamp) -> Standing {
+pub(super) fn standing(record: &ApprovalRecord, names: &CallNames, bound: &Bindings, now: Timestamp) -> Standing {
     let changed = [
+        ("gateway", names.count(&record.call)),
         ("upstream", *record.upstream == *bound.upstream),
         ("policy", record.policy == digest(bound.policy)),
         ("definition", record.definition == digest(bound.definition)),

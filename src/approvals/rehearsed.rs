@@ -9,11 +9,8 @@ use portcullis_policies::kit::{
     rehearsal::{Trace, WOULD_WAIT},
 };
 
-use super::{
-    handle::unavailable,
-    propose::{call, standing},
-};
-use crate::store::{ApprovalRecord, Store, Tenant};
+use super::{handle::unavailable, names::CallNames, propose::standing};
+use crate::store::{ApprovalRecord, Store, StoreError, Tenant};
 
 /// Reads what became of calls. Where there is no store yet, none was ever made.
 #[derive(Debug)]
@@ -22,26 +19,48 @@ pub struct Rehearsed {
     tenant: Tenant,
     clock: Arc<dyn Clock>,
     trace: Trace,
+    /// Why no call is known again, if so.
+    keyless: Option<String>,
 }
 
 impl Rehearsed {
     /// What `store` says by `clock`, to whoever looks at `trace`.
     pub fn new(store: Option<Store>, tenant: Tenant, clock: Arc<dyn Clock>, trace: Trace) -> Self {
-        Self { store, tenant, clock, trace }
+        Self { store, tenant, clock, trace, keyless: None }
     }
 
-    async fn found(&self, bound: &Bindings) -> Result<Option<ApprovalRecord>, Refusal> {
+    /// The same where the store's key is not at hand, for this reason.
+    #[must_use]
+    pub fn without_key(self, why: Option<String>) -> Self {
+        Self { keyless: why.filter(|_| self.store.is_some()), ..self }
+    }
+
+    /// What became of a call, and how it stands.
+    async fn found(&self, bound: &Bindings) -> Result<Option<(ApprovalRecord, Standing)>, StoreError> {
         let Some(store) = &self.store else { return Ok(None) };
-        store.open_approval(&self.tenant, &call(bound)).await.map_err(|error| unavailable(&error))
+        let names = CallNames::of(bound, store.sealer());
+        for name in names.all() {
+            if let Some(record) = store.open_approval(&self.tenant, name).await? {
+                let standing = standing(&record, &names, bound, self.clock.now());
+                return Ok(Some((record, standing)));
+            }
+        }
+        Ok(None)
     }
 
     async fn ask(&self, held: &Held) -> Result<Ticket, Refusal> {
-        let Some(record) = self.found(&held.bound).await? else { return Err(would_wait(held, None)) };
+        let found = self.found(&held.bound).await.map_err(|error| unavailable(&error))?;
+        let Some((record, standing)) = found else {
+            if let Some(why) = &self.keyless {
+                self.trace.note(format!("whether it waits already, or was approved, is not known: {why}"));
+            }
+            return Err(would_wait(held, None));
+        };
         let ticket = Ticket {
             number: record.number,
             id: record.id.as_str().into(),
             url: None,
-            standing: standing(&record, &held.bound, self.clock.now()),
+            standing,
             expires_at: record.expires_at,
             is_new: false,
         };

@@ -1,4 +1,5 @@
 mod audited;
+mod names;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,8 +26,12 @@ struct Story {
 }
 
 async fn store(folder: &TempDir, clock: &Arc<ManualClock>) -> Store {
+    store_with(folder, clock, KEY).await
+}
+
+async fn store_with(folder: &TempDir, clock: &Arc<ManualClock>, keys: &str) -> Store {
     let location = Location::parse("sqlite:store.db", folder.path()).unwrap();
-    Store::open(&location, MasterKey::parse(KEY).unwrap(), Arc::clone(clock) as Arc<dyn Clock>).await.unwrap()
+    Store::open(&location, MasterKey::parse(keys).unwrap(), Arc::clone(clock) as Arc<dyn Clock>).await.unwrap()
 }
 
 impl Story {
@@ -36,7 +41,11 @@ impl Story {
     }
 
     async fn on(folder: TempDir, clock: Arc<ManualClock>) -> Self {
-        let store = store(&folder, &clock).await;
+        Self::on_key(folder, clock, KEY).await
+    }
+
+    async fn on_key(folder: TempDir, clock: Arc<ManualClock>, keys: &str) -> Self {
+        let store = store_with(&folder, &clock, keys).await;
         let origin = Some("https://gw.example".to_owned());
         let desk = ApprovalDesk::new(store, Tenant::DEFAULT, Arc::clone(&clock) as Arc<dyn Clock>, origin);
         let handle = Handle::default();

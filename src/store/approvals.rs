@@ -66,7 +66,7 @@ pub struct ApprovalRecord {
     pub number: i64,
     /// Names it among others, for ever.
     pub id: String,
-    /// Of who calls, on which route, which tool, with what.
+    /// Of who calls, on which route, which tool, with what; under a key, since arguments are short.
     pub call: Digest,
     /// Who calls.
     pub subject: String,

@@ -1,4 +1,4 @@
-//! What is kept of a secret: enough to know it again.
+//! What is kept of a secret, or of what nobody should guess: enough to know it again.
 
 use std::fmt;
 
@@ -13,6 +13,11 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         let mut sum = [0; 32];
         sum.copy_from_slice(digest(&SHA256, bytes).as_ref());
+        Self(sum)
+    }
+
+    /// Under a key, made by [`Sealer::prf`](super::Sealer::prf): of what could be guessed.
+    pub const fn keyed(sum: [u8; 32]) -> Self {
         Self(sum)
     }
 

@@ -104,9 +104,12 @@ impl Sealer {
     /// HMAC-SHA256 of `input` under a key derived for `label`: the same on every node with the same master key, and to
     /// everybody else like chance.
     pub fn prf(&self, label: &str, input: &[u8]) -> [u8; 32] {
-        let mut output = [0; 32];
-        output.copy_from_slice(hmac::sign(&self.current.mac(label), input).as_ref());
-        output
+        self.current.prf(label, input)
+    }
+
+    /// The same under each key at hand, the current one first.
+    pub fn prfs(&self, label: &str, input: &[u8]) -> impl Iterator<Item = [u8; 32]> {
+        std::iter::once(&self.current).chain(&self.previous).map(move |root| root.prf(label, input))
     }
 
     fn root(&self, id: &[u8]) -> Option<&Root> {
@@ -126,6 +129,12 @@ impl Root {
     fn aead(&self, purpose: &str) -> Result<LessSafeKey, Unspecified> {
         let info = [b"seal ".as_slice(), purpose.as_bytes()];
         self.secret.expand(&info, &AES_256_GCM).map(|okm| LessSafeKey::new(UnboundKey::from(okm)))
+    }
+
+    fn prf(&self, label: &str, input: &[u8]) -> [u8; 32] {
+        let mut output = [0; 32];
+        output.copy_from_slice(hmac::sign(&self.mac(label), input).as_ref());
+        output
     }
 
     fn mac(&self, label: &str) -> hmac::Key {

@@ -158,6 +158,13 @@ async fn a_call_that_would_be_held_is_not_proposed_and_an_approval_is_not_used_u
         assert!(said.to_string().contains("would use up the approval #1, which grace gave"), "{said:#}");
     }
     assert_eq!(explain(&gateway, &["--as", "ada", "--call", "delete_note", "--args", r#"{"id":2}"#]).0, 4);
+    let key = gateway.folder().join("portcullis.key");
+    let elsewhere = key.with_extension("away");
+    fs::rename(&key, &elsewhere).unwrap();
+    let (code, said) = explain(&gateway, &question);
+    assert!(code == 4 && said.to_string().contains("is not known: there is no key in"), "{said:#}");
+    assert!(!key.exists(), "and none is made");
+    fs::rename(&elsewhere, &key).unwrap();
     let done = ada.ask(&call(2, "delete_note", &json!({ "id": 1 }))).await;
     assert!(done.json()["result"]["_meta"]["portcullis/approval"].is_null(), "{}", done.text());
     held("would wait until it is approved");

@@ -27,7 +27,7 @@ use crate::{
     approvals, audit,
     config::{Era, Link, PlannedRoute},
     pins,
-    pipeline::{Plan, Toolbox, definitions, location, rehearse},
+    pipeline::{Plan, Toolbox, definitions, existing_key, location, rehearse},
     store::{MasterKey, Store, Tenant},
     upstreams::connections,
     wire::moment,
@@ -106,7 +106,8 @@ pub(super) async fn run(
         let asked = definitions(setting.plan, setting.route, setting.file, setting.tools).await;
         asked.map_err(|why| format!("the upstream could not be asked what its tools are: {why}"))
     };
-    let known = Known { store: setting.store().await?, definitions, visitor: setting.visitor(options) };
+    let (key, keyless) = setting.key().await?;
+    let known = Known { store: setting.store(&key).await?, keyless, definitions, visitor: setting.visitor(options) };
     let rehearsed = match &options.call {
         Some(tool) => {
             let arguments = options.args.clone().unwrap_or_default();
@@ -129,6 +130,8 @@ pub(super) async fn run(
 /// What all rehearsals of one command share.
 struct Known {
     store: Option<Store>,
+    /// Why the store's key is not at hand, if so.
+    keyless: Option<String>,
     definitions: Result<Vec<Value>, String>,
     visitor: Option<Visitor>,
 }
@@ -138,15 +141,30 @@ impl<'a> Setting<'a> {
         self.plan.checked.links(self.route).map(|(_, link)| link)
     }
 
-    /// The store as it is, if the route has one and it is there. Nothing that is sealed in it is opened, so no key is needed.
-    async fn store(&self) -> anyhow::Result<Option<Store>> {
+    fn folder(&self) -> &'a Path {
+        self.file.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The store's key, by which calls that wait are known again; or any other, and why. Nothing that is sealed is opened.
+    async fn key(&self) -> anyhow::Result<(MasterKey, Option<String>)> {
+        if !self.links().any(Link::needs_store) {
+            return Ok((MasterKey::generate()?, None));
+        }
+        let why = match existing_key(&self.plan.checked.gateway, self.folder()).await {
+            Ok(Ok(key)) => return Ok((key, None)),
+            Ok(Err(file)) => format!("there is no key in {}", file.display()),
+            Err(error) => error.to_string(),
+        };
+        Ok((MasterKey::generate()?, Some(why)))
+    }
+
+    /// The store as it is, if the route has one and it is there.
+    async fn store(&self, key: &MasterKey) -> anyhow::Result<Option<Store>> {
         if !self.links().any(Link::needs_store) {
             return Ok(None);
         }
-        let folder = self.file.parent().unwrap_or(Path::new("."));
-        let location = location(&self.plan.checked.gateway, folder)?;
-        let key = MasterKey::generate()?;
-        let store = Store::look(&location, &key, Arc::clone(&self.tools.host.clock)).await;
+        let location = location(&self.plan.checked.gateway, self.folder())?;
+        let store = Store::look(&location, key, Arc::clone(&self.tools.host.clock)).await;
         store.with_context(|| format!("the store {location} cannot be looked at"))
     }
 
@@ -192,7 +210,7 @@ impl<'a> Setting<'a> {
         host.audit = Some(Arc::new(audit::Rehearsed));
         host.pins = Some(Arc::new(pins::Rehearsed::new(store.clone(), tenant.clone(), trace.clone())));
         let desk = approvals::Rehearsed::new(store.clone(), tenant.clone(), Arc::clone(&clock), trace.clone());
-        host.approvals = Some(Arc::new(desk));
+        host.approvals = Some(Arc::new(desk.without_key(known.keyless.clone())));
         let book = connections::Rehearsed::new(store.clone(), tenant, clock, trace.clone());
         host.connections = Some(Arc::new(book));
         Stage { host, visitor: known.visitor.clone(), trace }

@@ -15,7 +15,7 @@ pub enum ChainEnd {
     /// They would pass, so they are refused where they cannot be judged.
     #[default]
     Open,
-    /// [`turn_away`] stands there.
+    /// [`turn_away`] stands there, and [`use_permits`](crate::kit::permit::use_permits) behind it.
     Guarded,
 }
 

@@ -2,13 +2,12 @@
 
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use portcullis_policies::kit::host::Identity;
 
 use super::{
-    connections::person,
-    form::{self, DECISION},
-    pages::{Approval, Approvals, SignIn},
+    form::{self, DECISION, Sent},
+    pages::{Approval, Approvals},
     router::Console,
+    sign_in::{Reader, ask_first, reader},
     trouble::Trouble,
 };
 use crate::{
@@ -18,19 +17,6 @@ use crate::{
 
 const SIGN_IN: (&str, &str) =
     ("Approvals", "Calls that wait are shown to those alone who made them or decide about them. Sign in first.");
-
-/// Somebody who is signed in.
-struct Reader {
-    identity: Identity,
-    account: String,
-    /// The route by whose sign-in.
-    way: String,
-}
-
-fn reader(console: &Console, guest: &Guest) -> Option<Reader> {
-    let (person, way) = person(console, guest)?;
-    Some(Reader { identity: person.identity(), account: person.name(), way })
-}
 
 /// Shows whoever is signed in what waits for them, and what they asked for themselves.
 pub(super) async fn list(console: &Console, headers: &HeaderMap) -> Result<Response, Trouble> {
@@ -43,17 +29,9 @@ pub(super) async fn list(console: &Console, headers: &HeaderMap) -> Result<Respo
             let (host, sealed) = (console.authority.host(), console.authority.seal_form(&guest, PAGE));
             Approvals::new(host, account, way, sealed, (&waiting, &own)).show(target)
         }
-        None => ask_to_sign_in(console, &guest, PAGE, SIGN_IN)?,
+        None => ask_first(console, &guest, PAGE, SIGN_IN)?,
     };
     Ok(guest.identify(page))
-}
-
-/// Signs somebody in: nothing is decided on this page.
-pub(super) async fn change(console: &Console, headers: &HeaderMap, body: &[u8]) -> Result<Response, Trouble> {
-    let guest = console.authority.guest(headers).await?;
-    let form = form::read(console, &guest, (headers, body), PAGE)?;
-    let way = form.get("way").unwrap_or_default();
-    form::sign_in(console, &guest, &form, way, PAGE).await?.ok_or(Trouble::NoDecision)
 }
 
 /// Shows one call to those who may see it.
@@ -64,7 +42,7 @@ pub(super) async fn page(console: &Console, number: i64, headers: &HeaderMap) ->
             let view = console.desk.view(number, Who::Person(&reader.identity)).await?.ok_or(Trouble::NoApproval)?;
             show(console, &guest, reader, &view, None)
         }
-        None => ask_to_sign_in(console, &guest, &path(number), SIGN_IN)?,
+        None => ask_first(console, &guest, &path(number), SIGN_IN)?,
     };
     Ok(guest.identify(page))
 }
@@ -76,12 +54,11 @@ pub(super) async fn decide(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, Trouble> {
-    let (guest, path) = (console.authority.guest(headers).await?, path(number));
-    let form = form::read(console, &guest, (headers, body), &path)?;
-    let way = form.get("way").unwrap_or_default();
-    if let Some(leaving) = form::sign_in(console, &guest, &form, way, &path).await? {
-        return Ok(leaving);
-    }
+    let path = path(number);
+    let (guest, form) = match form::sent(console, (headers, body), &path).await? {
+        Sent::Form(guest, form) => (guest, form),
+        Sent::Leaving(response) => return Ok(response),
+    };
     let Some(reader) = reader(console, &guest) else { return Ok(see_other(&path)) };
     let verdict = match form.get(DECISION) {
         Some("approve") => Verdict::Approve,
@@ -114,22 +91,6 @@ fn show(
     let status = if notice.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
     let page = Approval::new(console.authority.host(), reader.account, reader.way, sealed, view);
     page.noting(notice).show(status, console.authority.form_target())
-}
-
-/// The page on which nobody is signed in yet, under this title and with these words.
-pub(super) fn ask_to_sign_in(
-    console: &Console,
-    guest: &Guest,
-    page: &str,
-    (title, lead): (&'static str, &'static str),
-) -> Result<Response, Trouble> {
-    let ways = console.authority.ways_in();
-    if ways.is_empty() {
-        return Err(Trouble::NoSignIn);
-    }
-    let (host, sealed) = (console.authority.host(), console.authority.seal_form(guest, page));
-    let page = SignIn { host, ways, sealed, page: page.to_owned(), title, lead };
-    Ok(page.show(console.authority.form_target()))
 }
 
 fn path(number: i64) -> String {

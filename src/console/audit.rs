@@ -5,9 +5,10 @@ use http::HeaderMap;
 use url::form_urlencoded::Serializer;
 
 use super::{
-    operators::{Operator, Visit, visit},
+    operators::{Visit, visit},
     pages::{Audit, AuditEntry, Filter},
     router::Console,
+    sign_in::Reader,
     trouble::Trouble,
 };
 use crate::{
@@ -25,7 +26,7 @@ const LOOKED_AT: usize = 20_000;
 /// Shows the newest rows that fit.
 pub(super) async fn list(console: &Console, query: &str, headers: &HeaderMap) -> Result<Response, Trouble> {
     let mut guest = console.authority.guest(headers).await?;
-    let Operator { account, way, .. } = match visit(console, &guest, TITLE, PATH)? {
+    let Reader { account, way, .. } = match visit(console, &guest, TITLE, PATH)? {
         Visit::Operator(operator) => operator,
         Visit::Nobody(page) => return Ok(guest.identify(page)),
     };

@@ -42,3 +42,22 @@ pub(super) async fn sign_in(
     let page = page.ok_or(ConnectError::Gone)?;
     Ok(Some(console.authority.sign_in_for(guest, page).await?))
 }
+
+/// What somebody sent.
+pub(super) enum Sent {
+    /// They decided something.
+    Form(Guest, Parameters),
+    /// They go to sign in.
+    Leaving(Response),
+}
+
+/// A form that was on our page at this path, with the way by which somebody signs in there.
+pub(super) async fn sent(console: &Console, (headers, body): (&HeaderMap, &[u8]), path: &str) -> Result<Sent, Trouble> {
+    let guest = console.authority.guest(headers).await?;
+    let form = read(console, &guest, (headers, body), path)?;
+    let way = form.get("way").unwrap_or_default();
+    Ok(match sign_in(console, &guest, &form, way, path).await? {
+        Some(leaving) => Sent::Leaving(leaving),
+        None => Sent::Form(guest, form),
+    })
+}

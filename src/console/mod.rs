@@ -20,6 +20,7 @@ mod operators;
 mod pages;
 mod pins;
 mod router;
+mod sign_in;
 mod trouble;
 mod troubleshooting;
 

@@ -4,10 +4,11 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    form::{self, DECISION},
-    operators::{Operator, Visit, operator, visit},
+    form::{self, DECISION, Sent},
+    operators::{Visit, operator, visit},
     pages::{Pin, PinEntry, Pins},
     router::Console,
+    sign_in::Reader,
     trouble::Trouble,
 };
 use crate::{
@@ -24,7 +25,7 @@ const TOOLS: u32 = 100;
 /// Shows the tools of which something is kept.
 pub(super) async fn list(console: &Console, query: &str, headers: &HeaderMap) -> Result<Response, Trouble> {
     let mut guest = console.authority.guest(headers).await?;
-    let Operator { account, way, .. } = match visit(console, &guest, TITLE, PATH)? {
+    let Reader { account, way, .. } = match visit(console, &guest, TITLE, PATH)? {
         Visit::Operator(operator) => operator,
         Visit::Nobody(page) => return Ok(guest.identify(page)),
     };
@@ -57,12 +58,11 @@ pub(super) async fn page(console: &Console, id: &str, headers: &HeaderMap) -> Re
 
 /// Does what a button says, to the definition that was shown and no other.
 pub(super) async fn decide(console: &Console, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<Response, Trouble> {
-    let (guest, path) = (console.authority.guest(headers).await?, path(id));
-    let form = form::read(console, &guest, (headers, body), &path)?;
-    let way = form.get("way").unwrap_or_default();
-    if let Some(leaving) = form::sign_in(console, &guest, &form, way, &path).await? {
-        return Ok(leaving);
-    }
+    let path = path(id);
+    let (guest, form) = match form::sent(console, (headers, body), &path).await? {
+        Sent::Form(guest, form) => (guest, form),
+        Sent::Leaving(response) => return Ok(response),
+    };
     let Some(operator) = operator(console, &guest)? else { return Ok(see_other(&path)) };
     let PinRecord { upstream, tool, .. } = find(console, id).await?;
     let by = operator.identity.shown();
@@ -99,7 +99,7 @@ async fn find(console: &Console, id: &str) -> Result<PinRecord, Trouble> {
 fn show(
     console: &Console,
     guest: &Guest,
-    operator: Operator,
+    operator: Reader,
     record: &PinRecord,
     notice: Option<&'static str>,
 ) -> Response {

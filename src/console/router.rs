@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE, request::Parts};
 use portcullis_policies::kit::approval::Approver;
 use serde_json::json;
 
-use super::{approvals, audit, callback, connect, connections, operators, pins, trouble::or_trouble};
+use super::{approvals, audit, callback, connect, connections, pins, sign_in, trouble::or_trouble};
 use crate::{
     approvals::{self as waiting, ApprovalDesk},
     oauth::{Authority, LARGEST_FORM, Opened, TokenJudge, Visitor, admit_visitor, cors, public_document},
@@ -130,7 +130,7 @@ async fn change_approvals(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    or_trouble(&visitor, approvals::change(&console, &headers, &body).await)
+    or_trouble(&visitor, sign_in::change(&console, waiting::PAGE, &headers, &body).await)
 }
 
 async fn approval_page(
@@ -205,7 +205,7 @@ async fn sign_in_operator(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    or_trouble(&visitor, operators::change(&console, uri.path(), &headers, &body).await)
+    or_trouble(&visitor, sign_in::change(&console, uri.path(), &headers, &body).await)
 }
 
 /// What is no number names no call.

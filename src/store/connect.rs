@@ -1,11 +1,11 @@
 //! Opening a database: connections, tables, and the proof that the master key is the right one.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, pin::Pin, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Pool, Postgres, Sqlite,
+    ConnectOptions, Connection, Pool, Postgres, Sqlite, SqliteConnection,
     migrate::{MigrateError, Migrator},
-    pool::PoolOptions,
+    pool::{PoolConnectionMetadata, PoolOptions},
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
@@ -96,11 +96,21 @@ async fn sqlite(location: &Location, path: &Path) -> Result<Database, OpenError>
 async fn writer(options: SqliteConnectOptions) -> Result<Pool<Sqlite>, sqlx::Error> {
     let end = Instant::now() + BUSY;
     loop {
-        match forever(1).connect_with(options.clone()).await {
+        match forever(1).before_acquire(is_usable).connect_with(options.clone()).await {
             Err(error) if TroubleKind::of(&error) == TroubleKind::Locked && Instant::now() < end => sleep(AGAIN).await,
             connected => return connected,
         }
     }
+}
+
+/// SQLite ends a transaction by itself where the disk is full or fails. Its driver takes the connection for one that still is in
+/// the middle of it, and would begin no other ever again: such a connection makes room for a new one.
+fn is_usable<'a>(
+    connection: &'a mut SqliteConnection,
+    _: PoolConnectionMetadata,
+) -> Pin<Box<dyn Future<Output = Result<bool, sqlx::Error>> + Send + 'a>> {
+    let is_usable = !connection.is_in_transaction();
+    Box::pin(std::future::ready(Ok(is_usable)))
 }
 
 /// All steps that are due, or none: in one transaction, for which a second process waits.

@@ -1,5 +1,8 @@
 //! What the answer to a request says, as far as rows tell.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde::Deserialize;
 
 use crate::kit::{
@@ -25,7 +28,7 @@ pub(super) struct Said {
 
 /// Reads an answer.
 pub(super) fn said(message: &[u8], own: Option<RequestId>, results: Capture) -> Said {
-    if message.len() > READ && results.detail == Detail::Off {
+    if results.detail == Detail::Off && (message.len() > READ || is_plain(message)) {
         return Said::default();
     }
     let Ok(answer) = Answer::read(message) else { return Said::default() };
@@ -39,6 +42,12 @@ pub(super) fn said(message: &[u8], own: Option<RequestId>, results: Capture) -> 
         },
         AnswerKind::Request | AnswerKind::Notification => Said::default(),
     }
+}
+
+/// Is it certainly no error of any kind? The letters would be there, or escapes for them.
+fn is_plain(message: &[u8]) -> bool {
+    static SIGNS: LazyLock<[Finder<'static>; 3]> = LazyLock::new(|| ["error", "isError", "\\u"].map(Finder::new));
+    SIGNS.iter().all(|sign| sign.find(message).is_none())
 }
 
 /// Upstreams may write such codes too, but not with the id of this request.
@@ -68,7 +77,5 @@ fn is_tool_error(result: &[u8]) -> bool {
         #[serde(default)]
         is_error: bool,
     }
-    // Most results do not have the member at all.
-    memchr::memmem::find(result, b"isError").is_some()
-        && serde_json::from_slice::<ToolResult>(result).is_ok_and(|result| result.is_error)
+    !is_plain(result) && serde_json::from_slice::<ToolResult>(result).is_ok_and(|result| result.is_error)
 }

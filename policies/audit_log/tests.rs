@@ -143,10 +143,11 @@ async fn what_could_not_be_read_is_a_row_too() {
 #[tokio::test]
 async fn errors_of_the_upstream_are_told_from_those_of_the_gateway() {
     let (book, bench) = bench(&json!({}));
-    let tool_error = json!({ "content": [], "isError": true });
     for (answer, class) in [
-        (json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32602, "message": "no" } }), "json_rpc_error"),
-        (json!({ "jsonrpc": "2.0", "id": 1, "result": tool_error }), "tool_error"),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no"}}"#, "json_rpc_error"),
+        (r#"{"jsonrpc":"2.0","id":1,"\u0065rror":{"code":-32602,"message":"no"}}"#, "json_rpc_error"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}"#, "tool_error"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"is\u0045rror":true}}"#, "tool_error"),
     ] {
         let bench = Bench::with(stack(vec![
             PolicyKind::of::<AuditLog>()
@@ -154,7 +155,7 @@ async fn errors_of_the_upstream_are_told_from_those_of_the_gateway() {
                 .unwrap(),
             before_upstream(),
         ]))
-        .upstream(move |_| body(answer.to_string()));
+        .upstream(move |_| body(answer));
         bench.call("tools/call", echo("hello")).send().await;
         let end = book.rows.lock().unwrap().pop().unwrap().end.unwrap();
         let fault = end.fault.unwrap();

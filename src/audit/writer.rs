@@ -24,7 +24,7 @@ use super::{
 use crate::store::{ApprovalTurn, AuditRow, Store, StoreError, Tenant};
 
 /// Rows of one commit.
-const GROUP: usize = 256;
+const GROUP: usize = 1024;
 /// How long rows for which nobody waits may wait for others.
 const LINGER: Duration = Duration::from_millis(25);
 /// How soon a store is tried again that takes no rows.

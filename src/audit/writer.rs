@@ -271,8 +271,11 @@ impl Writer {
         if lost > self.told {
             rows.push(chain.link(now, "gap", &json!({ "lost": lost - self.told }).to_string()));
         }
-        rows.extend(turns.iter().map(|turn| chain.link(turn.at, "decision", &line::of_decision(turn))));
-        rows.extend(group.iter().map(|Waiting { entry, .. }| chain.link(entry.at, "call", &line::of(entry))));
+        let decisions = turns.iter().map(|turn| (turn.at, "decision", line::of_decision(turn)));
+        let calls = group.iter().map(|Waiting { entry, .. }| (entry.at, "call", line::of(entry)));
+        let mut happened: Vec<_> = decisions.chain(calls).collect();
+        happened.sort_by_key(|(at, ..)| *at);
+        rows.extend(happened.into_iter().map(|(at, kind, rest)| chain.link(at, kind, &rest)));
         let is_last = self.closing.is_some() && self.items.is_empty();
         if self.signs(chain, is_last) {
             rows.push(chain.checkpoint(now, &self.key, is_last));

@@ -5,9 +5,15 @@
 
 use std::{fmt, hash::Hash, time::Duration};
 
-use quick_cache::sync::Cache;
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder,
+    sync::{Cache, DefaultLifecycle},
+};
 pub use quick_cache::{Equivalent, UnitWeighter, Weighter};
 use tokio::time::Instant;
+
+/// Where entries count differently, all room is divided among so many parts, however many cores there are.
+const SHARDS: usize = 4;
 
 /// Entries, each of which is believed for the same time.
 pub struct Memory<K, V, W = UnitWeighter> {
@@ -33,15 +39,30 @@ impl<K, V, W: Weighter<K, V>> Weighter<K, Entry<V>> for Weighing<W> {
 impl<K: Eq + Hash, V: Clone> Memory<K, V> {
     /// Remembers about `most` entries, those that are asked for rather than others, for this time.
     pub fn new(most: usize, time: Duration) -> Self {
-        Self::weighed(most as u64, time, UnitWeighter)
+        Self::with(
+            OptionsBuilder::new().estimated_items_capacity(most).weight_capacity(most as u64),
+            time,
+            UnitWeighter,
+        )
     }
 }
 
 impl<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone> Memory<K, V, W> {
-    /// The same, where entries count for more than one.
+    /// The same, where entries count for more than one. None is remembered that counts for nearly a [`SHARDS`]th of all.
     pub fn weighed(most: u64, time: Duration, weigher: W) -> Self {
-        let entries = usize::try_from(most).unwrap_or(usize::MAX);
-        Self { entries: Cache::with_weighter(entries, most, Weighing(weigher)), time }
+        let items = usize::try_from(most).unwrap_or(usize::MAX);
+        Self::with(
+            OptionsBuilder::new().estimated_items_capacity(items).weight_capacity(most).shards(SHARDS),
+            time,
+            weigher,
+        )
+    }
+
+    fn with(options: &OptionsBuilder, time: Duration, weigher: W) -> Self {
+        let options = options.build().expect("both capacities are given");
+        let entries =
+            Cache::with_options(options, Weighing(weigher), DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Self { entries, time }
     }
 
     /// What is remembered of this.

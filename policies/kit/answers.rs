@@ -43,6 +43,11 @@ pub trait EditResult: Send + 'static {
     /// Judges the result of the request with this id. `body` is the whole message, as `answer` has read it.
     fn result(&self, body: &[u8], answer: &Answer, id: &str) -> Verdict;
 
+    /// Does the policy only look? Then all passes, also what nobody can read.
+    fn only_looks(&self) -> bool {
+        false
+    }
+
     /// Judges a message of the stream that is no result: an error, a notification, a request of the server.
     fn other(&self, _body: &[u8], _answer: &Answer) -> Verdict {
         Verdict::Keep
@@ -131,6 +136,12 @@ impl<E: EditResult> Edit<E> {
     }
 
     fn message(&self, body: &[u8], read: impl FnOnce() -> Result<Answer, Flaw>, whole: bool) -> Outcome {
+        let outcome = self.judged(body, read, whole);
+        let only_looks = self.editor.as_ref().is_some_and(E::only_looks);
+        if only_looks { Outcome::Judged(Verdict::Keep) } else { outcome }
+    }
+
+    fn judged(&self, body: &[u8], read: impl FnOnce() -> Result<Answer, Flaw>, whole: bool) -> Outcome {
         if self.editor.as_ref().is_some_and(|editor| editor.passes(body)) {
             return Outcome::Judged(Verdict::Keep);
         }

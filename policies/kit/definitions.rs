@@ -153,7 +153,7 @@ impl<T: Clone + Send + Sync + 'static> Definitions<T> {
                 found = Some(read);
             }
         }
-        if found.is_none() {
+        if said.is_some() && found.is_none() {
             self.known.remove(&asker.about(tool));
         }
         said.map(|_| found)

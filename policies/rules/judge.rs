@@ -101,9 +101,10 @@ impl Rules {
         self.in_order.iter().any(|rule| rule.mode == Mode::Enforce && rule.approval.is_some())
     }
 
-    /// Everything that some rule takes out of results.
+    /// Everything that some rule in force takes out of results.
     pub(super) fn of_results(&self) -> impl Iterator<Item = &Redaction> {
-        self.in_order.iter().filter(|rule| rule.action == Action::RedactResult).map(|rule| &rule.redaction)
+        let redact = |rule: &&Compiled| rule.mode == Mode::Enforce && rule.action == Action::RedactResult;
+        self.in_order.iter().filter(redact).map(|rule| &rule.redaction)
     }
 
     /// What the rules say of a call.

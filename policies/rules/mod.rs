@@ -291,6 +291,10 @@ struct Redactor {
 impl EditResult for Redactor {
     const POLICY: &'static str = McpRules::NAME;
 
+    fn only_looks(&self) -> bool {
+        self.redactions.iter().all(|redaction| redaction.is_tried_out)
+    }
+
     fn result(&self, body: &[u8], answer: &Answer, _id: &str) -> Verdict {
         let result = answer.payload().map(|span| span.of(body)).unwrap_or_default();
         let text = std::str::from_utf8(result).map_err(|_| Flaw { kind: FlawKind::NotUtf8, at: 0 });

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::kit::{
-    bench::{Bench, Outcome, connectable, result, stream},
+    bench::{Bench, Outcome, body, connectable, result, stream},
     clock::{ManualClock, Timestamp},
     decision::LateDecisions,
     host::{Caller, Identity},
@@ -306,6 +306,25 @@ async fn who_took_something_out_is_known_afterwards_also_of_a_stream() {
     assert_eq!((outcome.streamed, decided(&outcome)), (true, expected));
     let task = bench.call("tasks/result", json!({ "taskId": "t1" })).fact(caller("ada")).send().await;
     assert_eq!(decided(&task), said(&[("out", "redacted_result")]));
+}
+
+#[tokio::test]
+async fn a_redaction_that_is_tried_out_stands_in_nobodys_way() {
+    let rules = json!({ "default": "allow", "rules": [
+        { "name": "out", "mode": "shadow", "action": "redact_result", "redact": ["/structuredContent/token"] },
+    ] });
+    let unreadable = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"content":[]}}"#;
+    let answers = [unreadable, r#"{"jsonrpc":"2.0","id":"another","result":{}}"#];
+    for answer in answers {
+        let whole = Bench::of::<McpRules>(&rules).upstream(move |_| body(answer));
+        assert_eq!(call(&whole, "ada", "odd", json!({})).await.body, answer);
+        let streamed = Bench::of::<McpRules>(&rules).upstream(move |_| stream([answer]));
+        let events = call(&streamed, "ada", "odd", json!({})).await.body;
+        assert!(memchr::memmem::find(&events, answer.as_bytes()).is_some(), "{answer}");
+    }
+    let bench = bench(&rules);
+    let task = bench.call("tasks/result", json!({ "taskId": "t1" })).fact(caller("ada")).send().await;
+    assert!(task.facts.get::<Decisions>().is_none(), "of a task nobody knows which call it began with");
 }
 
 #[tokio::test]

@@ -15,22 +15,23 @@ use serde_json::value::RawValue;
 use tokio::time::{Interval, interval, timeout};
 
 use super::{
-    Judge, McpRules,
+    Judge, McpRules, arguments,
     hold::Case,
     page::is_shown,
     says::Said,
+    with_last,
     words::{pending, refusal},
 };
 use crate::kit::{
     approval::{Standing, Ticket},
-    call::tool,
+    call::{called, tool},
     chain::{Answer, Request, Response, RouteService, refuse},
     decision::{Decided, Decisions, LateDecisions, Undecided},
     definitions::Asker,
     message::Message,
     pages::complete,
     policy::Policy,
-    refusal::Reason,
+    refusal::{Reason, Refusal},
     reply::{Event, EventSource, Reply},
 };
 
@@ -108,7 +109,7 @@ impl Judge {
         let answer = match settled {
             Ok(Ok(settled)) if settled.standing != Standing::Approved => {
                 let refusal = refusal(&settled, &tool).unwrap_or_else(|| Reason::ApprovalChanged.into());
-                Ok(refuse(&request, refusal))
+                Ok(self.refused(&request, refusal))
             }
             _ if is_outdated => Ok(pending(&request, &ticket, &tool, self.clock.now())),
             Ok(Ok(settled)) => self.dispatch(request, &tool, &settled, inner).await,
@@ -121,6 +122,16 @@ impl Judge {
             }
             response
         })
+    }
+
+    /// Nobody approved it, as the rules' last word.
+    fn refused(&self, request: &Request, refusal: Refusal) -> Response {
+        let known = self.known.of(request, called(request)).unwrap_or_default();
+        let arguments = arguments(request).unwrap_or_default();
+        let judgement = self.rules.judge(&self.about_call(request, known.annotations, &arguments));
+        let mut response = refuse(request, refusal);
+        Decisions::add(&mut response, with_last(&judgement, "refused"));
+        response
     }
 
     /// Sees to it that a call is taken back if its client gives it up.
@@ -157,7 +168,10 @@ impl Judge {
 /// What was decided after the stream began.
 fn tell(response: &mut Response, late: &Undecided) {
     let facts = response.extensions_mut();
-    facts.remove::<Decisions>().unwrap_or_default().0.into_iter().for_each(|decided| late.note(decided));
+    // That it waits was said when the stream began.
+    let is_new = |decided: &Decided| decided.policy != McpRules::NAME || decided.outcome != "held";
+    let decided = facts.remove::<Decisions>().unwrap_or_default().0.into_iter().filter(is_new);
+    decided.for_each(|decided| late.note(decided));
     for later in facts.remove::<LateDecisions>().unwrap_or_default().0 {
         let late = late.clone();
         later.listen(move |decided| late.note(decided));

@@ -13,14 +13,14 @@ use super::{
 };
 use crate::kit::{
     answers::{Edit, EditResult, Verdict},
-    chain::{Answer as Answered, Request, Response, RouteService, then},
-    decision::{Decisions, LateDecisions, Undecided},
+    chain::{Answer as Answered, Request, RouteService, then},
+    decision::Undecided,
     definitions::Asker,
     json::Flaw,
     listing::{self, ListKind, Rewritten, Shown},
     pins::{Pinned, Sighting},
     policy::Policy,
-    reply::{Answer, Reply},
+    reply::Answer,
 };
 
 /// Asks for the list, and leaves out of it what is not good.
@@ -42,17 +42,13 @@ pub(super) fn listed(
     let edit = Edit::of(&request, |_| Some(lister));
     let answer = inner.run(request);
     match edit {
-        Some(edit) => then(answer, |response| noted(edit.response(response), undecided)),
+        Some(edit) => then(answer, |response| {
+            let mut response = edit.response(response);
+            undecided.join(&mut response);
+            response
+        }),
         None => answer,
     }
-}
-
-fn noted(mut response: Response, undecided: Undecided) -> Response {
-    match response.body() {
-        Reply::Events(_) => LateDecisions::add(&mut response, undecided),
-        _ => Decisions::add(&mut response, undecided.take()),
-    }
-    response
 }
 
 /// What a list becomes.

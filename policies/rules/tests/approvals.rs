@@ -498,6 +498,29 @@ async fn an_answer_is_held_open_says_what_it_waits_for_and_comes_once_somebody_a
     assert_eq!(story.made(), 1);
 }
 
+/// What was decided after the stream began.
+fn later(outcome: &Outcome) -> Vec<&'static str> {
+    let LateDecisions(late) = outcome.facts.get().unwrap();
+    late.iter().flat_map(Undecided::take).map(|decided| decided.outcome).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_a_call_whose_answer_is_held_open_is_counted_once() {
+    let mut rules = patient();
+    let tried_out = json!({ "name": "tried out", "mode": "shadow", "action": "deny" });
+    rules["rules"].as_array_mut().unwrap().insert(0, tried_out);
+    let story = Story::new(&rules);
+    let call = story.bench.call("tools/call", with_progress()).fact(caller("bob")).send();
+    let (denied, ()) = tokio::join!(call, async {
+        sleep(Duration::from_secs(5)).await;
+        story.desk.decide(Standing::Denied(Decision { by: "grace".to_owned(), at: START, reason: None }));
+    });
+    assert_eq!((outcomes(&denied), later(&denied)), (vec!["held"], vec!["would_deny", "refused"]));
+    let story = Story::new(&rules);
+    let in_vain = story.bench.call("tools/call", with_progress()).fact(caller("bob")).send().await;
+    assert_eq!((outcomes(&in_vain), later(&in_vain)), (vec!["held"], vec!["would_deny"]));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_held_open_in_vain_says_to_repeat_the_call() {
     let story = Story::new(&patient());

@@ -29,6 +29,11 @@ pub struct Marker {
     finder: Finder<'static>,
 }
 
+/// The question of whoever shows people where to connect to an upstream.
+pub fn to_connect(upstream: &str) -> Marker {
+    Marker::new("connect", upstream)
+}
+
 /// The own `requestState`: which question it was, and what the upstream had asked before.
 #[derive(Default, Serialize, Deserialize)]
 struct Asked {

@@ -8,9 +8,11 @@ use super::{judge::Judgement, redact::redacted};
 use crate::kit::{
     canonical::Fingerprint,
     chain::Request,
+    credential::{Connectable, UpstreamCredential},
     message::Message,
     refusal::{Reason, Refusal},
     rewrite::REPEATS_ARGUMENT,
+    round::to_connect,
 };
 
 /// What people can be shown, in bytes.
@@ -32,7 +34,8 @@ pub(super) type Said = BTreeMap<String, Box<RawValue>>;
 
 /// All that a call says: its arguments, and what else stands beside them and is not the client's own.
 pub(super) fn said(request: &Request) -> Result<Said, Refusal> {
-    let params = request.body().message().and_then(Message::params).unwrap_or("{}");
+    let connected = connected(request);
+    let params = connected.as_ref().or(request.body().message()).and_then(Message::params).unwrap_or("{}");
     let mut said: Said = serde_json::from_str(params).map_err(unreadable)?;
     said.remove("name");
     if let Some(meta) = said.remove("_meta") {
@@ -43,6 +46,14 @@ pub(super) fn said(request: &Request) -> Result<Said, Refusal> {
         }
     }
     Ok(said)
+}
+
+/// The call as the upstream will see it, if it says that its caller was shown where to connect: that is taken out on the way,
+/// and it is the same call. Where the credential is there already, nobody takes it out any more.
+fn connected(request: &Request) -> Option<Message> {
+    let facts = request.extensions();
+    let Connectable(auth) = facts.get().filter(|_| facts.get::<UpstreamCredential>().is_none())?;
+    to_connect(&auth.id).round(request.body().message()?).map(|round| round.message)
 }
 
 /// Of what a call says, in its message and in the headers that repeat arguments.

@@ -25,7 +25,7 @@ use crate::kit::{
     message::{Kind, Message, Method},
     pages::declared_in,
     refusal::{Reason, Refusal},
-    round::{Marker, Round},
+    round::{Marker, Round, to_connect},
     session::{OwnSession, is_own},
 };
 
@@ -48,7 +48,7 @@ pub(super) struct Arrived {
 impl Unconnected {
     pub(super) fn new(auth: Arc<UpstreamAuth>, host: &Host) -> Self {
         Self {
-            marker: Marker::new("connect", &auth.id),
+            marker: to_connect(&auth.id),
             words: Words::new(auth),
             sessions: Sessions::new(host),
             upstreams: Upstreams::default(),

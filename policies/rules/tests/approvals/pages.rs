@@ -1,14 +1,29 @@
 //! Clients that can send people to the page of an approval.
 
 use super::*;
-use crate::kit::session::OwnSession;
+use crate::kit::{
+    bench::{Call, connectable},
+    credential::UpstreamCredential,
+    json::Limits,
+    pages::Page,
+    round::to_connect,
+    session::OwnSession,
+};
 
 /// A call of a client of 2026-07-28 with these capabilities, and what else stands in its parameters.
 async fn modern(story: &Story, capabilities: &str, more: &str) -> Outcome {
+    modern_call(story, capabilities, more).send().await
+}
+
+async fn modern_with(story: &Story, more: &str, facts: impl Fn(Call<'_>) -> Call<'_>) -> Outcome {
+    facts(modern_call(story, "{}", more)).send().await
+}
+
+fn modern_call<'a>(story: &'a Story, capabilities: &str, more: &str) -> Call<'a> {
     let text = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"delete_note","arguments":{{"id":7}}{more},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{capabilities}}}}}}}"#
     );
-    story.bench.post(text).fact(caller("bob")).send().await
+    story.bench.post(text).fact(caller("bob"))
 }
 
 const OPENS_PAGES: &str = r#"{"elicitation":{"form":{},"url":{}}}"#;
@@ -74,6 +89,46 @@ async fn tr_31_who_cannot_open_pages_is_told_in_words_and_a_state_of_others_is_p
     modern(&story, "{}", r#","requestState":"theirs""#).await;
     let shown = &story.desk.held()[1].shown;
     assert!(shown.contains("theirs"), "what answers the upstream is shown to whoever approves: {shown}");
+}
+
+/// The `requestState` of a client that was shown where to connect, after it answered this to a question of the upstream.
+fn shown_where_to_connect(upstream: &str, before: &str) -> String {
+    let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"delete_note"{before}}}}}"#);
+    let call = Message::read(text.into(), &Limits::MESSAGE).unwrap();
+    let page = Page { id: "e1", url: "https://gw.example/connect/1", message: "connect" };
+    let state = to_connect(upstream).input_required(&call, page)["requestState"].take();
+    format!(r#","requestState":{state},"inputResponses":{{"connect":{{"action":"accept"}}}}"#)
+}
+
+#[tokio::test]
+async fn tr_31_a_call_whose_caller_was_shown_where_to_connect_is_still_the_same_call() {
+    let story = Story::new(&rules());
+    modern(&story, "{}", "").await;
+    story.desk.decide(Standing::Approved);
+    let returned = modern_with(&story, &shown_where_to_connect("linear", ""), |call| call.fact(connectable())).await;
+    assert_eq!((returned.message()["result"]["structuredContent"]["done"] == true, story.desk.held().len()), (true, 1));
+}
+
+type Facts<'a> = &'a dyn Fn(Call<'_>) -> Call<'_>;
+
+#[tokio::test]
+async fn sec_what_nobody_takes_out_on_the_way_to_the_upstream_is_part_of_the_call() {
+    let smuggled = r#","inputResponses":{"sure":{"action":"accept"}},"requestState":"s""#;
+    let there = || UpstreamCredential::new("linear".to_owned(), 1, Vec::new());
+    let cases: [(&str, Facts<'_>); 4] = [
+        (&shown_where_to_connect("linear", ""), &|call| call),
+        (&shown_where_to_connect("notion", ""), &|call| call.fact(connectable())),
+        (&shown_where_to_connect("linear", smuggled), &|call| call.fact(connectable())),
+        (&shown_where_to_connect("linear", ""), &|call| call.fact(connectable()).fact(there())),
+    ];
+    for (number, (state, facts)) in cases.into_iter().enumerate() {
+        let story = Story::new(&rules());
+        modern(&story, "{}", "").await;
+        story.desk.decide(Standing::Approved);
+        let other = modern_with(&story, state, facts).await;
+        assert!(is_pending(&other), "{number}: {other:?}");
+        assert_eq!((story.desk.held().len(), story.made()), (2, 0), "{number}");
+    }
 }
 
 #[tokio::test]

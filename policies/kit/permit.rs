@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::kit::{
     approval::{Approvals, Bindings, Taken, Ticket},
+    audit::NotSent,
     chain::{Request, RouteLayer, direct, refuse},
     message::{Message, Method},
     refusal::{Reason, Refusal},
@@ -76,7 +77,9 @@ pub fn use_permits() -> RouteLayer {
                 Box::pin(async move {
                     for permit in &permits {
                         if let Err(refusal) = permit.take().await {
-                            return Ok(refuse(&request, refusal));
+                            let mut response = refuse(&request, refusal);
+                            response.extensions_mut().insert(NotSent);
+                            return Ok(response);
                         }
                     }
                     inner.run(request).await

@@ -178,7 +178,9 @@ pub(super) fn assemble(
 
 /// What stands at the end of a chain, next to the upstream.
 pub(super) fn last(checked: &Checked, route: &PlannedRoute) -> RouteLayer {
-    stack([last_gate(), use_permits()].into_iter().chain(audits(checked, route).then(before_upstream)).collect())
+    // An approval is used up when nothing else can come between: also the row must be there, where the route fails closed.
+    let audit = audits(checked, route).then(before_upstream);
+    stack([last_gate()].into_iter().chain(audit).chain([use_permits()]).collect())
 }
 
 fn audits(checked: &Checked, route: &PlannedRoute) -> bool {

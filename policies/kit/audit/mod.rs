@@ -22,7 +22,7 @@ pub use self::{
     entry::{Decision, End, Entry, Fault, Origin, Subject},
 };
 use crate::kit::{
-    chain::{Answer, Request, RouteLayer, RouteService, direct, refuse},
+    chain::{Answer, Request, RouteLayer, RouteService, direct, refuse, then},
     clock::Clock,
     host::Caller,
     refusal::{Reason, Refusal},
@@ -134,7 +134,17 @@ impl Audited {
         drop(seen);
         proposed.map(|seen| self.audit().log.keep(self.entry(seen, None)))
     }
+
+    /// The request was not sent after all.
+    fn takes_back(&self) {
+        let mut seen = self.seen();
+        seen.sent = seen.sent.saturating_sub(1);
+    }
 }
+
+/// On an answer: what would have been sent was not, by a layer even closer to the upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct NotSent;
 
 /// Somebody was let in: later layers may rely on it, and the audit knows who it was.
 pub fn enter(request: &mut Request, caller: Caller) {
@@ -169,9 +179,7 @@ fn send(audited: Audited, request: Request, inner: &RouteService) -> Answer {
             let inner = inner.clone();
             Box::pin(async move {
                 if keeping.await.is_err() {
-                    let mut seen = audited.seen();
-                    seen.sent = seen.sent.saturating_sub(1);
-                    drop(seen);
+                    audited.takes_back();
                     return Ok(refuse(&request, unavailable()));
                 }
                 let started = Instant::now();
@@ -182,10 +190,12 @@ fn send(audited: Audited, request: Request, inner: &RouteService) -> Answer {
 }
 
 fn timed(audited: Audited, started: Instant, answer: Answer) -> Answer {
-    Box::pin(async move {
-        let answer = answer.await;
-        audited.seen().upstream += started.elapsed();
-        answer
+    then(answer, move |mut response| {
+        match response.extensions_mut().remove() {
+            None => audited.seen().upstream += started.elapsed(),
+            Some(NotSent) => audited.takes_back(),
+        }
+        response
     })
 }
 

@@ -19,6 +19,9 @@ use crate::kit::{
     refusal::Refusal,
 };
 
+/// So many names of a list are shown to callers who wait for one of them.
+const NAMED: usize = 5;
+
 /// Who it is, such as whoever may approve. Everything that is given must fit; of a list, one of its entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -58,8 +61,11 @@ impl Approver {
     }
 
     fn named(&self) -> String {
-        let names = |list: &[Pattern]| list.iter().map(Pattern::as_str).collect::<Vec<_>>().join(" ");
-        let lists = self.lists().map(|(name, list)| format!("{name} {}", names(list)));
+        let lists = self.lists().map(|(name, list)| {
+            let names = list.iter().take(NAMED).map(Pattern::as_str).collect::<Vec<_>>().join(" ");
+            let others = list.len().saturating_sub(NAMED);
+            if others == 0 { format!("{name} {names}") } else { format!("{name} {names} and {others} more") }
+        });
         lists.collect::<Vec<_>>().join(" with ")
     }
 

@@ -1,6 +1,9 @@
 //! The order of a chain, checked from what each policy needs, gives and must precede.
 
-use portcullis_policies::kit::policy::{Fact, PolicyKind, Problem};
+use portcullis_policies::{
+    kit::policy::{Fact, PolicyKind, Problem},
+    rules::McpRules,
+};
 
 use crate::config::{Checked, Link, PlannedRoute};
 
@@ -15,6 +18,7 @@ pub fn order_problems(checked: &Checked, route: &PlannedRoute, kinds: &[PolicyKi
         problems.extend(not_outermost(placed, before));
         problems.extend(second_sign_in(placed, before));
         problems.extend(second_credential(placed, before));
+        problems.extend(second_hold(placed, before));
     }
     problems
 }
@@ -97,4 +101,12 @@ fn second_credential(placed: &Placed<'_>, before: &[Placed<'_>]) -> Option<Probl
     let why = format!("`{name}` gives the credential for the upstream, as `{other}` has done already");
     let extra = if name == other { "one of the two".to_owned() } else { format!("`{name}` or `{other}`") };
     Some(Problem::new(placed.at, why).hint(format!("remove {extra}: an upstream sees exactly one credential")))
+}
+
+/// One call cannot wait for two approvals: each would be that of another call.
+fn second_hold(placed: &Placed<'_>, before: &[Placed<'_>]) -> Option<Problem> {
+    let holds = |placed: &Placed<'_>| placed.link.kind == PolicyKind::of::<McpRules>() && placed.link.needs_store();
+    let first = before.iter().find(|earlier| holds(placed) && holds(earlier))?;
+    let why = format!("`{}` holds calls until they are approved, as `{}` does already", placed.name(), first.name());
+    Some(Problem::new(placed.at, why).hint("put all rules that require approval into one of them"))
 }

@@ -20,11 +20,13 @@ pub(super) struct Chain {
     pub(super) at: Timestamp,
     /// Rows since the last checkpoint.
     pub(super) unsigned: u64,
+    /// Is its last row the one that says so?
+    pub(super) is_closed: bool,
 }
 
 impl Chain {
     pub(super) fn new(id: String) -> Self {
-        Self { id, number: 0, hash: NONE.to_owned(), at: Timestamp::default(), unsigned: 0 }
+        Self { id, number: 0, hash: NONE.to_owned(), at: Timestamp::default(), unsigned: 0, is_closed: false }
     }
 
     /// The next row. `rest` is what stands in it besides its place: a JSON object. No row is older than the one before it, so
@@ -45,6 +47,7 @@ impl Chain {
         self.number = number;
         self.at = at;
         self.unsigned += 1;
+        self.is_closed = false;
         AuditRow { chain: self.id.clone(), number, at, line }
     }
 
@@ -62,6 +65,7 @@ impl Chain {
         let rest = json!({ "kid": key.public().kid, "signature": signature, "last": is_last });
         let row = self.link(at, "checkpoint", &rest.to_string());
         self.unsigned = 0;
+        self.is_closed = is_last;
         row
     }
 

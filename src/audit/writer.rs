@@ -286,9 +286,10 @@ impl Writer {
     fn signs(&self, chain: &Chain, is_last: bool) -> bool {
         let is_begun = self.chain.number == 0 && chain.number > 0;
         let is_late = self.checked_at.elapsed() >= UNSIGNED_TIME;
-        let is_due = is_begun || is_late || is_last || chain.unsigned >= UNSIGNED_ROWS;
+        let is_due = is_begun || is_late || chain.unsigned >= UNSIGNED_ROWS;
+        let is_ending = is_last && chain.number > 0 && !chain.is_closed;
         // Where the store was down, something must be written to know that it is back.
-        (chain.unsigned > 0 && is_due) || self.gauge.is_down.load(Ordering::Relaxed)
+        (chain.unsigned > 0 && is_due) || is_ending || self.gauge.is_down.load(Ordering::Relaxed)
     }
 
     /// Does something wait for a checkpoint for long enough?

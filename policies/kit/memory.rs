@@ -48,7 +48,7 @@ impl<K: Eq + Hash, V: Clone> Memory<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone> Memory<K, V, W> {
-    /// The same, where entries count for more than one. None is remembered that counts for nearly a [`SHARDS`]th of all.
+    /// The same, where entries count for more than one. None is remembered that counts for nearly a quarter of all.
     pub fn weighed(most: u64, time: Duration, weigher: W) -> Self {
         let items = usize::try_from(most).unwrap_or(usize::MAX);
         Self::with(
